@@ -1,0 +1,19 @@
+"""Account for every image and show what became of it."""
+
+from pydantic import Field
+
+from imgflow_steps.contract import Params, Role, Step
+
+
+class Collect(Params):
+    """Check that no image was lost, and write the results and the report."""
+
+    max_rejected: str = Field(
+        default="100%",
+        pattern=r"^(\d+|\d+(\.\d+)?%)$",
+        description="How many listed images may be rejected before the run counts as failed: a number or a percentage.",
+    )
+    page: int = Field(default=500, ge=10, le=5000, description="Images on one page of the report's list.")
+
+
+STEP = Step(name="collect", params=Collect, version=1, role=Role.LAST)

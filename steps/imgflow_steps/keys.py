@@ -1,0 +1,173 @@
+"""Where each thing lies in the store, and which names are possible. Pure functions over strings.
+
+    datasets/<municipality>/images/…               what comes in
+    results/<municipality>/<digest>/images/…       pictures that go out
+    results/<municipality>/<digest>/rows/…         what is known about each image
+    results/<municipality>/<digest>/thumbs/…       small pictures for reports
+    runs/<run>/run.json, shards/…, report/…        one run
+    scratch/<run>/<position>/<shard>.tar           between steps
+    models/<sha256>                                files that parameters name
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from urllib.parse import quote, unquote
+
+from imgflow_steps.contract import BadParametersError
+
+SEGMENT_BYTES = 255  # the longest file name on common file systems
+KEY_BYTES = 1024  # the longest object key of S3
+IMAGE_SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .webp .tif .tiff .gif .bmp .dib .mpo".split()  # noqa: SIM905 - reads as a list
+)
+RUN = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
+
+
+def encode(municipality: str) -> str:
+    """A municipality as one path segment that no template, shell or URL changes; ``Utrecht`` stays itself.
+
+    Raises BadParametersError for a name that is empty or too long.
+    """
+    name = unicodedata.normalize("NFC", municipality.strip())
+    try:
+        segment = quote(name, safe="")
+    except UnicodeEncodeError:
+        raise BadParametersError("the municipality's name is not valid Unicode; check the terminal's encoding") from None
+    if segment in {".", ".."}:  # quote() leaves dots alone, paths do not
+        segment = segment.replace(".", "%2E")
+    if not name or len(segment) > SEGMENT_BYTES:
+        raise BadParametersError(
+            f"a municipality needs a name of 1 to {SEGMENT_BYTES} characters once percent-encoded; this one has {len(segment)}"
+        )
+    return segment
+
+
+def decode(segment: str) -> str:
+    """The municipality behind a path segment or a workflow parameter."""
+    return unicodedata.normalize("NFC", unquote(segment))
+
+
+def slug(municipality: str) -> str:
+    """A label value for people and selectors: lower case, ASCII, at most 40 characters; "x" when nothing is left."""
+    ascii_only = unicodedata.normalize("NFKD", municipality).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", ascii_only).strip("-")[:40].strip("-") or "x"
+
+
+def check_run(run: str) -> str:
+    """The run id itself, or BadParametersError when it cannot name a Workflow, its pods and a folder."""
+    if not RUN.fullmatch(run):
+        raise BadParametersError(
+            f"{run!r} cannot name a run: 1 to 53 of a-z, 0-9 and '-', beginning and ending with a letter or digit"
+        )
+    return run
+
+
+def problem(image: str) -> str:
+    """Why an image's key can never be processed, or "" when it can."""
+    try:
+        raw = image.encode()
+    except UnicodeEncodeError:
+        return "its name is not valid UTF-8"
+    if len(raw) > KEY_BYTES - 128:
+        return f"its name has {len(raw)} bytes; keys end at {KEY_BYTES}, with room for the result's own prefix"
+    segments = image.split("/")
+    if any(s in {"", ".", ".."} for s in segments):
+        return "its name has an empty, '.' or '..' part, which a directory cannot hold"
+    if any(len(s.encode()) > SEGMENT_BYTES for s in segments):
+        return f"a part of its name has more than {SEGMENT_BYTES} bytes, which a directory cannot hold"
+    if "\0" in image:
+        return "its name holds a NUL character"
+    return ""
+
+
+def is_image(key: str) -> bool:
+    """Whether a key is listed as an image: it has an image's suffix, or none at all."""
+    name = key.rsplit("/", 1)[-1]
+    if not name or name.startswith("."):
+        return False
+    dot = name.rfind(".")
+    return dot < 0 or name[dot:].lower() in IMAGE_SUFFIXES
+
+
+def images(municipality: str) -> str:
+    """Prefix of a municipality's photographs; ends with '/', so that mun-1 never sees mun-10."""
+    return f"datasets/{encode(municipality)}/images/"
+
+
+def results(municipality: str, digest: str) -> str:
+    """Prefix of everything a pipeline made of a municipality."""
+    return f"results/{encode(municipality)}/{digest}/"
+
+
+def rows(municipality: str, digest: str) -> str:
+    """Prefix of the sorted row files: together they are the index of what is done."""
+    return results(municipality, digest) + "rows/"
+
+
+def published(municipality: str, digest: str, image: str, piece: str, suffix: str) -> str:
+    """Where a result picture lies. Injective: no two of (image, piece) ever share a key.
+
+    The suffix is always added (``x.jpg`` and ``x.png`` stay apart), a piece follows one tilde, and
+    tildes of the name are doubled. A last part that would grow over 255 bytes is cut and gets a hash.
+    """
+    folder, _, name = image.replace("~", "~~").rpartition("/")
+    name = f"{name}~{piece}.{suffix}" if piece else f"{name}.{suffix}"
+    if len(name.encode()) > SEGMENT_BYTES:
+        stamp = hashlib.sha256(name.encode()).hexdigest()[:32]
+        name = f"{name.encode()[:180].decode(errors='ignore')}~_{stamp}.{suffix}"
+    path = f"{folder}/{name}" if folder else name
+    return results(municipality, digest) + "images/" + path
+
+
+def thumb(municipality: str, digest: str, image: str, version: str, side: str) -> str:
+    """Where a small picture for reports lies; side is ``before`` or ``after``."""
+    stamp = hashlib.sha256(f"{image}\0{version}".encode()).hexdigest()[:24]
+    return f"{results(municipality, digest)}thumbs/{stamp}-{side}.jpg"
+
+
+def run_json(run: str) -> str:
+    """What the run was asked to do."""
+    return f"runs/{run}/run.json"
+
+
+def listing_json(run: str) -> str:
+    """What list found and decided."""
+    return f"runs/{run}/listing.json"
+
+
+def progress(run: str) -> str:
+    """Prefix of how far each container is with its shard."""
+    return f"runs/{run}/progress/"
+
+
+def shard_progress(run: str, position: int, shard: int) -> str:
+    """How far one container is, rewritten while it works."""
+    return f"{progress(run)}{position:03d}-{shard:05d}.json"
+
+
+def summary_json(run: str) -> str:
+    """How the run ended, written by collect."""
+    return f"runs/{run}/summary.json"
+
+
+def listing(run: str) -> str:
+    """Every listed image in order, for collect to account for."""
+    return f"runs/{run}/listing.jsonl"
+
+
+def manifest(run: str, shard: int) -> str:
+    """The images of one shard."""
+    return f"runs/{run}/shards/{shard:05d}.jsonl"
+
+
+def scratch(run: str, position: int, shard: int) -> str:
+    """A shard after the step at ``position``."""
+    return f"scratch/{run}/{position}/{shard:05d}.tar"
+
+
+def report(run: str) -> str:
+    """Prefix of the report's directory."""
+    return f"runs/{run}/report/"

@@ -1,0 +1,193 @@
+"""What a run was asked to do, what list found, and how far it is: the documents below ``runs/<run>/``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from imgflow_steps import keys
+from imgflow_steps.collect import Collect
+from imgflow_steps.contract import Counts
+from imgflow_steps.list import List
+from imgflow_steps.pipeline import Pipeline
+from imgflow_steps.store import NotFoundError
+
+if TYPE_CHECKING:
+    from imgflow_steps.store import Store
+
+
+class Run(BaseModel):
+    """``run.json``: everything that decides what a run does. No secrets, no addresses of stores with keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    municipality: str
+    pipeline: Pipeline
+    source: str = ""  # URL of photographs that lie elsewhere; "" is the municipality's own dataset
+    list: List = List()
+    collect: Collect = Collect()
+    created: float = 0.0  # seconds since the epoch
+    engine: str = ""
+    version: str = ""  # of imgflow
+
+    @property
+    def digest(self) -> str:
+        """Names what the results depend on: the pipeline, and the source where it is not the dataset itself."""
+        return self.pipeline.digest_for(self.source)
+
+    @property
+    def rows(self) -> str:
+        """Prefix of the row files that this run reads and extends."""
+        return keys.rows(self.municipality, self.digest)
+
+
+class Listing(BaseModel):
+    """``listing.json``: what list found and how it cut the work."""
+
+    listed: int = 0
+    todo: int = 0
+    cached: int = 0
+    rejected: int = 0  # known from earlier runs
+    other: int = 0  # objects that are not listed as images
+    bytes: int = 0  # of what is to do
+    shards: int = 0
+    shard_size: int = 0
+    layout: str = "fused"
+    why: str = ""
+    seconds: float = 0.0
+
+
+class ShardProgress(BaseModel):
+    """``progress/<position>-<shard>.json``: one container's word on its shard, rewritten every few seconds."""
+
+    label: str
+    shard: int
+    total: int
+    done: int = 0
+    rejected: int = 0
+    failed: int = 0
+    ms: dict[str, float] = Field(default_factory=dict)  # computing time, summed per step
+    updated: float = 0.0
+
+
+class Phase(StrEnum):
+    """Where a run stands."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+class Summary(BaseModel):
+    """``summary.json``: how a run ended. Written by collect, last of all."""
+
+    run: str
+    municipality: str
+    digest: str
+    status: Phase
+    exit: int
+    counts: Counts
+    missing: int = 0  # of the failed: images without a row, their shard was lost
+    other: int = 0
+    message: str = ""
+    report: str = ""  # URL of the report's index.html
+    started: float = 0.0
+    ended: float = 0.0
+
+
+class Progress(BaseModel):
+    """How far a run is, put together from the documents above."""
+
+    run: str
+    phase: Phase
+    listing: Listing | None = None
+    steps: dict[str, ShardProgress] = Field(default_factory=dict)  # per step, summed over shards
+    summary: Summary | None = None
+
+    @property
+    def counts(self) -> Counts:
+        """Counts so far: final ones from the summary, before that what the publishing step has told."""
+        if self.summary:
+            return self.summary.counts
+        listing = self.listing or Listing()
+        last = next(reversed(self.steps.values()), None)
+        done, rejected, failed = (last.done, last.rejected, last.failed) if last else (0, 0, 0)
+        return Counts(
+            listed=listing.listed,
+            processed=done - rejected - failed,
+            cached=listing.cached,
+            rejected=listing.rejected + rejected,
+            failed=failed,
+        )
+
+
+def load(store: Store, run: str) -> Run:
+    """The run's ``run.json``. Raises NotFoundError when there is no such run."""
+    return Run.model_validate_json(store.read(keys.run_json(run)))
+
+
+def save(store: Store, run: Run) -> None:
+    """Write ``run.json``."""
+    store.write(keys.run_json(run.id), run.model_dump_json(indent=1).encode())
+
+
+def read_listing(store: Store, run: str) -> Listing | None:
+    """What list found, or None before it has."""
+    try:
+        return Listing.model_validate_json(store.read(keys.listing_json(run)))
+    except NotFoundError:
+        return None
+
+
+def read_summary(store: Store, run: str) -> Summary | None:
+    """How the run ended, or None while it has not."""
+    try:
+        return Summary.model_validate_json(store.read(keys.summary_json(run)))
+    except NotFoundError:
+        return None
+
+
+class ProgressReader:
+    """Reads a run's progress again and again, fetching only what changed since."""
+
+    def __init__(self, store: Store, run: str) -> None:
+        self._store, self._run = store, run
+        self._seen: dict[str, tuple[str, ShardProgress]] = {}
+        self._listing: Listing | None = None
+
+    def read(self) -> Progress:
+        """The progress now. Raises NotFoundError when there is no such run."""
+        summary = read_summary(self._store, self._run)
+        self._listing = read_listing(self._store, self._run)
+        if self._listing is None and summary is None and self._store.stat(keys.run_json(self._run)) is None:
+            raise NotFoundError(f"there is no run {self._run!r} in {self._store.url}")
+        for found in self._store.entries(keys.progress(self._run)):
+            if self._seen.get(found.key, ("",))[0] != found.version:
+                try:
+                    shard = ShardProgress.model_validate_json(self._store.read(found.key))
+                except NotFoundError:
+                    continue
+                self._seen[found.key] = (found.version, shard)
+        steps = _sum(shard for _, (_, shard) in sorted(self._seen.items()))
+        phase = summary.status if summary else (Phase.RUNNING if self._listing else Phase.PENDING)
+        return Progress(run=self._run, phase=phase, listing=self._listing, steps=steps, summary=summary)
+
+
+def _sum(shards: Iterable[ShardProgress]) -> dict[str, ShardProgress]:
+    sums: dict[str, ShardProgress] = {}
+    for shard in shards:
+        one = sums.setdefault(shard.label, ShardProgress(label=shard.label, shard=0, total=0))
+        one.total += shard.total
+        one.done += shard.done
+        one.rejected += shard.rejected
+        one.failed += shard.failed
+        one.updated = max(one.updated, shard.updated)
+        for label, ms in shard.ms.items():
+            one.ms[label] = one.ms.get(label, 0.0) + ms
+    return sums

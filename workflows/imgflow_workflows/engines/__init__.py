@@ -1,0 +1,32 @@
+"""Where a run runs: one interface, one module per engine (local, docker, argo)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from imgflow_steps.run import Phase, Run
+
+
+class Engine(Protocol):
+    """Starts runs and says where they stand; how far they are is read from the store, for every engine alike."""
+
+    name: str
+    detached: bool  # a submitted run goes on without the caller
+
+    def submit(self, run: Run) -> None:
+        """Start a run whose ``run.json`` is in the store. Returns at the end, or at once when detached."""
+
+    def phase(self, run: str) -> Phase | None:
+        """Where the engine says the run stands; None when it knows no such run."""
+
+    def stop(self, run: str) -> None:
+        """End a run early; what is published stays."""
+
+    def delete(self, run: str) -> None:
+        """Forget the engine's own objects of a run; results stay."""
+
+    def logs(self, run: str, *, step: str = "", failed: bool = False, follow: bool = False) -> Iterator[str]:
+        """Lines of the containers' logs."""
