@@ -1,12 +1,12 @@
 """Where each thing lies in the store, and which names are possible. Pure functions over strings.
 
-    datasets/<municipality>/images/…               what comes in
-    results/<municipality>/<digest>/images/…       pictures that go out
-    results/<municipality>/<digest>/rows/…         what is known about each image
-    results/<municipality>/<digest>/thumbs/…       small pictures for reports
-    runs/<run>/run.json, shards/…, report/…        one run
-    scratch/<run>/<position>/<shard>.tar           between steps
-    models/<sha256>                                files that parameters name
+datasets/<municipality>/images/…               what comes in
+results/<municipality>/<digest>/images/…       pictures that go out
+results/<municipality>/<digest>/rows/…         what is known about each image
+results/<municipality>/<digest>/thumbs/…       small pictures for reports
+runs/<run>/run.json, shards/…, report/…        one run
+scratch/<run>/<position>/<shard>.tar           between steps
+models/<sha256>                                files that parameters name
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ def encode(municipality: str) -> str:
     try:
         segment = quote(name, safe="")
     except UnicodeEncodeError:
-        raise BadParametersError("the municipality's name is not valid Unicode; check the terminal's encoding") from None
+        raise BadParametersError("the municipality's name is not Unicode; check the terminal's encoding") from None
     if segment in {".", ".."}:  # quote() leaves dots alone, paths do not
         segment = segment.replace(".", "%2E")
     if not name or len(segment) > SEGMENT_BYTES:
         raise BadParametersError(
-            f"a municipality needs a name of 1 to {SEGMENT_BYTES} characters once percent-encoded; this one has {len(segment)}"
+            f"a municipality's name has 1 to {SEGMENT_BYTES} characters, percent-encoded; this one has {len(segment)}"
         )
     return segment
 
@@ -171,3 +171,14 @@ def scratch(run: str, position: int, shard: int) -> str:
 def report(run: str) -> str:
     """Prefix of the report's directory."""
     return f"runs/{run}/report/"
+
+
+def model(sha256: str, suffix: str) -> str:
+    """A file that a parameter names, by its content; the suffix tells people and loaders its kind."""
+    return f"models/{sha256}{suffix}"
+
+
+def local_name(key: str) -> str:
+    """A file name for a key's copy on local disk: safe, unique, with the key's suffix."""
+    suffix = re.search(r"\.[A-Za-z0-9]{1,8}$", key)
+    return hashlib.sha256(key.encode()).hexdigest()[:32] + (suffix.group() if suffix else "")

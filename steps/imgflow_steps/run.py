@@ -50,8 +50,9 @@ class Listing(BaseModel):
 
     listed: int = 0
     todo: int = 0
-    cached: int = 0
-    rejected: int = 0  # known from earlier runs
+    cached: int = 0  # done by other runs
+    processed: int = 0  # done by an earlier attempt of this run
+    rejected: int = 0  # known already
     other: int = 0  # objects that are not listed as images
     bytes: int = 0  # of what is to do
     shards: int = 0
@@ -71,6 +72,7 @@ class ShardProgress(BaseModel):
     rejected: int = 0
     failed: int = 0
     ms: dict[str, float] = Field(default_factory=dict)  # computing time, summed per step
+    error: str = ""  # why the container gave its shard up
     updated: float = 0.0
 
 
@@ -120,7 +122,7 @@ class Progress(BaseModel):
         done, rejected, failed = (last.done, last.rejected, last.failed) if last else (0, 0, 0)
         return Counts(
             listed=listing.listed,
-            processed=done - rejected - failed,
+            processed=listing.processed + done - rejected - failed,
             cached=listing.cached,
             rejected=listing.rejected + rejected,
             failed=failed,

@@ -13,7 +13,8 @@ class List(Params):
     shard_size: int = Field(default=0, ge=0, le=1_000_000, description="Images per shard; 0 chooses.")
     nodes: int = Field(default=1, ge=1, le=100_000, description="Nodes or processes to keep busy.")
     layout: Literal["auto", "steps", "fused"] = Field(
-        default="auto", description="steps: a container per step and shard; fused: all steps in one process; auto: chooses."
+        default="auto",
+        description="steps: a container per step and shard; fused: all steps in one process; auto: chooses.",
     )
     retry: Literal["failed", "rejected"] = Field(
         default="failed", description="What of earlier runs is tried again; rejected includes failed."

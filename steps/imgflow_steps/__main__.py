@@ -1,0 +1,151 @@
+"""The entrypoint of every container: ``python -m imgflow_steps STEP --run ID …``, or a job as JSON on stdin."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from pydantic import ValidationError
+
+from imgflow_steps import keys, runner
+from imgflow_steps import run as runs
+from imgflow_steps.contract import BadParametersError, Exit, Job, Result
+from imgflow_steps.pipeline import PIXEL_STEPS, explain, parse
+from imgflow_steps.store import Store, StoreError, open_store
+
+if TYPE_CHECKING:
+    from imgflow_steps.run import ShardProgress
+
+STEPS = ["list", *PIXEL_STEPS, "fused", "collect"]
+LIST_FLAGS = ["layout", "shard_size", "retry", "nodes", "samples"]
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The flags of every container; a municipality and a source travel percent-encoded."""
+    parser = argparse.ArgumentParser(prog="python -m imgflow_steps", description=__doc__)
+    parser.add_argument("step", choices=STEPS)
+    parser.add_argument("--run", required=True, help="run id")
+    parser.add_argument("--position", type=int, default=0, help="of the step in the pipeline, counted from 1")
+    parser.add_argument("--shard", type=int, default=0, help="number of the shard, counted from 0")
+    parser.add_argument("--input", default="", help="shard between steps, when something else carries it")
+    parser.add_argument("--output", default="", help="file or folder for the output, when something else carries it")
+    parser.add_argument("--workers", type=int, default=1, help="processes that compute at the same time")
+    parser.add_argument("--unless-done", action="store_true", help="collect: do nothing when the report is there")
+    group = parser.add_argument_group("list, when the run is not in the store yet")
+    group.add_argument("--municipality", default="", help="percent-encoded")
+    group.add_argument("--source", default="", help="percent-encoded URL of photographs that lie elsewhere")
+    group.add_argument("--layout", default="auto", choices=["auto", "steps", "fused"])
+    group.add_argument("--shard-size", type=int, default=0)
+    group.add_argument("--nodes", type=int, default=1)
+    group.add_argument("--samples", type=int, default=120)
+    group.add_argument("--retry", default="failed", choices=["failed", "rejected"])
+    group.add_argument("--max-rejected", default="100%")
+    return parser
+
+
+def main() -> int:
+    """Do one job. Standard output carries nothing but the result, whatever libraries print."""
+    signal.signal(signal.SIGTERM, _stop)
+    answer = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    if len(sys.argv) > 1:
+        flags = arguments().parse_args()
+        result = _by_flags(flags)
+    else:
+        result = _by_json(sys.stdin.buffer.read())
+        answer.write(result.model_dump_json() + "\n")
+        answer.flush()
+    _log("end", result.job, exit=result.exit, error=result.error, **result.counts.model_dump())
+    return result.exit
+
+
+def _stop(*_: object) -> NoReturn:
+    raise SystemExit(Exit.TEMPORARY)
+
+
+def _by_json(text: bytes) -> Result:
+    try:
+        job = Job.model_validate_json(text)
+    except ValidationError as error:
+        nothing = Job(step="", run="")
+        return Result(job=nothing, exit=Exit.BAD_PARAMETERS, error=explain(error, "job"))
+    return _run(job)
+
+
+def _by_flags(flags: argparse.Namespace) -> Result:
+    fields = {name: getattr(flags, name) for name in ("step", "run", "position", "shard", "input", "output", "workers")}
+    try:
+        job = Job(**fields)
+    except ValidationError as error:
+        return Result(job=Job(step=flags.step, run=flags.run), exit=Exit.BAD_PARAMETERS, error=explain(error, "flags"))
+    return _run(job, flags)
+
+
+def _run(job: Job, flags: argparse.Namespace | None = None) -> Result:
+    try:
+        store = open_store(job.store or os.environ.get("IMGFLOW_STORE", ""))
+        if flags and flags.step == "list" and flags.municipality:
+            _write_run(store, flags)
+        if flags and flags.unless_done and runner.collected(store, job.run):
+            return Result(job=job)
+    except (BadParametersError, ValueError) as error:
+        return Result(job=job, exit=Exit.BAD_PARAMETERS, error=str(error))
+    except StoreError as error:
+        return Result(job=job, exit=Exit.TEMPORARY, error=str(error))
+    _log("start", job)
+    return runner.run_job(job, store, tell=_Teller(job))
+
+
+def _write_run(store: Store, flags: argparse.Namespace) -> None:
+    """The other door: a run that was started without imgflow gets its ``run.json`` here. One that is there wins."""
+    run_id = keys.check_run(flags.run)
+    if store.stat(keys.run_json(run_id)):
+        return
+    pipeline = parse(json.loads(os.environ.get("IMGFLOW_PIPELINE", "null")), where="IMGFLOW_PIPELINE")
+    try:
+        run = runs.Run.model_validate(
+            {
+                "id": run_id,
+                "municipality": keys.decode(flags.municipality),
+                "pipeline": pipeline,
+                "source": keys.decode(flags.source),
+                "list": {name: getattr(flags, name) for name in LIST_FLAGS},
+                "collect": {"max_rejected": flags.max_rejected},
+                "created": time.time(),
+                "engine": "argo",
+            }
+        )
+    except ValidationError as error:
+        raise BadParametersError(explain(error, "parameters")) from None
+    keys.encode(run.municipality)
+    runs.save(store, run)
+
+
+class _Teller:
+    """Tells Argo, where it listens, and the log how far the shard is."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        path = os.environ.get("ARGO_PROGRESS_FILE")
+        self._path = Path(path) if path else None
+
+    def __call__(self, progress: ShardProgress) -> None:
+        if self._path:
+            self._path.write_text(f"{progress.done}/{progress.total}\n")
+        _log("progress", self._job, done=progress.done, total=progress.total, rejected=progress.rejected)
+
+
+def _log(event: str, job: Job, **facts: Any) -> None:
+    where = {"run": job.run, "step": job.step, "position": job.position, "shard": job.shard}
+    line = {"time": round(time.time(), 3), "event": event, **where, **{k: v for k, v in facts.items() if v != ""}}
+    print(json.dumps(line, ensure_ascii=False), file=sys.stderr, flush=True)  # noqa: T201 - a container's log is its stderr
+
+
+if __name__ == "__main__":
+    sys.exit(main())

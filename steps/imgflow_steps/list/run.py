@@ -1,0 +1,153 @@
+"""List, leave out what is done, cut the rest. Every pass streams: memory does not grow with the images."""
+
+from __future__ import annotations
+
+import heapq
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imgflow_steps import keys, plan
+from imgflow_steps.contract import Entry, Row, Status
+from imgflow_steps.rows import join, merged, order
+from imgflow_steps.run import Listing
+from imgflow_steps.store import open_store
+
+if TYPE_CHECKING:
+    from imgflow_steps.run import Run
+    from imgflow_steps.store import Found, Store
+
+UPLOADS = 8  # manifests written at the same time
+
+
+@dataclass(slots=True)
+class _Spool:
+    """What the passes leave for each other in a temporary folder."""
+
+    folder: Path
+    listing: Listing
+
+    @property
+    def entries(self) -> Path:
+        return self.folder / "entries.jsonl"
+
+    @property
+    def todo(self) -> Path:
+        return self.folder / "todo.jsonl"
+
+
+def survey(store: Store, run: Run) -> Listing:
+    """What a run would find and how it would cut it, without writing anything to the store."""
+    with tempfile.TemporaryDirectory(prefix="imgflow-") as folder:
+        return _survey(store, run, Path(folder)).listing
+
+
+def run(store: Store, run: Run) -> Listing:
+    """Write the listing, one manifest per shard, and ``listing.json`` last of all.
+
+    What an earlier attempt of the same run left about its progress is removed first.
+    """
+    store.delete([keys.summary_json(run.id), *(f.key for f in store.entries(keys.progress(run.id)))])
+    with tempfile.TemporaryDirectory(prefix="imgflow-") as folder:
+        spool = _survey(store, run, Path(folder))
+        store.upload(spool.entries, keys.listing(run.id), "application/jsonl")
+        with ThreadPoolExecutor(UPLOADS) as pool, spool.todo.open("rb") as todo:
+            waiting = []
+            for shard in range(spool.listing.shards):
+                lines = b"".join(islice(todo, spool.listing.shard_size))
+                waiting.append(pool.submit(store.write, keys.manifest(run.id, shard), lines, "application/jsonl"))
+                if len(waiting) > UPLOADS * 2:
+                    waiting.pop(0).result()
+            for upload in waiting:
+                upload.result()
+        store.write(keys.listing_json(run.id), spool.listing.model_dump_json().encode(), "application/json")
+        return spool.listing
+
+
+def read_manifest(store: Store, run: str, shard: int) -> list[Entry]:
+    """The images of one shard."""
+    lines = store.read(keys.manifest(run, shard)).splitlines()
+    return [Entry.model_validate_json(line) for line in lines]
+
+
+def _survey(store: Store, run: Run, folder: Path) -> _Spool:
+    started = time.monotonic()
+    listing = Listing()
+    spool = _Spool(folder, listing)
+    source = open_store(run.source) if run.source else store
+    prefix = "" if run.source else keys.images(run.municipality)
+    found = _spool_listing(source.entries(prefix), prefix, folder / "found.jsonl", listing)
+    with merged(store, run.rows) as rows, spool.entries.open("wb") as entries, spool.todo.open("wb") as todo:
+        for entry, row in join(found, rows):
+            line = entry.model_dump_json(exclude_defaults=True).encode() + b"\n"
+            entries.write(line)
+            if _done(row, run, listing):
+                continue
+            todo.write(line)
+            listing.todo += 1
+            listing.bytes += entry.bytes
+    cut = plan.cut(
+        run.pipeline, images=listing.todo, shard_size=run.list.shard_size, nodes=run.list.nodes, layout=run.list.layout
+    )
+    listing.shards, listing.shard_size, listing.layout, listing.why = cut.shards, cut.shard_size, cut.layout, cut.why
+    _mark_samples(spool.todo, listing.todo, run.list.samples)
+    listing.seconds = round(time.monotonic() - started, 3)
+    return spool
+
+
+def _spool_listing(found: Iterable[Found], prefix: str, path: Path, listing: Listing) -> Iterator[Entry]:
+    """Write what is listed to ``path`` and give it back in the order of its keys."""
+    renamed: list[Entry] = []  # names that are not UTF-8 change when written down, and so do their places
+    with path.open("wb") as file:
+        for one in found:
+            image = one.key.removeprefix(prefix)
+            if not keys.is_image(image):
+                listing.other += 1
+                continue
+            listing.listed += 1
+            written = image.encode("utf-8", "backslashreplace").decode()
+            entry = Entry(image=written, version=one.version, bytes=one.bytes, problem=keys.problem(image))
+            if written != image:
+                renamed.append(entry)
+                continue
+            file.write(entry.model_dump_json(exclude_defaults=True).encode() + b"\n")
+    return heapq.merge(read_entries(path), sorted(renamed, key=order), key=order)
+
+
+def read_entries(path: Path) -> Iterator[Entry]:
+    """The entries of a file of JSON lines."""
+    with path.open("rb") as file:
+        for line in file:
+            yield Entry.model_validate_json(line)
+
+
+def _done(row: Row | None, run: Run, listing: Listing) -> bool:
+    if row is None or row.status is Status.FAILED:
+        return False
+    if row.status is Status.REJECTED:
+        again = run.list.retry == "rejected" and row.ended < run.created
+        listing.rejected += not again
+        return not again
+    if row.run == run.id:
+        listing.processed += 1
+    else:
+        listing.cached += 1
+    return True
+
+
+def _mark_samples(todo: Path, count: int, samples: int) -> None:
+    """Mark images, evenly spread, for which the report shows pictures."""
+    if not count or not samples:
+        return
+    marked = todo.with_suffix(".marked")
+    with todo.open("rb") as before, marked.open("wb") as after:
+        for i, line in enumerate(before):
+            if i * samples // count != (i - 1) * samples // count:
+                line = line.rstrip().removesuffix(b"}") + b',"sampled":true}\n'  # noqa: PLW2901 - one field more
+            after.write(line)
+    marked.replace(todo)

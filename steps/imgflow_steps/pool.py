@@ -1,0 +1,198 @@
+"""Computing processes that outlive a crash, a hang and hunger: each costs the image at fault, no other."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from pebble import ProcessExpired, ProcessPool
+
+from imgflow_steps import work
+from imgflow_steps.contract import Rejected, Row
+from imgflow_steps.store import UnavailableError
+
+if TYPE_CHECKING:
+    from pebble import ProcessFuture
+
+SLICE_SECONDS = 1.5  # work handed over at a time: long enough to be cheap, short enough to see progress
+SLICE_IMAGES = 32
+STRIKES = 3  # deaths without a suspect before it is the platform's fault
+TICK = 0.2  # seconds between two looks at the journals
+
+
+class InterruptedRunError(Exception):
+    """Somebody asked to stop; what was flushed stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came back for a slice: its rows, or the verdict on its only image."""
+
+    piece: work.Slice
+    rows: list[Row]
+    verdict: Rejected | None = None
+
+
+class Pool:
+    """``workers`` computing processes and, when needed, a fresh one for each suspect."""
+
+    def __init__(self, workers: int, memory: int) -> None:
+        self.workers = workers
+        self.stopping = threading.Event()
+        self._memory = memory
+        self._crowd = self._open(workers, tasks=0)
+        self._cell: ProcessPool | None = None
+        self._folder = tempfile.TemporaryDirectory(prefix="imgflow-pool-")
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pool in filter(None, (self._crowd, self._cell)):
+            pool.stop()  # type: ignore[no-untyped-call]  # pebble annotates only in part
+            pool.join()
+        self._folder.cleanup()
+
+    def stop(self) -> None:
+        """Make every ``compute`` end soon with InterruptedRunError."""
+        self.stopping.set()
+
+    def path(self, suffix: str) -> Path:
+        """A fresh file in the pool's own temporary folder."""
+        with self._lock:
+            self._count += 1
+            return Path(self._folder.name) / f"{self._count:06d}.{suffix}"
+
+    def compute(self, whole: work.Slice, seconds: float) -> Iterator[Done]:
+        """Take all images of ``whole`` through the pool, in slices that adapt to how long an image takes.
+
+        An image that takes more than ``seconds``, kills its process or exhausts its memory is tried once
+        more alone in a fresh process and then gets a verdict. Raises UnavailableError when the store is
+        away or processes die without computing, InterruptedRunError after ``stop``.
+        """
+        yield from _Shift(self, whole, seconds).results()
+
+    def schedule(self, piece: work.Slice, *, alone: bool) -> ProcessFuture[list[Row]]:
+        """Hand a slice to a process."""
+        if not alone:
+            return self._crowd.schedule(work.process, args=[piece])
+        with self._lock:
+            self._cell = self._cell or self._open(1, tasks=1)
+        return self._cell.schedule(work.process, args=[piece])
+
+    def _open(self, workers: int, tasks: int) -> ProcessPool:
+        return ProcessPool(
+            max_workers=workers,
+            max_tasks=tasks,
+            initializer=work.limit_process,
+            initargs=[self._memory],
+            context=multiprocessing.get_context("spawn"),
+        )
+
+
+class _Shift:
+    """One shard's way through a pool."""
+
+    def __init__(self, pool: Pool, whole: work.Slice, seconds: float) -> None:
+        self._pool, self._whole, self._seconds = pool, whole, seconds
+        self._todo = deque(whole.items)
+        self._pending: dict[ProcessFuture[list[Row]], tuple[work.Slice, bool]] = {}
+        self._strikes = 0
+        self._mean = SLICE_SECONDS  # seconds per image: begin with slices of one
+
+    def results(self) -> Iterator[Done]:
+        try:
+            while self._todo or self._pending:
+                self._fill()
+                wait(self._pending, timeout=TICK, return_when=FIRST_COMPLETED)
+                for future in [future for future in self._pending if future.done()]:
+                    yield from self._settle(future)
+                if self._pool.stopping.is_set():
+                    raise InterruptedRunError
+                yield from self._watch()
+        finally:
+            for future in self._pending:
+                future.cancel()  # type: ignore[no-untyped-call]  # as above
+
+    def _fill(self) -> None:
+        while self._todo and len(self._pending) < 2 * self._pool.workers:
+            share = len(self._todo) // (2 * self._pool.workers)
+            size = max(1, min(SLICE_IMAGES, int(SLICE_SECONDS / self._mean), share))
+            self._hand_over([self._todo.popleft() for _ in range(min(size, len(self._todo)))], alone=False)
+
+    def _hand_over(self, items: list[work.Item], *, alone: bool) -> None:
+        piece = replace(
+            self._whole,
+            items=tuple(items),
+            output=self._pool.path("part") if self._whole.output else None,
+            journal=self._pool.path("journal"),
+        )
+        self._pending[self._pool.schedule(piece, alone=alone)] = (piece, alone)
+
+    def _watch(self) -> Iterator[Done]:
+        """End processes that compute one image for too long."""
+        for future, (piece, _) in list(self._pending.items()):
+            at = work.suspect(piece.journal)
+            if at and at[1] > self._seconds and future.cancel():  # type: ignore[no-untyped-call]  # as above
+                yield from self._settle(future)  # wait() does not report a future that was cancelled while it ran
+
+    def _settle(self, future: ProcessFuture[list[Row]]) -> Iterator[Done]:
+        piece, alone = self._pending.pop(future)
+        try:
+            rows = future.result()
+        except (CancelledError, MemoryError, ProcessExpired) as error:
+            yield from self._suspect(piece, error, alone=alone)
+            return
+        piece.journal.unlink()
+        busy = sum(sum(ms for label, ms in row.ms.items() if label not in {"fetch", "publish"}) for row in rows)
+        self._mean = max(1e-4, 0.7 * self._mean + 0.3 * busy / 1000 / max(1, len(rows)))
+        yield Done(piece, rows)
+
+    def _suspect(self, piece: work.Slice, error: BaseException, *, alone: bool) -> Iterator[Done]:
+        """Set the image apart over which a process died; the rest of its slice goes on as before."""
+        at = work.suspect(piece.journal)
+        piece.journal.unlink(missing_ok=True)
+        if at is None:
+            self._strikes += 1
+            if self._strikes >= STRIKES:
+                raise UnavailableError(f"computing processes die between images: {_cause(error)}") from error
+            self._requeue(piece.items, alone=alone)
+            return
+        guilty = [item for item in piece.items if work.number(item) == at[0]]
+        if alone:
+            yield Done(replace(piece, items=tuple(guilty)), [], _verdict(error, self._seconds))
+            return
+        self._requeue(tuple(item for item in piece.items if item not in guilty), alone=False)
+        self._hand_over(guilty, alone=True)
+
+    def _requeue(self, items: tuple[work.Item, ...], *, alone: bool) -> None:
+        if alone:
+            self._hand_over(list(items), alone=True)
+        else:
+            self._todo.extendleft(reversed(items))
+
+
+def _cause(error: BaseException) -> str:
+    if isinstance(error, ProcessExpired):
+        code = error.exitcode or 0
+        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    return "took too long" if isinstance(error, CancelledError) else "ran out of memory"
+
+
+def _verdict(error: BaseException, seconds: float) -> Rejected:
+    if isinstance(error, CancelledError):
+        return Rejected("timeout", f"computing took more than {seconds:g} seconds, twice, the second time alone")
+    killed = isinstance(error, ProcessExpired) and error.exitcode == -signal.SIGKILL
+    if isinstance(error, MemoryError) or killed:
+        return Rejected("out-of-memory", "computing needs more memory than a process may have, even alone")
+    return Rejected("crashed", f"the computing process {_cause(error)}, twice, the second time alone")

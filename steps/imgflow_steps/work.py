@@ -1,0 +1,381 @@
+"""What a computing process does with a slice of a shard: the only loop over images.
+
+Images are fetched ahead and published behind while the current one is computed. Whatever an image or
+a step does, the slice gives one row per image; only the store being away, memory running out and
+death end it early, and then the runner finds the image at fault by the journal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import resource
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cache, partial
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Self
+
+from imgflow_steps import keys, picture, shard
+from imgflow_steps.contract import (
+    Apply,
+    Entry,
+    Output,
+    Params,
+    Rejected,
+    Row,
+    Sample,
+    Status,
+    file_fields,
+)
+from imgflow_steps.pipeline import decode_plan
+from imgflow_steps.run import Run
+from imgflow_steps.store import (
+    ChangedError,
+    DeniedError,
+    KeyRefusedError,
+    NotFoundError,
+    Store,
+    open_store,
+)
+
+if TYPE_CHECKING:
+    from imgflow_steps.pipeline import DecodePlan
+
+AHEAD = 3  # images fetched before their turn
+THREADS = 8  # for the store only
+
+
+Item = tuple[int, Entry] | shard.Member
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Some images of a shard, and the positions of the pipeline to take them through."""
+
+    run: Run
+    store: str  # URL
+    shard: int
+    first: int  # position of the first step, counted from 1
+    last: int
+    items: tuple[Item, ...]  # photographs with their numbers, or members of…
+    input: Path | None  # …this shard between steps
+    output: Path | None  # where members go; None publishes
+    journal: Path  # the number of the image being computed
+
+
+def number(item: Item) -> int:
+    """The image's number in its shard."""
+    return item.number if isinstance(item, shard.Member) else item[0]
+
+
+def limit_process(memory: int) -> None:
+    """Bound a computing process; Ctrl-C is the coordinator's to handle."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":  # elsewhere the limit does not cover mapped memory, or breaks the loader
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+
+
+def process(piece: Slice) -> list[Row]:
+    """One row per image, in order; members or pictures are written on the way.
+
+    Raises UnavailableError when the store is away and MemoryError when an image needs too much.
+    """
+    desk = _desk(piece.store, piece.run)
+    chain = desk.chain(piece.first, piece.last)
+    rows: list[Row] = []
+    with ExitStack() as stack:
+        sink: _Members | _Pictures = (
+            _Members(stack.enter_context(piece.output.open("wb"))) if piece.output else _Pictures(desk)
+        )
+        journal = stack.enter_context(Journal(piece.journal))
+        for number, load in _loads(desk, piece, stack):
+            with journal.computing(number):
+                row, samples = _one(load, chain)
+                row.run, row.shard, row.ended = piece.run.id, piece.shard, time.time()
+                sink.put(number, row, samples)
+            rows.append(row)
+            sink.settle(leave=THREADS)
+        sink.settle(leave=0)
+        desk.settle()
+    return rows
+
+
+class Journal:
+    """A file that says which image a process computes, and since when; empty between two images.
+
+    Waiting for the store is not computing, so a slow store never makes an image a suspect.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb", buffering=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    @contextmanager
+    def computing(self, number: int) -> Iterator[None]:
+        """Say that the image is being computed; unsaid only when that ends in order."""
+        os.pwrite(self._file.fileno(), f"{number} {time.monotonic()}\n".ljust(48).encode(), 0)
+        yield
+        os.pwrite(self._file.fileno(), b" " * 48, 0)
+
+
+def suspect(journal: Path) -> tuple[int, float] | None:
+    """The image that a process computes or died over, and for how many seconds; None between two."""
+    try:
+        number, since = journal.read_text().split()
+    except (OSError, ValueError):
+        return None
+    return int(number), time.monotonic() - float(since)
+
+
+Load = Callable[[], tuple[Row, list[Sample]]]
+
+
+def _one(load: Load, chain: list[tuple[str, Apply]]) -> tuple[Row, list[Sample]]:
+    row, samples = load()
+    try:
+        for label, apply in chain if row.status is Status.PROCESSED else ():
+            started = time.perf_counter()
+            samples = [out for sample in samples for out in apply(sample)]
+            row.ms[label] = _since(started)
+    except Rejected as verdict:
+        return _reject(row, verdict), []
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a fault in a step costs this image and is shown, not the shard
+        return _fail(row, "step-error", _trace(error)), []
+    return row, samples
+
+
+def _reject(row: Row, verdict: Rejected) -> Row:
+    row.status, row.code, row.message = Status.REJECTED, verdict.code, verdict.message
+    return row
+
+
+def _fail(row: Row, code: str, message: str) -> Row:
+    row.status, row.code, row.message = Status.FAILED, code, message
+    return row
+
+
+def _trace(error: Exception) -> str:
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
+
+
+def _since(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 3)
+
+
+@dataclass(slots=True)
+class _Desk:
+    """What a process opens once for a run: stores, threads, files that parameters name, steps."""
+
+    run: Run
+    store: Store
+    source: Store
+    prefix: str
+    plan: DecodePlan
+    threads: ThreadPoolExecutor
+    files: Path
+    slowest: float = 0.0  # decode, in milliseconds: records get a thumbnail
+    behind: list[Future[None]] = field(default_factory=list)  # thumbnails on their way
+    chains: dict[tuple[int, int], list[tuple[str, Apply]]] = field(default_factory=dict)
+
+    def chain(self, first: int, last: int) -> list[tuple[str, Apply]]:
+        if (first, last) not in self.chains:
+            calls = self.run.pipeline.steps[first - 1 : last]
+            labels = self.run.pipeline.labels[first - 1 : last]
+            self.chains[first, last] = [
+                (label, call.step.build(self.with_files(call.params)))
+                for label, call in zip(labels, calls, strict=True)
+            ]
+        return self.chains[first, last]
+
+    def with_files(self, params: Params) -> Params:
+        """The parameters with paths where they name files in the store."""
+        paths: dict[str, str] = {}
+        for name in file_fields(params):
+            key = getattr(params, name)
+            path = self.files / keys.local_name(key)
+            if not path.exists():
+                self.store.download(key, path)
+            paths[name] = str(path)
+        return params.model_copy(update=paths)
+
+    def thumb(self, row: Row, side: str, data: bytes) -> str:
+        """Write a small picture for reports, behind; gives its key."""
+        key = keys.thumb(self.run.municipality, self.run.digest, row.image, row.version, side)
+        self.behind.append(self.threads.submit(self.store.write, key, data, "image/jpeg"))
+        return key
+
+    def settle(self) -> None:
+        """Wait for what is still on its way."""
+        while self.behind:
+            self.behind.pop().result()
+
+
+@cache
+def _desk(store_url: str, run_json: Run) -> _Desk:
+    store = open_store(store_url)
+    return _Desk(
+        run=run_json,
+        store=store,
+        source=open_store(run_json.source) if run_json.source else store,
+        prefix="" if run_json.source else keys.images(run_json.municipality),
+        plan=decode_plan(run_json.pipeline),
+        threads=ThreadPoolExecutor(THREADS, thread_name_prefix="store"),
+        files=Path(tempfile.mkdtemp(prefix="imgflow-files-")),
+    )
+
+
+def _loads(desk: _Desk, piece: Slice, stack: ExitStack) -> Iterator[tuple[int, Load]]:
+    if piece.input is None:
+        yield from _photographs(desk, piece)
+        return
+    file = stack.enter_context(piece.input.open("rb"))
+    for member in piece.items:
+        assert isinstance(member, shard.Member)  # noqa: S101 - narrows the type: with an input, items are members
+        yield member.number, partial(shard.read, file, member)
+
+
+def _photographs(desk: _Desk, piece: Slice) -> Iterator[tuple[int, Load]]:
+    waiting: deque[tuple[int, Entry, Future[_Fetched]]] = deque()
+    items = iter(piece.items)
+
+    def ahead() -> None:
+        for item in items:
+            assert not isinstance(item, shard.Member)  # noqa: S101 - narrows the type: without input, items are entries
+            waiting.append((*item, desk.threads.submit(_fetch, desk, item[1])))
+            if len(waiting) > AHEAD:
+                break
+
+    ahead()
+    while waiting:
+        number, entry, fetched = waiting.popleft()
+        yield number, partial(_decode, desk, entry, fetched.result())
+        ahead()
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    data: bytes
+    ms: float
+    error: Rejected | ChangedError | NotFoundError | DeniedError | None = None
+
+
+def _fetch(desk: _Desk, entry: Entry) -> _Fetched:
+    if entry.problem:
+        return _Fetched(b"", 0, Rejected("unsupported-key", entry.problem))
+    limit = desk.run.pipeline.limits.bytes
+    if entry.bytes > limit:
+        return _Fetched(b"", 0, Rejected("too-many-bytes", f"{entry.bytes} bytes are more than the limit of {limit}"))
+    started = time.perf_counter()
+    try:
+        data = desk.source.read(desk.prefix + entry.image, entry.version)
+    except (ChangedError, NotFoundError, DeniedError) as error:
+        return _Fetched(b"", _since(started), error)
+    return _Fetched(data, _since(started))
+
+
+def _decode(desk: _Desk, entry: Entry, fetched: _Fetched) -> tuple[Row, list[Sample]]:
+    row = Row(image=entry.image, version=entry.version, bytes=entry.bytes)
+    if isinstance(fetched.error, Rejected):
+        return _reject(row, fetched.error), []
+    if fetched.error:
+        codes = {ChangedError: "changed", NotFoundError: "gone", DeniedError: "denied"}
+        return _fail(row, codes[type(fetched.error)], str(fetched.error)), []
+    row.ms["fetch"] = fetched.ms
+    started = time.perf_counter()
+    limits = desk.run.pipeline.limits
+    try:
+        decoded = picture.decode(fetched.data, desk.plan, limits)
+        row.ms["decode"] = _since(started)
+        row.width, row.height, row.format = decoded.width, decoded.height, decoded.format
+        if entry.sampled or row.ms["decode"] > desk.slowest:
+            desk.slowest = max(desk.slowest, row.ms["decode"])
+            row.thumbs = [desk.thumb(row, "before", picture.thumbnail(fetched.data, limits))]
+    except Rejected as verdict:
+        return _reject(row, verdict), []
+    return row, [Sample(decoded.pixels)]
+
+
+class _Members:
+    """Samples on their way to the next step."""
+
+    def __init__(self, out: IO[bytes]) -> None:
+        self._out = out
+
+    def put(self, number: int, row: Row, samples: list[Sample]) -> None:
+        shard.append(self._out, number, row, samples)
+
+    def settle(self, leave: int) -> None:
+        """Nothing is ever pending."""
+
+
+class _Pictures:
+    """Samples at the end: encoded here, written by threads behind the next image's computing."""
+
+    def __init__(self, desk: _Desk) -> None:
+        self._desk = desk
+        self._pending: deque[tuple[Row, list[Future[float]]]] = deque()
+
+    def put(self, _number: int, row: Row, samples: list[Sample]) -> None:
+        if row.status is not Status.PROCESSED:
+            return
+        started = time.perf_counter()
+        try:
+            pictures = [self._encode(row, sample) for sample in samples]
+        except Rejected as verdict:
+            _reject(row, verdict)
+            return
+        row.ms["encode"] = _since(started)
+        row.outputs = [output for output, _ in pictures]
+        if row.thumbs and samples:
+            row.thumbs = [row.thumbs[0], self._desk.thumb(row, "after", picture.thumbnail_of(samples[0].pixels))]
+        media = picture.CONTENT_TYPE.get(self._desk.run.pipeline.output.format, "")
+        writes = [
+            self._desk.threads.submit(self._write, output.key, data, media) for output, data in pictures if output.key
+        ]
+        self._pending.append((row, writes))
+
+    def _write(self, key: str, data: bytes, media: str) -> float:
+        started = time.perf_counter()
+        self._desk.store.write(key, data, media)
+        return _since(started)
+
+    def _encode(self, row: Row, sample: Sample) -> tuple[Output, bytes]:
+        run = self._desk.run
+        height, width = sample.pixels.shape[:2]
+        shape = Output(key="", sha256="", width=width, height=height, piece=sample.piece, found=dict(sample.found))
+        if run.pipeline.output.format == "none":
+            return shape, b""
+        data = picture.encode(sample.pixels, run.pipeline.output)
+        suffix = picture.SUFFIX[run.pipeline.output.format]
+        key = keys.published(run.municipality, run.digest, row.image, sample.piece, suffix)
+        return shape.model_copy(update={"key": key, "sha256": hashlib.sha256(data).hexdigest()}), data
+
+    def settle(self, leave: int) -> None:
+        """Wait until all but ``leave`` images are in the store: a row never speaks of a picture that is not."""
+        while len(self._pending) > leave:
+            row, writes = self._pending.popleft()
+            try:
+                row.ms["publish"] = sum(write.result() for write in writes)
+            except KeyRefusedError as error:
+                row.outputs = []
+                _reject(row, Rejected("unsupported-key", str(error)))
+            except DeniedError as error:
+                row.outputs = []
+                _fail(row, "denied", str(error))

@@ -1,0 +1,185 @@
+"""A container's work: from flags, from JSON on standard input, and what it says at its end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from imgflow_steps import keys
+from imgflow_steps.contract import Exit, Job, Result
+from imgflow_steps.list import List
+from imgflow_steps.pipeline import parse
+from imgflow_steps.run import Run, read_listing, read_summary, save
+from imgflow_steps.store import Store, open_store
+
+from tests import photographs
+
+PIPELINE = parse({"steps": [{"scale": {"width": 40, "height": 40}}, "grayscale", "infer"]})
+
+
+def container(store: Store, *flags: str, job: Job | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "imgflow_steps", *flags],
+        input=job.model_dump_json() if job else "",
+        env={**os.environ, "IMGFLOW_STORE": store.url, **env},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = open_store(str(tmp_path / "store"))
+    for i in range(5):
+        store.write(keys.images("Demo") + f"{i}.jpg", photographs.jpeg(i))
+    store.write(keys.images("Demo") + "zz.jpg", b"no photograph at all")
+    return store
+
+
+def submit(store: Store, run_id: str) -> Run:
+    run = Run(
+        id=run_id, municipality="Demo", pipeline=PIPELINE, list=List(shard_size=4, layout="steps"), created=time.time()
+    )
+    save(store, run)
+    return run
+
+
+def bytes_of(store: Store, run: Run) -> dict[str, str]:
+    prefix = keys.results(run.municipality, run.digest) + "images/"
+    return {f.key: hashlib.sha256(store.read(f.key)).hexdigest() for f in store.entries(prefix)}
+
+
+def test_a_serial_coordinator_needs_nothing_but_json_jobs(store: Store) -> None:
+    run = submit(store, "serial")
+    jobs = [Job(step="list", run=run.id)]
+    jobs += [
+        Job(step=name, run=run.id, position=position, shard=shard)
+        for shard in range(2)
+        for position, name in enumerate(("scale", "grayscale", "infer"), 1)
+    ]
+    jobs += [Job(step="collect", run=run.id)]
+
+    ended = [container(store, job=job.model_copy(update={"store": store.url})) for job in jobs]
+    results = [Result.model_validate_json(one.stdout) for one in ended]
+    summary = read_summary(store, run.id)
+
+    assert [one.returncode for one in ended] == [0] * 8
+    assert results[0].shards == 2
+    assert [r.counts.listed for r in results[1:-1]] == [4, 4, 4, 2, 2, 2]
+    assert summary
+    assert (summary.counts.processed, summary.counts.rejected) == (5, 1)
+
+
+def test_flags_with_files_between_steps_give_the_same_bytes_as_one_fused_process(store: Store, tmp_path: Path) -> None:
+    run = submit(store, "flags")
+    out = tmp_path / "out"
+    assert container(store, "list", "--run", run.id, "--output", str(out)).returncode == 0
+    assert (out / "steps-count").read_text() == "2"
+    assert (out / "fused-count").read_text() == "0"
+    for shard in ("0", "1"):
+        where = ["--run", run.id, "--shard", shard]
+        one, two = str(tmp_path / f"{shard}-1.tar"), str(tmp_path / f"{shard}-2.tar")
+        container(store, "scale", *where, "--position", "1", "--output", one)
+        container(store, "grayscale", *where, "--position", "2", "--input", one, "--output", two)
+        assert container(store, "infer", *where, "--position", "3", "--input", two).returncode == 0
+    by_steps = bytes_of(store, run)
+    store.delete(by_steps)
+
+    for shard in ("0", "1"):
+        container(store, "fused", "--run", run.id, "--shard", shard)
+
+    assert len(by_steps) == 5
+    assert bytes_of(store, run) == by_steps
+
+
+def test_standard_output_carries_the_result_and_nothing_else(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("print('a library that greets')")
+    run = submit(store, "noisy")
+
+    ended = container(store, job=Job(step="list", run=run.id, store=store.url))
+
+    assert json.loads(ended.stdout)["exit"] == 0
+
+
+@pytest.mark.parametrize(
+    ("job", "says"),
+    [
+        (Job(step="scale", run="nobody", position=1), "there is no run 'nobody'"),
+        (Job(step="blur", run="known", position=1), "no step 'blur' at position 1; it has: 1 scale"),
+        (Job(step="scale", run="known", position=2), "no step 'scale' at position 2"),
+        (Job(step="scale", run="../etc", position=1), "cannot name a run"),
+    ],
+)
+def test_a_job_that_can_never_work_says_why_and_is_not_retried(store: Store, job: Job, says: str) -> None:
+    submit(store, "known")
+
+    ended = container(store, job=job.model_copy(update={"store": store.url}))
+
+    assert ended.returncode == Exit.BAD_PARAMETERS
+    assert says in Result.model_validate_json(ended.stdout).error
+
+
+def test_standard_input_that_is_no_job_is_named(store: Store) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "imgflow_steps"], input='{"step": 1}', capture_output=True, text=True, check=False
+    )
+
+    assert ended.returncode == Exit.BAD_PARAMETERS
+    assert "job.run" in Result.model_validate_json(ended.stdout).error
+
+
+def test_a_step_whose_input_is_not_whole_asks_to_be_tried_again(store: Store, tmp_path: Path) -> None:
+    run = submit(store, "cut")
+    container(store, "list", "--run", run.id)
+    first = tmp_path / "1.tar"
+    container(store, "scale", "--run", run.id, "--position", "1", "--output", str(first))
+    first.write_bytes(first.read_bytes()[: first.stat().st_size // 2])
+
+    ended = container(store, "grayscale", "--run", run.id, "--position", "2", "--input", str(first))
+
+    assert ended.returncode == Exit.TEMPORARY
+    assert "the step before it has to run again" in ended.stderr
+
+
+def test_without_run_json_list_writes_it_from_its_flags(store: Store) -> None:
+    pipeline = PIPELINE.model_dump_json()
+    flags = ["--run", "door-2", "--municipality", "%44emo", "--shard-size", "3", "--max-rejected", "0"]
+
+    ended = container(store, "list", *flags, IMGFLOW_PIPELINE=pipeline)
+    listing = read_listing(store, "door-2")
+
+    assert ended.returncode == 0
+    assert listing
+    assert (listing.listed, listing.shards, listing.shard_size) == (6, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--municipality", "Demo", "--max-rejected", "lots"], "collect.max_rejected"),
+        (["--municipality", "%20"], "municipality"),
+    ],
+)
+def test_wrong_parameters_from_the_other_door_are_named(store: Store, flags: list[str], says: str) -> None:
+    ended = container(store, "list", "--run", "wrong", *flags, IMGFLOW_PIPELINE=PIPELINE.model_dump_json())
+
+    assert ended.returncode == Exit.BAD_PARAMETERS
+    assert says in ended.stderr
+
+
+def test_argo_hears_the_progress_in_images(store: Store, tmp_path: Path) -> None:
+    run = submit(store, "heard")
+    container(store, "list", "--run", run.id)
+    progress = tmp_path / "progress"
+
+    container(store, "fused", "--run", run.id, ARGO_PROGRESS_FILE=str(progress))
+
+    assert progress.read_text() == "4/4\n"

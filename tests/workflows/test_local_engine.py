@@ -1,0 +1,222 @@
+"""The local engine, end to end on a directory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from imgflow_steps.store import Store, open_store
+from tests import photographs
+
+from imgflow_steps import keys
+from imgflow_steps.contract import BadParametersError, Status
+from imgflow_steps.list import List
+from imgflow_steps.pipeline import Pipeline, parse
+from imgflow_steps.rows import merged
+from imgflow_steps.run import Run, Summary, load, read_summary, save
+from imgflow_workflows.default import DEFAULT
+from imgflow_workflows.engines.local import LocalEngine
+
+PLAIN = parse({"steps": [{"scale": {"width": 48, "height": 48}}, "grayscale"]})
+
+
+def dataset(store: Store, count: int, municipality: str = "Demo") -> None:
+    for i in range(count):
+        store.write(keys.images(municipality) + f"{'abc'[i % 3]}/{i:03d}.jpg", photographs.jpeg(i))
+
+
+def submit(store: Store, run_id: str, pipeline: Pipeline = PLAIN, **listing: Any) -> Summary:
+    run = Run(id=run_id, municipality="Demo", pipeline=pipeline, list=List(**listing), created=time.time())
+    save(store, run)
+    LocalEngine(store, workers=2).submit(run)
+    summary = read_summary(store, run_id)
+    assert summary
+    assert summary.counts.add_up
+    return summary
+
+
+def pictures(store: Store, run_id: str) -> dict[str, str]:
+    run = load(store, run_id)
+    prefix = keys.results(run.municipality, run.digest) + "images/"
+    return {f.key.removeprefix(prefix): hashlib.sha256(store.read(f.key)).hexdigest() for f in store.entries(prefix)}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store(str(tmp_path / "store"))
+
+
+def test_a_first_run_processes_every_image_and_a_second_none(store: Store) -> None:
+    dataset(store, 12)
+
+    first = submit(store, "first", DEFAULT)
+    second = submit(store, "second", DEFAULT)
+
+    assert (first.counts.listed, first.counts.processed) == (12, 12)
+    assert (second.counts.listed, second.counts.cached) == (12, 12)
+    assert len(pictures(store, "second")) == 12
+
+
+@pytest.mark.parametrize("layout", ["steps", "fused"])
+@pytest.mark.parametrize("shard_size", [1, 7, 1000])
+def test_every_layout_and_shard_size_gives_the_same_bytes(tmp_path: Path, layout: str, shard_size: int) -> None:
+    reference = open_store(str(tmp_path / "reference"))
+    other = open_store(str(tmp_path / "other"))
+    dataset(reference, 10)
+    dataset(other, 10)
+
+    submit(reference, "one", DEFAULT, layout="fused", shard_size=5)
+    submit(other, "two", DEFAULT, layout=layout, shard_size=shard_size)
+
+    assert pictures(other, "two") == pictures(reference, "one")
+    assert len(pictures(other, "two")) == 10
+    assert not list(other.entries("scratch/"))
+
+
+def test_rejected_images_have_a_reason_and_are_not_read_again(store: Store) -> None:
+    dataset(store, 3)
+    store.write(keys.images("Demo") + "broken.jpg", photographs.jpeg(9)[:900])
+    store.write(keys.images("Demo") + "letter.jpg", b"Dear Sir or Madam")
+    store.write(keys.images("Demo") + "notes.txt", b"not listed")
+
+    first = submit(store, "first")
+    second = submit(store, "second")
+    run = load(store, "second")
+    with merged(store, run.rows) as rows:
+        reasons = {row.image: (row.code, row.run) for row in rows if row.status is Status.REJECTED}
+
+    assert (first.counts.processed, first.counts.rejected, first.other) == (3, 2, 1)
+    assert (second.counts.cached, second.counts.rejected) == (3, 2)
+    assert reasons == {"broken.jpg": ("truncated", "first"), "letter.jpg": ("unsupported-format", "first")}
+
+
+def test_rejected_images_are_tried_again_when_asked(store: Store) -> None:
+    dataset(store, 1)
+    store.write(keys.images("Demo") + "letter.jpg", b"Dear Sir or Madam")
+    submit(store, "first")
+
+    submit(store, "second", retry="rejected")
+    with merged(store, load(store, "second").rows) as rows:
+        asked = {row.image: row.run for row in rows}
+
+    assert asked["letter.jpg"] == "second"
+
+
+def test_an_image_that_changed_is_processed_again(store: Store) -> None:
+    dataset(store, 2)
+    submit(store, "first")
+    store.write(keys.images("Demo") + "a/000.jpg", photographs.jpeg(77))
+
+    summary = submit(store, "second")
+
+    assert (summary.counts.processed, summary.counts.cached) == (1, 1)
+
+
+def test_an_empty_municipality_ends_with_a_report(store: Store) -> None:
+    summary = submit(store, "nothing")
+
+    assert summary.counts.listed == 0
+    assert store.stat(keys.report("nothing") + "index.html")
+
+
+def test_a_wrong_model_stops_the_run_with_its_reason(store: Store) -> None:
+    dataset(store, 1)
+    store.write("models/bad.onnx", b"this is no model")
+    pipeline = parse({"steps": [{"infer": {"model": "models/bad.onnx"}}]})
+
+    with pytest.raises(BadParametersError, match="bad"):
+        submit(store, "wrong", pipeline)
+
+
+FAULTS = """
+import os, time
+import PIL.Image
+_open = PIL.Image.open
+def open(fp, *args, **kwargs):
+    data = fp.getvalue() if hasattr(fp, "getvalue") else b""
+    if b"CRASH" in data: os.abort()
+    if b"HANG" in data: time.sleep(600)
+    if b"HUNGER" in data: bytearray(1 << 40)
+    return _open(fp, *args, **kwargs)
+PIL.Image.open = open
+"""
+
+
+@pytest.mark.parametrize("layout", ["steps", "fused"])
+def test_a_crash_a_hang_and_hunger_in_a_decoder_cost_one_image_each(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(FAULTS)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    dataset(store, 9)
+    for name in ("CRASH", "HANG", "HUNGER"):
+        store.write(keys.images("Demo") + f"b/{name}.jpg", photographs.jpeg(1) + name.encode())
+    pipeline = PLAIN.model_copy(update={"limits": PLAIN.limits.model_copy(update={"seconds": 1.5})})
+
+    summary = submit(store, "faults", pipeline, layout=layout)
+    with merged(store, load(store, "faults").rows) as rows:
+        codes = {row.image: row.code for row in rows if row.code}
+
+    assert (summary.counts.processed, summary.counts.rejected) == (9, 3)
+    assert codes == {"b/CRASH.jpg": "crashed", "b/HANG.jpg": "timeout", "b/HUNGER.jpg": "out-of-memory"}
+
+
+COORDINATOR = """
+import sys, time
+from imgflow_steps.run import load
+from imgflow_steps.store import open_store
+from imgflow_workflows.engines.local import LocalEngine
+if __name__ == "__main__":
+    store = open_store(sys.argv[1])
+    LocalEngine(store, workers=2).submit(load(store, sys.argv[2]))
+"""
+
+
+def children(pid: int) -> list[int]:
+    listed = Path(f"/proc/{pid}/task/{pid}/children")
+    own = [int(p) for p in listed.read_text().split()] if listed.exists() else []
+    return own + [p for child in own for p in children(child)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the processes to kill below /proc")
+@pytest.mark.parametrize("victim", ["worker", "coordinator"])
+@pytest.mark.parametrize("seed", range(10))
+def test_kill_minus_nine_loses_nothing_that_was_flushed(tmp_path: Path, victim: str, seed: int) -> None:
+    store = open_store(str(tmp_path / "store"))
+    dataset(store, 60)
+    layout = "steps" if seed % 2 else "fused"
+    run = Run(id="killed", municipality="Demo", pipeline=PLAIN, list=List(layout=layout), created=time.time())
+    save(store, run)
+    script = tmp_path / "coordinator.py"
+    script.write_text(COORDINATOR)
+    started = subprocess.Popen([sys.executable, str(script), store.url, "killed"])
+    time.sleep(0.8 + 0.17 * seed)
+    try:
+        targets = [started.pid] if victim == "coordinator" else children(started.pid)[1:2]
+        for pid in targets:
+            os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    started.wait(timeout=60)
+    with merged(store, run.rows) as rows:
+        flushed = {row.image: row.ended for row in rows if row.status is Status.PROCESSED}
+
+    summary = submit(store, "killed", layout=layout)
+    lines = store.read("runs/killed/results.jsonl").splitlines()
+    images = Counter(json.loads(line)["image"] for line in lines)
+    with merged(store, run.rows) as rows:
+        after = {row.image: row.ended for row in rows}
+
+    assert summary.counts.processed == summary.counts.listed == 60
+    assert set(images.values()) == {1}
+    assert {image: after[image] for image in flushed} == flushed
+    assert len(pictures(store, "killed")) == 60
