@@ -1,0 +1,77 @@
+"""Which part of an image becomes how large inside a box. Pure functions over sizes.
+
+The door between bytes and pixels asks this to know how little it may decode, the step that resizes asks
+it to know what to do; so the two can never disagree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from imgflow_steps.contract import Target
+
+# What is left to the good filter after a cheap reduction: this many pixels for each one of the result.
+# At 1.9 photographs of 12 megapixels stay above 50 dB of a full decode with one LANCZOS (bench: picture),
+# and a 4:3 camera picture of 4000 pixels still comes to 1024 by way of its half (3.9 = 2 x 1.95).
+GAP = 1.9
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The part ``box`` (left, upper, right, lower, in source pixels) of a source becomes ``width`` x ``height``."""
+
+    width: int
+    height: int
+    box: tuple[float, float, float, float]
+
+    @property
+    def reduction(self) -> float:
+        """Source pixels for each pixel of the result, along the axis that has fewer."""
+        left, upper, right, lower = self.box
+        return min((right - left) / self.width, (lower - upper) / self.height)
+
+
+def place(width: int, height: int, target: Target, *, enlarge: bool = False) -> Placement:
+    """How an image of ``width`` x ``height`` pixels comes into ``target``; a result has at least 1 pixel each way.
+
+    fit: inside the box, proportions kept; without ``enlarge`` a smaller image stays as it is.
+    cover: fills the box, what sticks out is cut, centred; without ``enlarge`` an image that would have to
+    grow keeps its scale and is only cut.
+    exact: the box itself, proportions lost; without ``enlarge`` an axis that is shorter stays as it is.
+
+    An image reduced evenly beforehand, and still larger than its result, is placed at the same size.
+    """
+    if target.mode == "fit":
+        return _fit(width, height, target, enlarge)
+    if target.mode == "cover":
+        return _cover(width, height, target, enlarge)
+    across = target.width if enlarge else min(width, target.width)
+    down = target.height if enlarge else min(height, target.height)
+    return Placement(across, down, (0, 0, width, height))
+
+
+def _fit(width: int, height: int, target: Target, enlarge: bool) -> Placement:
+    whole = (0, 0, width, height)
+    if not enlarge and width <= target.width and height <= target.height:
+        return Placement(width, height, whole)
+    if width * target.height >= height * target.width:
+        return Placement(target.width, _share(height, target.width, width), whole)
+    return Placement(_share(width, target.height, height), target.height, whole)
+
+
+def _share(side: int, numerator: int, denominator: int) -> int:
+    """``side * numerator / denominator``, rounded half up in whole numbers, so that no float decides a pixel."""
+    return max(1, (2 * side * numerator + denominator) // (2 * denominator))
+
+
+def _cover(width: int, height: int, target: Target, enlarge: bool) -> Placement:
+    if not enlarge and (width < target.width or height < target.height):
+        across, down = min(width, target.width), min(height, target.height)
+        left, upper = (width - across) // 2, (height - down) // 2
+        return Placement(across, down, (left, upper, left + across, upper + down))
+    across = min(width, max(1.0, height * target.width / target.height))
+    down = min(height, max(1.0, width * target.height / target.width))
+    left, upper = (width - across) / 2, (height - down) / 2
+    return Placement(target.width, target.height, (left, upper, left + across, upper + down))

@@ -1,0 +1,141 @@
+"""Whatever a decoder gives becomes L, LA, RGB or RGBA: 8 bits, sRGB, alpha not premultiplied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, lru_cache
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from imgflow_steps.contract import Rejected
+from imgflow_steps.pixels import to_luma
+
+if TYPE_CHECKING:
+    from PIL.ImageCms import ImageCmsProfile
+
+Convert = Callable[[Image.Image], Image.Image]
+
+PLAIN = {  # Pillow's modes and what they become; alpha that stands beside the pixels is added after
+    "1": "L",
+    "L": "L",
+    "LA": "LA",
+    "La": "LA",
+    "P": "RGB",
+    "PA": "RGBA",
+    "RGB": "RGB",
+    "RGBX": "RGB",
+    "RGBA": "RGBA",
+    "RGBa": "RGBA",
+    "CMYK": "CMYK",
+    "YCbCr": "RGB",
+    "LAB": "RGB",
+    "HSV": "RGB",
+}
+WITH_ALPHA = {"L": "LA", "RGB": "RGBA"}
+WITHOUT_ALPHA = {"LA": "L", "RGBA": "RGB"}
+
+PROFILE_BYTES = 4 << 20  # profiles of printing presses have two megabytes; more is not a profile
+SAME = 2  # steps of 255 that a profile may differ from sRGB and still be called that
+
+
+def canonical(image: Image.Image, *, luma: bool) -> Image.Image:
+    """A loaded image in L, LA, RGB or RGBA, in sRGB; with ``luma`` in L or LA.
+
+    Raises Rejected("unsupported-mode") for samples without a defined white.
+    """
+    picture = _to_srgb(_plain(image), _profile(image))
+    return to_luma(picture) if luma else picture
+
+
+def is_srgb(image: Image.Image) -> bool:
+    """Whether an RGB image needs no conversion of its colours."""
+    return _conversion(_profile(image), "RGB") is None
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        return _from_16_bits(image)
+    if image.mode not in PLAIN:
+        raise Rejected("unsupported-mode", f"samples of kind {image.mode}: nothing says which value is white")
+    mode = PLAIN[image.mode]
+    if image.has_transparency_data:
+        mode = WITH_ALPHA.get(mode, mode)
+    key = image.info.get("transparency")
+    if isinstance(key, tuple) and max(key) > 255:  # noqa: PLR2004 - the colour has 16 bits where the pixels kept the high 8
+        image.info["transparency"] = tuple(value >> 8 for value in key)
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _from_16_bits(image: Image.Image) -> Image.Image:
+    """L or LA by scaling 65535 to 255, rounded; Pillow's own conversion would clip at 255."""
+    samples = np.asarray(image)
+    picture = Image.fromarray(_high_byte()[samples])
+    key = image.info.get("transparency")
+    if isinstance(key, int):
+        picture.putalpha(Image.fromarray(np.where(samples == key, 0, 255).astype(np.uint8)))
+    return picture
+
+
+@cache
+def _high_byte() -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    return ((np.arange(65536, dtype=np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+
+
+def _profile(image: Image.Image) -> bytes:
+    profile = image.info.get("icc_profile") or b""
+    return profile if isinstance(profile, bytes) and len(profile) <= PROFILE_BYTES else b""
+
+
+def _to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
+    opaque = WITHOUT_ALPHA.get(picture.mode, picture.mode)
+    convert = _conversion(profile, opaque)
+    if convert is None:
+        return picture.convert("RGB") if opaque == "CMYK" else picture
+    if opaque == picture.mode:
+        return convert(picture)
+    converted = convert(picture.convert(opaque))
+    converted.putalpha(picture.getchannel("A"))
+    return converted
+
+
+@lru_cache(maxsize=16)
+def _conversion(profile: bytes, mode: str) -> Convert | None:
+    """From ``mode`` (L, RGB, CMYK) with this profile to sRGB; None when there is nothing to do, or no valid profile."""
+    if not profile:
+        return None
+    from PIL import ImageCms  # noqa: PLC0415 - few pictures need it
+
+    try:
+        source = ImageCms.ImageCmsProfile(BytesIO(profile))
+        transform = ImageCms.buildTransform(source, _srgb(), mode, "RGB")
+    except (ImageCms.PyCMSError, OSError):
+        return None
+
+    def convert(image: Image.Image) -> Image.Image:
+        converted = transform.apply(image)
+        return to_luma(converted) if mode == "L" else converted
+
+    if mode == "CMYK":
+        return convert
+    sample = _greys() if mode == "L" else _colours()
+    before, after = (np.asarray(image).astype(np.int16) for image in (sample, convert(sample)))
+    return None if np.abs(before - after).max() <= SAME else convert
+
+
+@cache
+def _srgb() -> ImageCmsProfile:
+    from PIL import ImageCms  # noqa: PLC0415 - few pictures need it
+
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+
+def _greys() -> Image.Image:
+    return Image.fromarray(np.arange(256, dtype=np.uint8)[np.newaxis])
+
+
+def _colours() -> Image.Image:
+    levels = np.arange(0, 256, 17, dtype=np.uint8)
+    return Image.fromarray(np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(1, -1, 3))

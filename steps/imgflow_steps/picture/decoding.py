@@ -1,0 +1,150 @@
+"""Bytes to pixels: what is let in, how much of it is decoded, and what is said of the rest."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from PIL import Image, JpegImagePlugin, UnidentifiedImageError
+from PIL.ExifTags import Base
+
+from imgflow_steps.contract import Rejected, Target
+from imgflow_steps.geometry import GAP, place
+from imgflow_steps.picture import colour
+from imgflow_steps.pixels import to_pixels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from imgflow_steps.contract import Pixels
+    from imgflow_steps.pipeline import DecodePlan, Limits
+
+# What a file begins with, and the one Pillow plugin that may then look at it. MPO is opened as the JPEG it begins with.
+FORMATS = {
+    "JPEG": re.compile(rb"\xff\xd8\xff"),
+    "PNG": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "WEBP": re.compile(rb"RIFF....WEBP", re.DOTALL),
+    "TIFF": re.compile(rb"II[*+]\0|MM\0[*+]"),
+    "GIF": re.compile(rb"GIF8[79]a"),
+    "BMP": re.compile(rb"BM"),
+}
+
+# Asked only of a file that could not be decoded: does it end before its format says it may?
+ENDS_EARLY: dict[str, Callable[[bytes], bool]] = {
+    "JPEG": lambda data: not data[-64:].rstrip(b"\0").endswith(b"\xff\xd9"),
+    "PNG": lambda data: b"IEND" not in data[-64:],
+    "WEBP": lambda data: int.from_bytes(data[4:8], "little") + 8 > len(data),
+    "TIFF": lambda _: False,
+    "GIF": lambda data: not data.endswith(b";"),
+    "BMP": lambda data: int.from_bytes(data[2:6], "little") > len(data),
+}
+
+DCT_REDUCTIONS = (8, 4, 2)  # what a JPEG decoder can leave out at next to no cost
+
+UPRIGHT = {  # EXIF orientation to what turns the stored picture upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SWAPS_SIDES = frozenset({5, 6, 7, 8})
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A picture as the first step gets it; ``width`` and ``height`` are the original's, upright, in pixels."""
+
+    pixels: Pixels
+    width: int
+    height: int
+    format: str
+
+
+def decode(data: bytes, plan: DecodePlan, limits: Limits) -> Decoded:
+    """The first picture of a file, as little of it as ``plan`` needs; the same bytes and plan give the same pixels.
+
+    With ``plan.luma`` the result has 1 channel, or 2 with alpha. The luma of a JPEG is taken as it is stored, which
+    differs by rounding from decoding colour first, and by more only where that would clip. A JPEG may come reduced,
+    by a whole number that divides both sides, so that proportions stay exact; at ``GAP`` times the box or more.
+
+    Raises Rejected: empty, too-many-bytes, too-many-pixels, unsupported-format, unsupported-mode, truncated,
+    undecodable. MemoryError is let through: whether the image or the machine is at fault is not known here.
+    """
+    name = _admit(data, limits)
+    try:
+        # Decoding runs in processes with one computing thread; catch_warnings alone would not do for several.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _decode(data, name, plan, limits)
+    except (Rejected, MemoryError):
+        raise
+    except Image.DecompressionBombError as error:
+        raise Rejected("too-many-pixels", f"more than the limit of {limits.pixels} pixels") from error
+    except Exception as error:
+        raise _verdict(data, name, error) from error
+
+
+def _admit(data: bytes, limits: Limits) -> str:
+    if not data:
+        raise Rejected("empty", "the file has no bytes")
+    if len(data) > limits.bytes:
+        raise Rejected("too-many-bytes", f"{len(data)} bytes; the limit is {limits.bytes}")
+    for name, magic in FORMATS.items():
+        if magic.match(data):
+            return name
+    raise Rejected("unsupported-format", f"neither {', '.join(FORMATS)} nor MPO; it begins with {data[:8]!r}")
+
+
+def _decode(data: bytes, name: str, plan: DecodePlan, limits: Limits) -> Decoded:
+    # Pillow raises above twice this number, in places that are reached before the size can be asked (WebP, GIF).
+    Image.MAX_IMAGE_PIXELS = (limits.pixels + 1) // 2
+    with Image.open(BytesIO(data), formats=[name]) as image:
+        width, height = image.size
+        if width * height > limits.pixels:
+            raise Rejected("too-many-pixels", f"{width} x {height} pixels; the limit is {limits.pixels} in all")
+        reduced = _reduce(image, plan) if isinstance(image, JpegImagePlugin.JpegImageFile) else 1
+        image.load()
+        turn = _orientation(image)  # after load: Pillow turns TIFF itself, and PNG may tell it late
+        picture = colour.canonical(image, luma=plan.luma)
+        kind = (image.format or name).lower()
+    if turn in UPRIGHT:
+        picture = picture.transpose(UPRIGHT[turn])
+    return Decoded(to_pixels(picture), picture.width * reduced, picture.height * reduced, kind)
+
+
+def _reduce(image: JpegImagePlugin.JpegImageFile, plan: DecodePlan) -> int:
+    """Tell the decoder of a JPEG what it may leave out, and say by how much its sides are divided."""
+    width, height = image.size
+    reduction = 1
+    if plan.width and plan.height:
+        box = (plan.height, plan.width) if _orientation(image) in SWAPS_SIDES else (plan.width, plan.height)
+        room = place(width, height, Target(*box, plan.mode)).reduction / GAP
+        # A side that does not divide would be rounded up, and the picture stretched by part of a pixel: 10 dB lost.
+        reduction = next((n for n in DCT_REDUCTIONS if n <= room and width % n == height % n == 0), 1)
+    luma = plan.luma and image.mode == "RGB" and colour.is_srgb(image)
+    image.draft("L" if luma else None, (width // reduction, height // reduction))
+    return reduction
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(Base.Orientation, 1))
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - damaged EXIF raises anything; the picture beside it is still good
+        return 1
+
+
+def _verdict(data: bytes, name: str, error: Exception) -> Rejected:
+    if "truncated" in str(error).lower() or ENDS_EARLY[name](data):
+        return Rejected("truncated", f"this {name} ends before its picture does ({len(data)} bytes)")
+    reason = str(error) or type(error).__name__
+    if isinstance(error, UnidentifiedImageError):  # its text holds a memory address, which differs from run to run
+        reason = "its header is damaged"
+    return Rejected("undecodable", f"this {name} cannot be decoded: {reason}")
