@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -59,8 +60,7 @@ class Pool:
 
     def __exit__(self, *_: object) -> None:
         for pool in filter(None, (self._crowd, self._cell)):
-            pool.stop()  # type: ignore[no-untyped-call]  # pebble annotates only in part
-            pool.join()
+            _close(pool)
         self._folder.cleanup()
 
     def stop(self) -> None:
@@ -84,11 +84,14 @@ class Pool:
 
     def schedule(self, piece: work.Slice, *, alone: bool) -> ProcessFuture[list[Row]]:
         """Hand a slice to a process."""
-        if not alone:
-            return self._crowd.schedule(work.process, args=[piece])
         with self._lock:
-            self._cell = self._cell or self._open(1, tasks=1)
-        return self._cell.schedule(work.process, args=[piece])
+            if not self._crowd.active:  # pebble gives a pool up when a process dies while none has a task
+                _close(self._crowd)
+                self._crowd = self._open(self.workers, tasks=0)
+            if alone and not (self._cell and self._cell.active):
+                self._cell = self._open(1, tasks=1)
+            pool = self._cell if alone and self._cell else self._crowd
+            return pool.schedule(work.process, args=[piece])
 
     def _open(self, workers: int, tasks: int) -> ProcessPool:
         return ProcessPool(
@@ -98,6 +101,11 @@ class Pool:
             initargs=[self._memory],
             context=multiprocessing.get_context("spawn"),
         )
+
+
+def _close(pool: ProcessPool) -> None:
+    pool.stop()  # type: ignore[no-untyped-call]  # pebble annotates only in part
+    pool.join()
 
 
 class _Shift:
@@ -150,7 +158,7 @@ class _Shift:
         piece, alone = self._pending.pop(future)
         try:
             rows = future.result()
-        except (CancelledError, MemoryError, ProcessExpired) as error:
+        except (CancelledError, MemoryError, ProcessExpired, BrokenProcessPool) as error:
             yield from self._suspect(piece, error, alone=alone)
             return
         piece.journal.unlink()
@@ -186,6 +194,8 @@ def _cause(error: BaseException) -> str:
     if isinstance(error, ProcessExpired):
         code = error.exitcode or 0
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    if isinstance(error, BrokenProcessPool):
+        return "ended before it began"
     return "took too long" if isinstance(error, CancelledError) else "ran out of memory"
 
 
