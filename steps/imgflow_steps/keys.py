@@ -168,6 +168,21 @@ def scratch(run: str, position: int, shard: int) -> str:
     return f"scratch/{run}/{position}/{shard:05d}.tar"
 
 
+def all_scratch(run: str) -> str:
+    """Prefix of all shards between steps."""
+    return f"scratch/{run}/"
+
+
+def results_jsonl(run: str) -> str:
+    """One verdict per listed image, whole."""
+    return f"runs/{run}/results.jsonl"
+
+
+def results_csv(run: str) -> str:
+    """The same as a flat table."""
+    return f"runs/{run}/results.csv"
+
+
 def report(run: str) -> str:
     """Prefix of the report's directory."""
     return f"runs/{run}/report/"

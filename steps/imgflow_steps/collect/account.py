@@ -1,0 +1,248 @@
+"""What a report says about any number of images, in memory that does not grow with them."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from imgflow_steps.contract import Counts, Row, Status
+
+LABELS = 1000  # different words kept per finding
+FINDINGS = 200  # different findings kept, by name
+REASONS = 100  # different codes kept
+EXAMPLES = 12  # images shown per code
+SLOWEST = 20
+PAIRS = 120  # at least half of this many are kept, evenly spread, when there are that many
+BINS = 512
+FINEST = -40  # bins of numbers begin 2**-40 wide
+
+Scalar = str | bool | int | float
+
+
+def scalars(found: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Scalar]]:
+    """What a model said, flat: names joined by dots; of a ranking of things the first."""
+    for key, value in found.items():
+        name = f"{prefix}{key}"
+        best = value[0] if isinstance(value, list) and value else value
+        if isinstance(best, Mapping):
+            yield from scalars(best, f"{name}.")
+        elif isinstance(value, Scalar):
+            yield name, value
+
+
+@dataclass(slots=True)
+class Tally:
+    """How often each word was said; words beyond a thousand different ones count as others."""
+
+    words: Counter[str] = field(default_factory=Counter)
+    others: int = 0
+
+    def add(self, word: str) -> None:
+        """Count one."""
+        if word in self.words or len(self.words) < LABELS:
+            self.words[word] += 1
+        else:
+            self.others += 1
+
+    @property
+    def total(self) -> int:
+        """How often anything was said."""
+        return self.words.total() + self.others
+
+
+@dataclass(slots=True)
+class Spread:
+    """How numbers of unknown range lie: exact counts in bins of a power of two, doubled when there are too many."""
+
+    bins: Counter[int] = field(default_factory=Counter)
+    exponent: int = FINEST
+    n: int = 0
+    total: float = 0.0
+    low: float = math.inf
+    high: float = -math.inf
+
+    def add(self, value: float) -> None:
+        """Count one number; what is not finite is left out."""
+        if not math.isfinite(value):
+            return
+        self.n += 1
+        self.total += value
+        self.low, self.high = min(self.low, value), max(self.high, value)
+        self.bins[math.floor(math.ldexp(value, -self.exponent))] += 1
+        while len(self.bins) > BINS:
+            self.exponent += 1
+            wider: Counter[int] = Counter()
+            for index, amount in self.bins.items():
+                wider[index >> 1] += amount
+            self.bins = wider
+
+    @property
+    def mean(self) -> float:
+        """The mean, 0 of nothing."""
+        return self.total / self.n if self.n else 0.0
+
+    def columns(self, number: int) -> list[int]:
+        """Counts in so many columns of equal width between the lowest and the highest."""
+        width = (self.high - self.low) / number
+        columns = [0] * (number if width > 0 else min(1, self.n))
+        for index, amount in self.bins.items():
+            middle = math.ldexp(index + 0.5, self.exponent)
+            columns[max(0, min(len(columns) - 1, int((middle - self.low) / width) if width > 0 else 0))] += amount
+        return columns
+
+
+@dataclass(slots=True)
+class Times:
+    """How milliseconds lie, on a fixed logarithmic scale: quantiles are within 2.2 %."""
+
+    PER_OCTAVE = 16
+    LEAST = 1e-3
+
+    bins: Counter[int] = field(default_factory=Counter)
+    n: int = 0
+    total: float = 0.0
+    high: float = 0.0
+
+    def add(self, ms: float) -> None:
+        """Count one."""
+        self.n += 1
+        self.total += ms
+        self.high = max(self.high, ms)
+        self.bins[math.floor(math.log2(max(ms, self.LEAST)) * self.PER_OCTAVE)] += 1
+
+    @property
+    def mean(self) -> float:
+        """The mean, 0 of nothing."""
+        return self.total / self.n if self.n else 0.0
+
+    def quantile(self, q: float) -> float:
+        """What the share ``q`` of all stays under, 0 of nothing."""
+        left = q * self.n
+        for index in sorted(self.bins):
+            left -= self.bins[index]
+            if left <= 0:
+                return min(self.high, 2 ** ((index + 0.5) / self.PER_OCTAVE))
+        return self.high
+
+
+@dataclass(slots=True)
+class Evenly:
+    """Every so-manieth of a stream of unknown length, between ``limit`` and half of it."""
+
+    limit: int = PAIRS * 2
+    kept: list[Row] = field(default_factory=list)
+    stride: int = 1
+    seen: int = 0
+
+    def add(self, row: Row) -> None:
+        """Keep it if it is its turn."""
+        if self.seen % self.stride == 0:
+            self.kept.append(row)
+        self.seen += 1
+        if len(self.kept) > self.limit:
+            self.kept = self.kept[::2]
+            self.stride *= 2
+
+
+@dataclass(slots=True)
+class Finding:
+    """What a model said under one name: words, numbers, or both."""
+
+    words: Tally = field(default_factory=Tally)
+    numbers: Spread = field(default_factory=Spread)
+
+    def add(self, value: Scalar) -> None:
+        """Count one answer."""
+        if isinstance(value, bool):
+            self.words.add("yes" if value else "no")
+        elif isinstance(value, str):
+            self.words.add(value)
+        else:
+            self.numbers.add(value)
+
+
+@dataclass(slots=True)
+class Reason:
+    """Images that ended with one code."""
+
+    images: int = 0
+    known: int = 0  # by earlier runs
+    examples: list[Row] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Account:
+    """Everything that the verdicts of a run add up to."""
+
+    run: str
+    counts: Counts = field(default_factory=Counts)
+    bytes: int = 0
+    formats: Tally = field(default_factory=Tally)
+    findings: dict[str, Finding] = field(default_factory=dict)
+    steps: dict[str, Times] = field(default_factory=dict)  # of what this run computed
+    images: Times = field(default_factory=Times)  # the same, all steps together
+    ended: Spread = field(default_factory=Spread)  # of the same, in seconds since the epoch
+    began: float = math.inf
+    rejected: dict[str, Reason] = field(default_factory=dict)
+    failed: dict[str, Reason] = field(default_factory=dict)
+    pairs: Evenly = field(default_factory=Evenly)
+    _slowest: list[tuple[float, int, Row]] = field(default_factory=list)
+    _ties: Iterator[int] = field(default_factory=lambda: count(0, -1))
+
+    def add(self, row: Row) -> None:
+        """Count one verdict."""
+        self.counts.listed += 1
+        setattr(self.counts, row.status, getattr(self.counts, row.status) + 1)
+        self.bytes += row.bytes
+        if row.format:
+            self.formats.add(row.format)
+        if row.run == self.run and row.ms:
+            self._add_times(row)
+        if row.status is Status.REJECTED:
+            self._add_reason(self.rejected, row)
+        elif row.status is Status.FAILED:
+            self._add_reason(self.failed, row)
+        else:
+            self._add_result(row)
+
+    def _add_result(self, row: Row) -> None:
+        if row.thumbs:
+            self.pairs.add(row)
+        for output in row.outputs:
+            for name, value in scalars(output.found):
+                if name in self.findings or len(self.findings) < FINDINGS:
+                    self.findings.setdefault(name, Finding()).add(value)
+
+    def _add_times(self, row: Row) -> None:
+        total = sum(row.ms.values())
+        for step, ms in row.ms.items():
+            self.steps.setdefault(step, Times()).add(ms)
+        self.images.add(total)
+        self.ended.add(row.ended)
+        self.began = min(self.began, row.ended - total / 1000)
+        heapq.heappush(self._slowest, (total, next(self._ties), row))
+        if len(self._slowest) > SLOWEST:
+            heapq.heappop(self._slowest)
+
+    def _add_reason(self, reasons: dict[str, Reason], row: Row) -> None:
+        code = row.code if row.code in reasons or len(reasons) < REASONS else "other"
+        reason = reasons.setdefault(code, Reason())
+        reason.images += 1
+        reason.known += row.run != self.run
+        if len(reason.examples) < EXAMPLES:
+            reason.examples.append(row)
+
+    @property
+    def slowest(self) -> list[tuple[float, Row]]:
+        """The images that took longest in this run, in milliseconds, longest first."""
+        return [(ms, row) for ms, _, row in sorted(self._slowest, reverse=True)]
+
+    @property
+    def seconds(self) -> float:
+        """From the first image that this run began to the last one it ended."""
+        return max(0.0, self.ended.high - self.began) if self.images.n else 0.0

@@ -1,0 +1,225 @@
+"""What a report shows of the images: each section a pure function of the facts, None when it has nothing to show."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from imgflow_steps.collect import charts, pages
+from imgflow_steps.collect.account import scalars
+from imgflow_steps.collect.figures import box, count, milliseconds, moment, number, share, size
+from imgflow_steps.collect.hints import HINTS, OTHER_FAILED, OTHER_REJECTED
+from imgflow_steps.collect.markup import Content, Markup, section, table, tag
+
+if TYPE_CHECKING:
+    from imgflow_steps.collect.account import Finding, Reason, Times
+    from imgflow_steps.collect.facts import Facts
+    from imgflow_steps.contract import Row
+
+COLUMNS = 32  # of a histogram
+WORDS = 12  # shown per finding
+CARDS = 24  # findings shown
+PAIRS_OPEN = 12  # pairs shown at once, the others on demand
+PER_PAIR = 6  # findings shown with a pair
+
+
+def findings(facts: Facts) -> Markup | None:
+    """What models said: words as bars, numbers as histograms."""
+    found = facts.account.findings
+    if not found:
+        return None
+    cards = [_finding(name, finding) for name, finding in list(found.items())[:CARDS]]
+    rest = len(found) - CARDS
+    more = tag("p", f"{count(rest, 'more finding')} in results.jsonl.", class_="quiet") if rest > 0 else None
+    return section("found", "What the model said", tag("div", cards, class_="cards"), more)
+
+
+def _finding(name: str, finding: Finding) -> Markup:
+    words, numbers = finding.words, finding.numbers
+    body: list[Content] = []
+    if words.total:
+        body.append(_words(words.words.most_common(WORDS), words.total))
+    if numbers.n:
+        body.append(charts.columns(numbers.columns(COLUMNS), numbers.low, numbers.high, number, of=name))
+        body.append(tag("p", f"mean {number(numbers.mean)} of {count(numbers.n)}", class_="quiet"))
+    return tag("div", tag("h3", name), body, class_="card")
+
+
+def _words(words: list[tuple[str, int]], total: int) -> Markup:
+    rest = total - sum(n for _, n in words)
+    lines = [*words, *([("all others", rest)] if rest else [])]
+    rows = [
+        tag(
+            "tr",
+            tag("th", tag("bdi", word), scope="row"),
+            tag("td", charts.bar(n, total), class_="stretch"),
+            tag("td", count(n), class_="figure"),
+            tag("td", share(n, total), class_="figure quiet"),
+        )
+        for word, n in lines
+    ]
+    return tag("table", tag("tbody", rows), class_="bars")
+
+
+def before_after(facts: Facts) -> Markup | None:
+    """Pictures side by side, evenly chosen."""
+    rows = [row for row in facts.account.pairs.kept if any(key in facts.thumbs for key in row.thumbs)]
+    if not rows:
+        return None
+    figures = [_pair(row, facts.thumbs) for row in rows]
+    shown, rest = figures[:PAIRS_OPEN], figures[PAIRS_OPEN:]
+    more = (
+        tag("details", tag("summary", f"{count(len(rest))} more"), tag("div", rest, class_="pairs")) if rest else None
+    )
+    return section("pictures", "Before and after", tag("div", shown, class_="pairs"), more)
+
+
+def _pair(row: Row, thumbs: Mapping[str, str]) -> Markup:
+    said = list(scalars(row.outputs[0].found))[:PER_PAIR] if row.outputs else []
+    sizes = [box(row.width, row.height), *(box(out.width, out.height) for out in row.outputs[:1])]
+    return tag(
+        "figure",
+        tag("div", [thumb(row, side, thumbs) for side in ("before", "after")], class_="sides"),
+        tag(
+            "figcaption",
+            pages.image_name(row.image),
+            tag("span", " → ".join(sizes), class_="quiet"),
+            tag("dl", [tag("div", tag("dt", k), tag("dd", pages.spell(v))) for k, v in said]) if said else None,
+        ),
+    )
+
+
+def thumb(row: Row, side: str, thumbs: Mapping[str, str]) -> Markup:
+    """A small picture of an image, or a place that says there is none."""
+    at = ("before", "after").index(side)
+    file = thumbs.get(row.thumbs[at]) if len(row.thumbs) > at else None
+    if file is None:
+        return tag("span", "no picture", class_="thumb none")
+    return tag("img", src=file, alt=f"{side}: {row.image}", loading="lazy", class_="thumb")
+
+
+def rejected(facts: Facts) -> Markup | None:
+    """Images at fault, by reason."""
+    reasons = facts.account.rejected
+    if not reasons:
+        return None
+    again = f"imgflow submit --municipality {shlex.quote(facts.run.municipality)} --retry rejected"
+    note = tag("p", "Once a file is replaced it is tried again by itself. To ask again for all: ", tag("code", again))
+    body = _reasons(reasons, facts, OTHER_REJECTED)
+    return section("rejected", f"Rejected: {count(facts.summary.counts.rejected, 'image')}", note, body)
+
+
+def failed(facts: Facts) -> Markup | None:
+    """Images that the platform failed, by reason, and the shards that were given up."""
+    reasons = facts.account.failed
+    if not reasons:
+        return None
+    note = tag("p", "To try them again, and nothing else: ", tag("code", f"imgflow retry {facts.run.id}"))
+    shards = [
+        tag(
+            "li",
+            tag("strong", f"{one.label}, shard {one.shard}"),
+            " ",
+            one.error,
+            " ",
+            tag("span", moment(one.updated)),
+        )
+        for one in facts.given_up
+    ]
+    ended = [tag("h3", "Shards that ended early"), tag("ul", shards, class_="examples")] if shards else None
+    body = _reasons(reasons, facts, OTHER_FAILED)
+    return section("failed", f"Failed: {count(facts.summary.counts.failed, 'image')}", note, body, ended)
+
+
+def _reasons(reasons: Mapping[str, Reason], facts: Facts, otherwise: str) -> list[Markup]:
+    ordered = sorted(reasons.items(), key=lambda item: (-item[1].images, item[0]))
+    return [_reason(code, reason, facts, HINTS.get(code, otherwise)) for code, reason in ordered]
+
+
+def _reason(code: str, reason: Reason, facts: Facts, hint: str) -> Markup:
+    known = f", {count(reason.known)} known from earlier runs" if reason.known else ""
+    examples = [
+        tag(
+            "li",
+            thumb(row, "before", facts.thumbs) if any(key in facts.thumbs for key in row.thumbs) else None,
+            tag("span", pages.image_name(row.image), " ", tag("span", row.message, class_="quiet")),
+        )
+        for row in reason.examples
+    ]
+    rest = reason.images - len(examples)
+    more = tag("li", tag("span", f"and {count(rest)} more, in results.csv", class_="quiet")) if rest else None
+    return tag(
+        "details",
+        tag(
+            "summary", tag("code", code), tag("strong", count(reason.images, "image")), tag("span", known.lstrip(", "))
+        ),
+        tag("p", hint),
+        tag("ul", examples, more, class_="examples"),
+        class_="reason",
+        open="",
+    )
+
+
+def times(facts: Facts) -> Markup | None:
+    """Where the time of this run went."""
+    account = facts.account
+    if not account.images.n:
+        return None
+    order = ["fetch", "decode", *facts.run.pipeline.labels, "encode", "publish"]
+    steps = {name: account.steps[name] for name in [*order, *sorted(account.steps)] if name in account.steps}
+    whole = account.images.total
+    heads = [("Step", None), *((text, "figure") for text in ("Share", "", "Mean", "Median", "95 %", "Longest"))]
+    rows = [_times(name, step, whole) for name, step in steps.items()]
+    body = table("times", heads, rows, _times("all together", account.images, whole))
+    pace = account.ended.columns(COLUMNS * 2) if account.seconds > 1 else []
+    chart = [
+        tag("h3", "Images finished over time"),
+        charts.columns(pace, account.ended.low, account.ended.high, moment, of="images finished"),
+    ]
+    note = "Milliseconds of one process per image; several work at the same time."
+    return section("times", "Time per step", body, tag("p", note, class_="quiet"), chart if len(pace) > 1 else None)
+
+
+def _times(name: str, step: Times, whole: float) -> Markup:
+    columns = (step.mean, step.quantile(0.5), step.quantile(0.95), step.high)
+    return tag(
+        "tr",
+        tag("th", name, scope="row"),
+        tag("td", share(step.total, whole), class_="figure"),
+        tag("td", charts.bar(step.total, whole), class_="stretch"),
+        [tag("td", milliseconds(ms), class_="figure") for ms in columns],
+    )
+
+
+def slowest(facts: Facts) -> Markup | None:
+    """The images that took longest."""
+    rows = facts.account.slowest
+    if not rows:
+        return None
+    body = [
+        tag(
+            "tr",
+            tag("td", thumb(row, "before", facts.thumbs), class_="picture"),
+            tag("th", pages.image_name(row.image), tag("br"), pages.status_word(row.status), scope="row"),
+            tag("td", milliseconds(ms), class_="figure"),
+            tag("td", _longest(row), class_="wide"),
+            tag("td", box(row.width, row.height), class_="figure wide"),
+            tag("td", size(row.bytes), class_="figure wide"),
+        )
+        for ms, row in rows
+    ]
+    heads = (
+        ("", None),
+        ("Image", None),
+        ("Time", "figure"),
+        ("Mostly", "wide"),
+        ("Pixels", "figure wide"),
+        ("Size", "figure wide"),
+    )
+    return section("slowest", "Slowest images", table("slowest", heads, body))
+
+
+def _longest(row: Row) -> str:
+    top = sorted(row.ms.items(), key=lambda item: -item[1])[:2]
+    return ", ".join(f"{name} {milliseconds(ms)}" for name, ms in top)

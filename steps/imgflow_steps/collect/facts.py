@@ -1,0 +1,29 @@
+"""Everything that a report shows, gathered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from imgflow_steps.collect.account import Account
+    from imgflow_steps.run import Listing, Run, ShardProgress, Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What happened in a run; ``thumbs`` are files beside the report's first page, by store key."""
+
+    run: Run
+    summary: Summary
+    listing: Listing
+    account: Account
+    given_up: list[ShardProgress]
+    thumbs: Mapping[str, str]
+
+    @property
+    def title(self) -> str:
+        """One line that names the run."""
+        return f"{self.run.municipality} · run {self.run.id}"

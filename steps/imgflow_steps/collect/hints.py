@@ -1,0 +1,24 @@
+"""What a person can do about each code that an image may end with."""
+
+OTHER_REJECTED = "Look at the file itself; the message says what was wrong with it."
+OTHER_FAILED = "Nothing is wrong with the image; see the message, then retry."
+
+HINTS: dict[str, str] = {
+    "changed": "The file was replaced after it was listed. Submit again: the new version is listed and computed.",
+    "crashed": "A decoder or step died on this image, also when it was tried alone. The file is damaged or hostile.",
+    "denied": "The store refused. Check the rights of the account behind the run's credentials.",
+    "empty": "The file holds no bytes. Copy it again from where it came from.",
+    "gone": "The file was deleted after it was listed. Submit again: it will not be listed any more.",
+    "out-of-memory": "It needs more memory than a process may use. Raise the pipeline's limits.memory, or shrink it.",
+    "shard-lost": "The container that had these images ended before their turn; its logs say why.",
+    "step-error": "A step has a fault, or its parameters do not fit these images. The message names the place.",
+    "timeout": "The image took longer than limits.seconds, twice. Raise it in the pipeline if such images are wanted.",
+    "too-many-bytes": "The file is larger than the pipeline's limits.bytes. Raise it if such files are wanted.",
+    "too-many-pixels": "The picture is larger than the pipeline's limits.pixels. Raise it if such pictures are wanted.",
+    "truncated": "The file ends in the middle of the picture: an upload or a disk was cut short. Copy it again.",
+    "undecodable": "The file begins like a picture but does not hold one. Open it in a viewer, or copy it again.",
+    "unencodable": "The output format cannot hold the result. Choose another one: png holds everything.",
+    "unsupported-format": "Not a known kind of picture, whatever its name. Read: JPEG, PNG, WebP, TIFF, GIF, BMP, MPO.",
+    "unsupported-key": "The name itself cannot be stored everywhere. Rename the file.",
+    "unsupported-mode": "Its colours are stored in a way that is not read. Save it as RGB or grey with 8 or 16 bits.",
+}

@@ -1,0 +1,108 @@
+"""The report: a directory of pages, one style sheet and thumbnails; no script, nothing from elsewhere.
+
+It is whole under ``sandbox; default-src 'none'; img-src 'self'; style-src 'self' 'unsafe-inline'``.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imgflow_steps.collect import evidence, overview, pages
+from imgflow_steps.collect.markup import document, tag
+from imgflow_steps.store import NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from imgflow_steps.collect.account import Account
+    from imgflow_steps.collect.facts import Facts
+    from imgflow_steps.contract import Row
+    from imgflow_steps.store import Store
+
+STYLE = Path(__file__).with_name("style.css")
+FETCHES = 16  # thumbnails fetched at the same time
+
+CONTENTS = {  # sections in order, and how the contents call them
+    "sum": "Counts",
+    "found": "Findings",
+    "pictures": "Pictures",
+    "rejected": "Rejected",
+    "failed": "Failed",
+    "times": "Time",
+    "slowest": "Slowest",
+    "pipeline": "Pipeline",
+    "files": "All images",
+}
+
+
+def write(folder: Path, facts: Facts, verdicts: Iterable[Row]) -> None:
+    """Write the whole report but its thumbnails into ``folder``."""
+    (folder / STYLE.name).write_bytes(STYLE.read_bytes())
+    listed = facts.summary.counts.listed
+    pages.write(folder, facts.title, verdicts, listed=listed, per_page=facts.run.collect.page)
+    (folder / "index.html").write_bytes(index(facts))
+
+
+def index(facts: Facts) -> bytes:
+    """The first page."""
+    parts = {
+        "sum": overview.counts(facts),
+        "found": evidence.findings(facts),
+        "pictures": evidence.before_after(facts),
+        "rejected": evidence.rejected(facts),
+        "failed": evidence.failed(facts),
+        "times": evidence.times(facts),
+        "slowest": evidence.slowest(facts),
+        "pipeline": overview.pipeline(facts),
+        "files": overview.files(facts),
+    }
+    if not facts.summary.counts.listed:
+        parts = {"empty": overview.empty(facts), "pipeline": parts["pipeline"]}
+    links = [tag("a", CONTENTS[name], href=f"#{name}") for name, part in parts.items() if part and name in CONTENTS]
+    return document(
+        facts.title,
+        tag("nav", links, class_="top", aria_label="Contents"),
+        tag("main", overview.masthead(facts), list(parts.values())),
+    )
+
+
+def copy_thumbs(store: Store, account: Account, folder: Path) -> Mapping[str, str]:
+    """Copy the small pictures that the report shows into ``folder/thumbs``; gives file names by store key."""
+    shown = [row for _, row in account.slowest]
+    for reasons in (account.rejected, account.failed):
+        shown += [row for reason in reasons.values() for row in reason.examples]
+    wanted = dict.fromkeys(key for row in [*account.pairs.kept, *shown] for key in row.thumbs)
+    files = {key: f"thumbs/{number:04d}.jpg" for number, key in enumerate(wanted)}
+    (folder / "thumbs").mkdir(exist_ok=True)
+
+    def fetch(key: str) -> bool:
+        try:
+            store.download(key, folder / files[key])
+        except NotFoundError:  # a report does without one picture
+            return False
+        return True
+
+    with ThreadPoolExecutor(FETCHES) as pool:
+        there = list(pool.map(fetch, files))
+    return {key: file for (key, file), is_there in zip(files.items(), there, strict=True) if is_there}
+
+
+def single_file(read: Callable[[str], bytes]) -> bytes:
+    """The first page with its style and pictures inside, to be sent by mail or opened from a disk.
+
+    ``read`` gives the bytes of a file of the report by its name there. Links to other pages become text.
+    Text of others cannot be taken for the markup replaced here: its quotes and brackets are escaped.
+    """
+    page = read("index.html").decode()
+    style = read(STYLE.name).decode()
+    page = page.replace(f'<link rel="stylesheet" href="{STYLE.name}">', f"<style>{style}</style>")
+    page = re.sub(r'<a href="images[^"#]*"[^>]*>(.*?)</a>', r"\1", page)
+
+    def inline(match: re.Match[str]) -> str:
+        return f'src="data:image/jpeg;base64,{b64encode(read(match[1])).decode()}"'
+
+    return re.sub(r'src="(thumbs/\d+\.jpg)"', inline, page).encode()

@@ -1,0 +1,87 @@
+"""One verdict per listed image, and the files of them that programs read."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from imgflow_steps.collect.account import scalars
+from imgflow_steps.contract import Entry, Row, Status
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LOST = "shard-lost"
+FORMULA = tuple(
+    "=+-@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
+)
+
+# A verdict is the image's row, its status the final one: here, and only here, it may be cached.
+COLUMNS: dict[str, Callable[[Row], object]] = {
+    "image": lambda row: row.image,
+    "status": lambda row: row.status.value,
+    "code": lambda row: row.code,
+    "message": lambda row: row.message,
+    "bytes": lambda row: row.bytes,
+    "width": lambda row: row.width or None,
+    "height": lambda row: row.height or None,
+    "format": lambda row: row.format,
+    "ms": lambda row: round(sum(row.ms.values()), 3) if row.ms else None,
+    "run": lambda row: row.run,
+    "outputs": lambda row: len(row.outputs),
+    "output_key": lambda row: row.outputs[0].key if row.outputs else "",
+    "output_sha256": lambda row: row.outputs[0].sha256 if row.outputs else "",
+    "output_width": lambda row: row.outputs[0].width if row.outputs else None,
+    "output_height": lambda row: row.outputs[0].height if row.outputs else None,
+}
+
+
+def verdict(entry: Entry, row: Row | None, run: str) -> Row:
+    """How a listed image ended, from the row of this very version of it; without one its shard was lost."""
+    if row is None:
+        return Row(
+            image=entry.image,
+            version=entry.version,
+            bytes=entry.bytes,
+            status=Status.FAILED,
+            code=LOST,
+            message=f"its shard ended before this image had its turn; `imgflow retry {run}` computes what is missing",
+        )
+    if row.status is Status.PROCESSED and row.run != run:
+        row.status = Status.CACHED
+    return row
+
+
+def write_jsonl(path: Path, verdicts: Iterable[Row]) -> None:
+    """``results.jsonl``: every verdict whole, one a line."""
+    with path.open("wb") as file:
+        for row in verdicts:
+            file.write(row.model_dump_json().encode() + b"\n")
+
+
+def read_jsonl(path: Path) -> Iterator[Row]:
+    """The verdicts again, streaming."""
+    with path.open("rb") as file:
+        for line in file:
+            yield Row.model_validate_json(line)
+
+
+def write_csv(path: Path, verdicts: Iterable[Row], findings: Iterable[str]) -> None:
+    """``results.csv``: a line per image, flat; of several outputs the first, its findings as ``found_<name>``.
+
+    Text that a spreadsheet would run as a formula is preceded by an apostrophe; numbers stay numbers.
+    """
+    names = list(findings)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*COLUMNS, *(harmless(f"found_{name}") for name in names)])
+        for row in verdicts:
+            found = dict(scalars(row.outputs[0].found)) if row.outputs else {}
+            cells = [*(get(row) for get in COLUMNS.values()), *(found.get(name) for name in names)]
+            writer.writerow([harmless(cell) for cell in cells])
+
+
+def harmless(cell: object) -> object:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell

@@ -1,0 +1,157 @@
+"""Account for every image: one verdict each, the results, the report, and then the summary.
+
+Every pass streams: memory does not grow with the images.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from imgflow_steps import keys
+from imgflow_steps.collect import report, results
+from imgflow_steps.collect.account import Account
+from imgflow_steps.collect.facts import Facts
+from imgflow_steps.contract import Counts, Entry, Exit, Row
+from imgflow_steps.rows import compact, join, merged
+from imgflow_steps.run import Listing, Phase, ShardProgress, Summary, read_listing
+from imgflow_steps.store import NotFoundError
+
+if TYPE_CHECKING:
+    from imgflow_steps.run import Run
+    from imgflow_steps.store import Store
+
+UPLOADS = 16  # files of the report written at the same time
+GIVEN_UP = 20  # shards whose end the report tells
+MEDIA = {".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".jpg": "image/jpeg"}
+
+
+def run(store: Store, run: Run, *, output: Path | None) -> Summary:
+    """Give every listed image its verdict, write what people and programs read, and tidy up.
+
+    The report goes to ``output`` when something else carries it into the store. The summary is written
+    when all of that is in place; compacting rows and deleting scratch come after it. Raises NotFoundError
+    when the run was never listed.
+    """
+    listing = read_listing(store, run.id) or Listing()
+    with TemporaryDirectory(prefix="imgflow-collect-") as name:
+        folder = Path(name)
+        target = output or folder / "report"
+        target.mkdir(parents=True, exist_ok=True)
+        verdicts, table = folder / "results.jsonl", folder / "results.csv"
+        account = _judge(store, run, folder / "listing.jsonl", verdicts)
+        results.write_csv(table, results.read_jsonl(verdicts), account.findings)
+        summary = _summary(store, run, account, listing)
+        facts = Facts(
+            run=run,
+            summary=summary,
+            listing=listing,
+            account=account,
+            given_up=_given_up(store, run.id),
+            thumbs=report.copy_thumbs(store, account, target),
+        )
+        report.write(target, facts, results.read_jsonl(verdicts))
+        store.upload(verdicts, keys.results_jsonl(run.id), "application/jsonl")
+        store.upload(table, keys.results_csv(run.id), "text/csv; charset=utf-8")
+        if output is None:
+            _upload(store, target, keys.report(run.id))
+    store.write(keys.summary_json(run.id), summary.model_dump_json(indent=1).encode(), "application/json")
+    compact(store, run.rows)
+    store.delete(found.key for found in store.entries(keys.all_scratch(run.id)))
+    return summary
+
+
+def _judge(store: Store, run: Run, listing: Path, verdicts: Path) -> Account:
+    try:
+        store.download(keys.listing(run.id), listing)
+    except NotFoundError:
+        raise NotFoundError(
+            f"run {run.id} in {store.url} was never listed to its end; `imgflow retry {run.id}` begins with that"
+        ) from None
+    account = Account(run=run.id)
+    with merged(store, run.rows) as rows:
+        judged = (results.verdict(entry, row, run.id) for entry, row in join(_entries(listing), rows))
+        results.write_jsonl(verdicts, _counted(judged, account))
+    return account
+
+
+def _entries(path: Path) -> Iterator[Entry]:
+    with path.open("rb") as file:
+        for line in file:
+            yield Entry.model_validate_json(line)
+
+
+def _counted(verdicts: Iterable[Row], account: Account) -> Iterator[Row]:
+    for row in verdicts:
+        account.add(row)
+        yield row
+
+
+def _summary(store: Store, run: Run, account: Account, listing: Listing) -> Summary:
+    code, message = judge_run(account.counts, run, listing)
+    lost = account.failed.get(results.LOST)
+    return Summary(
+        run=run.id,
+        municipality=run.municipality,
+        digest=run.digest,
+        status=Phase.FAILED if code else Phase.SUCCEEDED,
+        exit=code,
+        counts=account.counts,
+        missing=lost.images if lost else 0,
+        other=listing.other,
+        message=message,
+        report=f"{store.url.rstrip('/')}/{keys.report(run.id)}index.html",
+        started=run.created,
+        ended=time.time(),
+    )
+
+
+def judge_run(counts: Counts, run: Run, listing: Listing) -> tuple[Exit, str]:
+    """How a run ends, and why in one line, "" when all is well."""
+    if listing.listed and listing.listed != counts.listed:
+        return Exit.IMAGES_FAILED, (
+            f"list counted {listing.listed} images, but its listing holds {counts.listed}: was the run submitted "
+            f"twice at once? `imgflow retry {run.id}` lists again"
+        )
+    if counts.failed:
+        return (
+            Exit.IMAGES_FAILED,
+            f"{counts.failed} of {counts.listed} images failed; `imgflow retry {run.id}` tries them again",
+        )
+    limit = run.collect.max_rejected
+    if counts.rejected > _allowed(limit, counts.listed):
+        return Exit.TOO_MANY_REJECTED, f"{counts.rejected} of {counts.listed} images were rejected; allowed are {limit}"
+    return Exit.DONE, ""
+
+
+def _allowed(limit: str, listed: int) -> float:
+    return listed * float(limit[:-1]) / 100 if limit.endswith("%") else int(limit)
+
+
+def _given_up(store: Store, run: str) -> list[ShardProgress]:
+    """What shards said when they ended early; a bounded number of them."""
+    ended: list[ShardProgress] = []
+    for found in store.entries(keys.progress(run)):
+        try:
+            shard = ShardProgress.model_validate_json(store.read(found.key))
+        except NotFoundError:
+            continue
+        if shard.error:
+            ended.append(shard)
+        if len(ended) == GIVEN_UP:
+            break
+    return ended
+
+
+def _upload(store: Store, folder: Path, prefix: str) -> None:
+    """Put a directory into the store, and delete what an earlier report left there."""
+    files = {prefix + path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    with ThreadPoolExecutor(UPLOADS) as pool:
+        media = [MEDIA[path.suffix] for path in files.values()]
+        for _done in pool.map(store.upload, files.values(), files, media):
+            pass
+    store.delete([found.key for found in store.entries(prefix) if found.key not in files])
