@@ -71,7 +71,7 @@ def _cover(width: int, height: int, target: Target, enlarge: bool) -> Placement:
         across, down = min(width, target.width), min(height, target.height)
         left, upper = (width - across) // 2, (height - down) // 2
         return Placement(across, down, (left, upper, left + across, upper + down))
-    across = min(width, max(1.0, height * target.width / target.height))
-    down = min(height, max(1.0, width * target.height / target.width))
-    left, upper = (width - across) / 2, (height - down) / 2
-    return Placement(target.width, target.height, (left, upper, left + across, upper + down))
+    kept_across = min(width, max(1.0, height * target.width / target.height))
+    kept_down = min(height, max(1.0, width * target.height / target.width))
+    x, y = (width - kept_across) / 2, (height - kept_down) / 2
+    return Placement(target.width, target.height, (x, y, x + kept_across, y + kept_down))

@@ -110,19 +110,23 @@ def _conversion(profile: bytes, mode: str) -> Convert | None:
 
     try:
         source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        transform = ImageCms.buildTransform(source, _srgb(), mode, "RGB")
+        # Greys become a table once, so they may be exact; shortcuts bend their darks by up to 10 steps.
+        flags = ImageCms.Flags.NOOPTIMIZE if mode == "L" else ImageCms.Flags.NONE
+        transform = ImageCms.buildTransform(source, _srgb(), mode, "RGB", flags=flags)
     except (ImageCms.PyCMSError, OSError):
         return None
 
-    def convert(image: Image.Image) -> Image.Image:
-        converted = transform.apply(image)
-        return to_luma(converted) if mode == "L" else converted
-
     if mode == "CMYK":
-        return convert
-    sample = _greys() if mode == "L" else _colours()
-    before, after = (np.asarray(image).astype(np.int16) for image in (sample, convert(sample)))
-    return None if np.abs(before - after).max() <= SAME else convert
+        return transform.apply
+    if mode == "L":
+        table = to_luma(transform.apply(_greys())).tobytes()
+        return None if _same(table, _greys()) else lambda image: image.point(table)
+    return None if _same(transform.apply(_colours()).tobytes(), _colours()) else transform.apply
+
+
+def _same(converted: bytes, image: Image.Image) -> bool:
+    before, after = (np.frombuffer(data, np.uint8).astype(np.int16) for data in (image.tobytes(), converted))
+    return bool(np.abs(before - after).max() <= SAME)
 
 
 @cache

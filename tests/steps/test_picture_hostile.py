@@ -1,0 +1,212 @@
+"""What is damaged, cut short, enormous or made to hurt ends as a verdict and never as anything else."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from tests import photographs
+
+from imgflow_steps import picture
+from imgflow_steps.contract import Rejected
+from imgflow_steps.pipeline import DecodePlan, Limits
+
+if TYPE_CHECKING:
+    from imgflow_steps.contract import Pixels
+
+LIMITS = Limits(pixels=1_000_000)
+PLANS = [DecodePlan(), DecodePlan(luma=True, width=9, height=9)]
+SMALL = photographs.pixels(3, 37, 23)
+
+
+def file(kind: str, **options: Any) -> bytes:
+    out = BytesIO()
+    SMALL.save(out, kind, **options)
+    return out.getvalue()
+
+
+FILES = {
+    "jpeg": file("JPEG", quality=90),
+    "progressive jpeg": file("JPEG", progressive=True),
+    "mpo": file("MPO", save_all=True, append_images=[SMALL]),
+    "png": file("PNG"),
+    "webp": file("WEBP"),
+    "lossless webp": file("WEBP", lossless=True),
+    "tiff": file("TIFF"),
+    "deflated tiff": file("TIFF", compression="tiff_adobe_deflate"),
+    "gif": file("GIF"),
+    "bmp": file("BMP"),
+}
+
+
+def decoded(data: bytes, plan: DecodePlan = PLANS[0]) -> Pixels:
+    return picture.decode(data, plan, LIMITS).pixels
+
+
+def code_of(data: bytes, limits: Limits = LIMITS) -> str:
+    with pytest.raises(Rejected) as verdict:
+        picture.decode(data, PLANS[0], limits)
+    return verdict.value.code
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_picture_cut_anywhere_is_whole_or_rejected_and_never_half_grey(name: str) -> None:
+    data = FILES[name]
+    whole = decoded(data)
+    verdicts = set()
+    for end in range(len(data)):
+        outcome = decode_or_reject(data[:end], PLANS[0])
+        if isinstance(outcome, Rejected):
+            verdicts.add(outcome.code)
+        else:
+            np.testing.assert_array_equal(outcome, whole)
+    assert verdicts <= {"empty", "unsupported-format", "truncated", "undecodable"}
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name not in {"mpo", "deflated tiff"}])
+def test_a_picture_cut_in_its_middle_is_called_truncated(name: str) -> None:
+    assert code_of(FILES[name][: len(FILES[name]) // 2]) == "truncated"
+
+
+@given(data=st.sampled_from(sorted(FILES.values())), plan=st.sampled_from(PLANS), random=st.randoms())
+@settings(deadline=None, max_examples=300)
+def test_flipped_bits_give_a_picture_or_a_verdict(data: bytes, plan: DecodePlan, random: Any) -> None:
+    damaged = bytearray(data)
+    for _ in range(random.randint(1, 8)):
+        damaged[random.randrange(len(damaged))] ^= 1 << random.randrange(8)
+    decode_or_reject(bytes(damaged), plan)
+
+
+@given(
+    start=st.sampled_from(sorted({d[:n] for d in FILES.values() for n in (3, 8, 16, 40)})), rest=st.binary(max_size=400)
+)
+@settings(deadline=None, max_examples=300)
+def test_random_bytes_behind_a_magic_number_give_a_picture_or_a_verdict(start: bytes, rest: bytes) -> None:
+    decode_or_reject(start + rest, PLANS[0])
+
+
+@given(data=st.binary(max_size=200))
+@settings(deadline=None)
+def test_random_bytes_give_a_verdict(data: bytes) -> None:
+    decode_or_reject(data, PLANS[0])
+
+
+def decode_or_reject(data: bytes, plan: DecodePlan) -> Pixels | Rejected:
+    try:
+        pixels = picture.decode(data, plan, LIMITS).pixels
+    except Rejected as verdict:
+        return verdict
+    assert pixels.dtype == np.uint8
+    assert 1 <= pixels.shape[2] <= 4
+    return pixels
+
+
+def test_a_verdict_is_worded_alike_on_every_run() -> None:
+    one, other = (decode_or_reject(b"BM" + bytes(60), PLANS[0]) for _ in range(2))
+    assert str(one) == str(other)
+    assert "0x" not in str(one)
+
+
+def test_a_text_file_an_empty_file_and_postscript_are_turned_away_by_name() -> None:
+    assert code_of(b"") == "empty"
+    assert code_of(b"this is no picture") == "unsupported-format"
+    assert code_of(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n") == "unsupported-format"
+
+
+def test_limits_hold_before_anything_is_decoded() -> None:
+    assert code_of(FILES["png"], Limits(bytes=100)) == "too-many-bytes"
+    assert code_of(FILES["png"], Limits(pixels=37 * 23 - 1)) == "too-many-pixels"
+    assert picture.decode(FILES["png"], PLANS[0], Limits(pixels=37 * 23)).width == 37
+
+
+def chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def png(width: int, height: int, *chunks: bytes) -> bytes:
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    rows = zlib.compress(b"".join(b"\0" + b"\x80" * 3 * 4 for _ in range(4)))
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def tiff(width: int, height: int) -> bytes:
+    tags = [
+        (256, 4, width),
+        (257, 4, height),
+        (258, 3, 8),
+        (259, 3, 1),
+        (262, 3, 1),
+        (273, 4, 8),
+        (277, 3, 1),
+        (279, 4, 9),
+    ]
+    entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + entries + b"\0\0\0\0"
+
+
+def webp(width: int, height: int) -> bytes:
+    canvas = b"\x10\0\0\0" + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    body = b"WEBPVP8X\x0a\0\0\0" + canvas + FILES["webp"][12:]
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def gif(width: int, height: int) -> bytes:
+    frame = b",\0\0\0\0" + struct.pack("<HH", width, height) + b"\0\x02\x02D\x01\0;"
+    disposed = b"!\xf9\x04\x08\0\0\0\0"  # the plugin prepares a background of the frame's size while it opens the file
+    return b"GIF89a" + struct.pack("<HH", width, height) + b"\x80\0\0" + b"\0\0\0\xff\xff\xff" + disposed + frame
+
+
+def bmp(width: int, height: int) -> bytes:
+    head = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0)
+    return b"BM" + struct.pack("<IHHI", 54, 0, 0, 54) + head
+
+
+BOMBS = {"png": png, "tiff": tiff, "webp": webp, "gif": gif, "bmp": bmp}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_small_file_that_claims_to_be_enormous_is_turned_away_by_its_header(kind: str) -> None:
+    bomb = BOMBS[kind](50_000, 50_000)
+    assert len(bomb) < 1000
+    assert code_of(bomb, Limits()) == "too-many-pixels"
+
+
+def test_memory_that_runs_out_is_not_called_the_images_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def starve(_: Image.Image) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Image.Image, "load", starve)
+    with pytest.raises(MemoryError):
+        decoded(FILES["png"])
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(50_000_000))),
+        chunk(b"iCCP", b"profile\0\0" + zlib.compress(bytes(50_000_000))),
+    ],
+    ids=["text", "profile"],
+)
+def test_a_chunk_that_swells_is_a_verdict(extra: bytes) -> None:
+    assert code_of(png(4, 4, extra)) == "undecodable"
+
+
+def test_piles_of_metadata_beside_a_picture_do_not_harm_it() -> None:
+    whole = decoded(FILES["png"])
+    text = chunk(b"tEXt", b"Comment\0" + b"x" * 3_000_000)
+    np.testing.assert_array_equal(decoded(FILES["png"][:33] + text + FILES["png"][33:]), whole)
+    junk = b"".join(b"\xff" + bytes([marker]) + b"\xff\xff" + b"\0" * 65_533 for marker in (0xE1, 0xE2, 0xFE) * 30)
+    np.testing.assert_array_equal(decoded(FILES["jpeg"][:2] + junk + FILES["jpeg"][2:]), decoded(FILES["jpeg"]))
+
+
+def test_a_profile_larger_than_any_real_one_is_ignored() -> None:
+    plain, profiled = file("TIFF"), file("TIFF", icc_profile=b"\1" * (5 << 20))
+    np.testing.assert_array_equal(decoded(profiled), decoded(plain))
