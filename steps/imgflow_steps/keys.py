@@ -111,13 +111,15 @@ def published(municipality: str, digest: str, image: str, piece: str, suffix: st
     """Where a result picture lies. Injective: no two of (image, piece) ever share a key.
 
     The suffix is always added (``x.jpg`` and ``x.png`` stay apart), a piece follows one tilde, and
-    tildes of the name are doubled. A last part that would grow over 255 bytes is cut and gets a hash.
+    tildes of the last part are doubled. A last part that would grow over 255 bytes is cut and gets a hash.
     """
-    folder, _, name = image.replace("~", "~~").rpartition("/")
+    folder, _, name = image.rpartition("/")
+    name = name.replace("~", "~~")
     name = f"{name}~{piece}.{suffix}" if piece else f"{name}.{suffix}"
     if len(name.encode()) > SEGMENT_BYTES:
         stamp = hashlib.sha256(name.encode()).hexdigest()[:32]
-        name = f"{name.encode()[:180].decode(errors='ignore')}~_{stamp}.{suffix}"
+        stem = name.encode()[:180].decode(errors="ignore").rstrip("~")  # half a pair would make it another's name
+        name = f"{stem}~_{stamp}.{suffix}"
     path = f"{folder}/{name}" if folder else name
     return results(municipality, digest) + "images/" + path
 
@@ -126,6 +128,11 @@ def thumb(municipality: str, digest: str, image: str, version: str, side: str) -
     """Where a small picture for reports lies; side is ``before`` or ``after``."""
     stamp = hashlib.sha256(f"{image}\0{version}".encode()).hexdigest()[:24]
     return f"{results(municipality, digest)}thumbs/{stamp}-{side}.jpg"
+
+
+def whole_run(run: str) -> str:
+    """Prefix of everything about one run."""
+    return f"runs/{run}/"
 
 
 def run_json(run: str) -> str:

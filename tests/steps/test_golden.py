@@ -1,0 +1,102 @@
+"""The same parameters give the same bytes, release after release, or a version was raised.
+
+``IMGFLOW_GOLDEN=rewrite`` writes golden/pictures.json anew. Pixels are compared always; encoded bytes only
+where the codecs are the ones that wrote them, because codecs may pack the same pixels in other ways.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import features
+
+from imgflow_steps import picture
+from imgflow_steps.contract import Sample
+from imgflow_steps.pipeline import PICTURE_VERSION, PIXEL_STEPS, Limits, Output, decode_plan, parse
+
+if TYPE_CHECKING:
+    from imgflow_steps.contract import Pixels
+
+FILE = Path(__file__).with_name("golden") / "pictures.json"
+CODECS = ("libjpeg_turbo", "webp")
+STEPS: dict[str, list[Any]] = {
+    "scale fit": [{"scale": {"width": 40, "height": 40}}],
+    "scale cover": [{"scale": {"width": 30, "height": 30, "mode": "cover"}}],
+    "scale exact": [{"scale": {"width": 17, "height": 50, "mode": "exact"}}],
+    "scale enlarged": [{"scale": {"width": 200, "height": 200, "enlarge": True}}],
+    "grayscale": ["grayscale"],
+    "scale grayscale": [{"scale": {"width": 33, "height": 44}}, "grayscale"],
+}
+LOSSY = [Output(format="jpeg"), Output(format="webp")]
+LOSSLESS = Output(format="png")  # its bytes may differ from one processor to another, its pixels never
+
+
+def drawn(channels: int) -> Pixels:
+    """96 x 64 pixels of a pattern in whole numbers, the same on every machine."""
+    y, x, c = np.mgrid[0:64, 0:96, 0:channels]
+    return ((x * (3 + c) + y * (5 - c) + (x * y >> 4) * 7 + c * 40) % 256).astype(np.uint8)
+
+
+def digest(data: bytes) -> str:
+    return sha256(data).hexdigest()[:16]
+
+
+def pixels_of(name: str, channels: int) -> Pixels:
+    sample = Sample(drawn(channels))
+    for call in parse({"steps": STEPS[name]}).steps:
+        [sample] = call.step.build(call.params)(sample)
+    return sample.pixels
+
+
+def decoded(name: str, kind: Output, channels: int) -> bytes:
+    plan = decode_plan(parse({"steps": STEPS[name]}))
+    return picture.decode(picture.encode(drawn(channels), kind), plan, Limits()).pixels.tobytes()
+
+
+def today() -> dict[str, Any]:
+    stepped = {f"{name}, {n} channels": pixels_of(name, n) for name in STEPS for n in (1, 2, 3, 4)}
+    return {
+        "codecs": {name: features.version(name) for name in CODECS},
+        "versions": {"picture": PICTURE_VERSION, **{n: PIXEL_STEPS[n].version for n in ("scale", "grayscale")}},
+        "pixels": {name: digest(pixels.tobytes()) for name, pixels in stepped.items()},
+        "encoded": {f"{n}, {o.format}": digest(picture.encode(p, o)) for n, p in stepped.items() for o in LOSSY},
+        "decoded": {f"{n}, {o.format}": digest(decoded(n, o, 3)) for n in STEPS for o in (*LOSSY, LOSSLESS)},
+    }
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, Any]:
+    found = today()
+    if os.environ.get("IMGFLOW_GOLDEN") == "rewrite":
+        FILE.write_text(json.dumps(found, indent=1) + "\n")
+    return found
+
+
+@pytest.fixture(scope="module")
+def golden(found: dict[str, Any]) -> dict[str, Any]:
+    golden: dict[str, Any] = json.loads(FILE.read_text())
+    return golden
+
+
+ADVICE = "bytes of results changed: raise the step's version (or PICTURE_VERSION), then run with IMGFLOW_GOLDEN=rewrite"
+
+
+def test_versions_are_those_the_golden_file_was_written_for(found: dict[str, Any], golden: dict[str, Any]) -> None:
+    assert found["versions"] == golden["versions"], "a version was raised: run with IMGFLOW_GOLDEN=rewrite"
+
+
+def test_steps_give_the_same_pixels_as_ever(found: dict[str, Any], golden: dict[str, Any]) -> None:
+    assert found["pixels"] == golden["pixels"], ADVICE
+
+
+@pytest.mark.parametrize("direction", ["encoded", "decoded"])
+def test_the_door_gives_the_same_bytes_as_ever(found: dict[str, Any], golden: dict[str, Any], direction: str) -> None:
+    if found["codecs"] != golden["codecs"]:
+        pytest.skip(f"other codecs than the golden file's: {found['codecs']} here, {golden['codecs']} there")
+    assert found[direction] == golden[direction], ADVICE

@@ -1,0 +1,187 @@
+"""A pipeline is data: it reads as it is written, its digest names what decides bytes, its plan decodes no more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imgflow_steps import pipeline
+from imgflow_steps.contract import BadParametersError, Exit, Role, Step
+from imgflow_steps.pipeline import PIXEL_STEPS, STEPS, DecodePlan, Pipeline, decode_plan, parse
+
+scales = st.fixed_dictionaries(
+    {},
+    optional={
+        "width": st.integers(1, 65_535),
+        "height": st.integers(1, 65_535),
+        "mode": st.sampled_from(["fit", "cover", "exact"]),
+        "enlarge": st.booleans(),
+    },
+)
+infers = st.fixed_dictionaries({}, optional={"top": st.integers(1, 100), "width": st.integers(0, 8192)})
+calls = st.one_of(
+    st.sampled_from(["scale", "grayscale", "infer"]),
+    scales.map(lambda params: {"scale": params}),
+    infers.map(lambda params: {"infer": params}),
+)
+documents = st.fixed_dictionaries(
+    {"steps": st.lists(calls, min_size=1, max_size=6)},
+    optional={
+        "output": st.fixed_dictionaries(
+            {}, optional={"format": st.sampled_from(["jpeg", "png", "webp", "none"]), "quality": st.integers(1, 100)}
+        ),
+        "limits": st.fixed_dictionaries({}, optional={"pixels": st.integers(1, 10**9), "bytes": st.integers(1, 2**33)}),
+    },
+)
+
+
+@given(document=documents)
+def test_a_pipeline_survives_json_with_its_digest(document: dict[str, Any]) -> None:
+    once = parse(document)
+    again = Pipeline.model_validate_json(once.model_dump_json())
+    assert again == once
+    assert again.digest == once.digest
+    assert parse(once.model_dump(mode="json")) == once
+
+
+@given(one=documents, other=documents)
+def test_two_pipelines_share_a_digest_only_when_they_are_the_same(one: dict[str, Any], other: dict[str, Any]) -> None:
+    first, second = parse(one), parse(other)
+    assert (first.digest == second.digest) == (first == second)
+
+
+BASE = {"steps": [{"scale": {"width": 100}}, "grayscale"]}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"steps": [{"scale": {"width": 101}}, "grayscale"]},
+        {"steps": [{"scale": {"width": 100, "mode": "cover"}}, "grayscale"]},
+        {"steps": ["grayscale", {"scale": {"width": 100}}]},
+        {"steps": [{"scale": {"width": 100}}, "grayscale", "grayscale"]},
+        {**BASE, "output": {"format": "png"}},
+        {**BASE, "output": {"quality": 84}},
+        {**BASE, "limits": {"pixels": 5}},
+    ],
+    ids=str,
+)
+def test_whatever_changes_bytes_changes_the_digest(other: dict[str, Any]) -> None:
+    assert parse(BASE).digest != parse(other).digest
+
+
+def test_a_default_written_out_is_the_same_pipeline() -> None:
+    assert parse({"steps": ["scale"]}).digest == parse({"steps": [{"scale": {"width": 1024, "height": 768}}]}).digest
+    assert parse({"steps": [{"scale": None}]}).digest == parse({"steps": ["scale"]}).digest
+
+
+def test_a_step_or_door_that_gives_other_bytes_changes_the_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = parse(BASE).digest
+    scale = PIXEL_STEPS["scale"]
+    newer = Step(name="scale", params=scale.params, version=scale.version + 1)
+    monkeypatch.setitem(pipeline.PIXEL_STEPS, "scale", newer)
+    assert parse(BASE).digest != before
+    monkeypatch.undo()
+    assert parse(BASE).digest == before
+    monkeypatch.setattr(pipeline, "PICTURE_VERSION", 999)
+    assert parse(BASE).digest != before
+
+
+def test_two_sources_never_share_results() -> None:
+    base = parse(BASE)
+    assert len({base.digest, base.digest_for("s3://one"), base.digest_for("s3://two")}) == 3
+    assert base.digest_for("") == base.digest
+
+
+def test_a_digest_is_16_hex_digits() -> None:
+    assert len(parse(BASE).digest) == 16
+    int(parse(BASE).digest, 16)
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        ({"steps": []}, "pipeline.steps"),
+        ({"steps": "scale"}, "steps is a list"),
+        ({"steps": ["sharpen"]}, "there is no step 'sharpen'"),
+        ({"steps": ["list"]}, "there is no step 'list'"),
+        ({"steps": [{"scale": {}, "grayscale": {}}]}, "one name with its parameters"),
+        ({"steps": [{"scale": {"width": 0}}]}, "scale.width"),
+        ({"steps": [{"scale": {"widht": 9}}]}, "scale.widht"),
+        ({"steps": ["scale"], "output": {"format": "bmp"}}, "pipeline.output.format"),
+        ({"steps": ["scale"], "output": {"quality": 101}}, "given: 101"),
+        ({"steps": ["scale"], "outptu": {}}, "pipeline.outptu"),
+        ([], "pipeline"),
+        (None, "pipeline"),
+    ],
+)
+def test_a_fault_is_told_with_its_place(document: Any, told: str) -> None:
+    with pytest.raises(BadParametersError) as error:
+        parse(document)
+    assert told in str(error.value)
+
+
+def test_every_fault_is_told_at_once() -> None:
+    with pytest.raises(BadParametersError) as error:
+        parse({"steps": ["scale"], "output": {"quality": 0}, "limits": {"seconds": 0}}, where="flow.yaml")
+    assert len(str(error.value).splitlines()) == 2
+    assert "flow.yaml.output.quality" in str(error.value)
+
+
+def test_one_parameter_changes_at_one_place() -> None:
+    base = parse({"steps": ["scale", "grayscale", "scale"]})
+    changed = base.with_params(3, width=7)
+    assert [call.params for call in changed.steps][:2] == [call.params for call in base.steps][:2]
+    assert changed.steps[2].params.model_dump()["width"] == 7
+    with pytest.raises(ValueError, match="width"):
+        base.with_params(3, width=0)
+
+
+def test_labels_are_unique_by_position() -> None:
+    assert parse({"steps": ["scale", "grayscale", "scale"]}).labels == ["scale.1", "grayscale", "scale.3"]
+
+
+def box(width: int, height: int, mode: str = "fit") -> dict[str, Any]:
+    return {"scale": {"width": width, "height": height, "mode": mode}}
+
+
+@pytest.mark.parametrize(
+    ("steps", "plan"),
+    [
+        ([box(10, 20)], DecodePlan(width=10, height=20)),
+        ([box(10, 20, "cover")], DecodePlan(width=10, height=20, mode="cover")),
+        ([box(10, 20, "exact"), "grayscale"], DecodePlan(luma=True, width=10, height=20, mode="exact")),
+        (["grayscale", box(10, 20)], DecodePlan(luma=True, width=10, height=20)),
+        (["grayscale"], DecodePlan(luma=True)),
+        (["infer"], DecodePlan()),
+        (["grayscale", "infer"], DecodePlan(luma=True)),
+        (["infer", box(10, 20), "grayscale"], DecodePlan()),
+        ([box(10, 20), "infer", "grayscale"], DecodePlan(width=10, height=20)),
+        ([box(10, 20), box(5, 5)], DecodePlan(width=10, height=20)),
+        ([box(5, 5), box(10, 20)], DecodePlan(width=5, height=5)),
+        ([box(10, 20), "grayscale", "infer"], DecodePlan(luma=True, width=10, height=20)),
+    ],
+    ids=str,
+)
+def test_no_more_is_decoded_than_the_first_step_needs(steps: list[Any], plan: DecodePlan) -> None:
+    assert decode_plan(parse({"steps": steps})) == plan
+
+
+@given(document=documents)
+def test_colour_is_dropped_only_when_nothing_before_grayscale_needs_it(document: dict[str, Any]) -> None:
+    names = [call.name for call in parse(document).steps]
+    before = names[: names.index("grayscale")] if "grayscale" in names else ["infer"]
+    assert decode_plan(parse(document)).luma == ("infer" not in before)
+
+
+def test_every_step_has_its_place_and_its_words() -> None:
+    assert [name for name, step in STEPS.items() if step.role is Role.FIRST] == ["list"]
+    assert [name for name, step in STEPS.items() if step.role is Role.LAST] == ["collect"]
+    assert all(name == step.name and step.summary.endswith(".") for name, step in STEPS.items())
+
+
+def test_no_container_ends_as_argos_own_executor_does() -> None:
+    assert 64 not in set(Exit)
