@@ -1,0 +1,54 @@
+# noqa: INP001 - a script beside what it writes, no package
+"""Pin what each container holds: every ``requirements.in`` names it, ``pyproject.toml`` bounds it.
+
+    make pins
+
+The widest container is resolved first and binds the others, so that one step never sees another
+version than its neighbour. Hashes of all wheels of a version are listed: x86_64 and aarch64 alike.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+IMAGES = Path(__file__).parent
+PYTHON = "3.13"  # of the containers
+WIDEST = "fused"
+
+
+def bounds() -> dict[str, str]:
+    """The project's own requirements by normalised name, as ``pyproject.toml`` spells them."""
+    project = tomllib.loads((IMAGES.parent / "pyproject.toml").read_text())["project"]
+    return {name(requirement): requirement for requirement in project["dependencies"]}
+
+
+def name(requirement: str) -> str:
+    """``Pillow>=12`` gives ``pillow``."""
+    return re.split(r"[^\w.-]", requirement, maxsplit=1)[0].lower().replace("_", "-")
+
+
+def pin(container: str, bound: dict[str, str]) -> None:
+    """Write the container's ``requirements.txt``; what it holds already stays unless ``--upgrade`` is given."""
+    wanted = (IMAGES / container / "requirements.in").read_text().split()
+    constraints = [] if container == WIDEST else [f"--constraint={IMAGES / WIDEST / 'requirements.txt'}"]
+    subprocess.run(  # noqa: S603 - the arguments are this file's own
+        [
+            *(sys.executable, "-m", "uv", "pip", "compile", "-", *sys.argv[1:], *constraints),
+            *(f"--output-file={IMAGES / container / 'requirements.txt'}", f"--python-version={PYTHON}"),
+            *("--python-platform=linux", "--only-binary=:all:", "--generate-hashes", "--no-emit-index-url"),
+            *("--no-annotate", "--custom-compile-command=make pins", "--quiet"),
+        ],
+        input="\n".join(bound[name(one)] for one in wanted),
+        text=True,
+        check=True,
+    )
+
+
+if __name__ == "__main__":
+    containers = sorted(path.parent.name for path in IMAGES.glob("*/requirements.in"))
+    for each in sorted(containers, key=lambda container: container != WIDEST):
+        pin(each, bounds())
