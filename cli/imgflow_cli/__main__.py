@@ -1,0 +1,53 @@
+"""The command line: arguments in, exit code out; every error said once, in words."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from imgflow_cli.app import group
+from imgflow_cli.faults import CliError, ExitCode, debugging, show, translate
+from imgflow_cli.output import BROKEN_PIPE, ReaderGoneError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code."""
+    argv = list(sys.argv[1:] if arguments is None else arguments)
+    if argv == ["--version"]:
+        argv = ["version"]
+    try:
+        code = group().main(argv, prog_name="imgflow", standalone_mode=False)
+    except typer.TyperException as error:
+        if not argv:  # no arguments at all: the message is the help
+            sys.stderr.write(error.format_message() + "\n")
+            return ExitCode.USAGE
+        return _fail(CliError(error.format_message(), _usage(error)), argv)
+    except ReaderGoneError:
+        return BROKEN_PIPE
+    except Exception as error:
+        if debugging():
+            raise
+        return _fail(translate(error), argv)
+    return int(code or 0)
+
+
+def _fail(error: CliError, argv: Sequence[str]) -> int:
+    show(error, as_json=_wants_json(argv))
+    return error.code
+
+
+def _usage(error: Exception) -> str:
+    context = getattr(error, "ctx", None)
+    return f"`{context.command_path} --help` shows how" if context else ""
+
+
+def _wants_json(argv: Sequence[str]) -> bool:
+    """Whether JSON was asked for, also where the arguments could not be parsed."""
+    joined = " ".join(argv)
+    return any(f"{flag}json" in joined for flag in ("-o", "-o ", "-o=", "--output ", "--output="))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

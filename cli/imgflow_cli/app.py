@@ -1,0 +1,70 @@
+"""The commands, as data. None is imported before it is used, so that `imgflow --help` answers at once."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import typer
+import typer.core
+
+from imgflow_cli.faults import MEANING
+
+
+class Command(NamedTuple):
+    """A function in ``imgflow_cli.commands.<module>``, and what ``imgflow --help`` says of it."""
+
+    module: str
+    summary: str
+
+
+COMMANDS = {
+    "submit": Command("submit", "Run a municipality's photographs through the pipeline."),
+    "plan": Command("submit", "Say what submit would do, and why, without doing it."),
+    "retry": Command("submit", "Go on with a run: what failed or is missing is done again."),
+    "ingest": Command("ingest", "Copy photographs into a municipality's dataset."),
+    "ls": Command("runs", "List runs, newest first, or municipalities."),
+    "get": Command("runs", "Show how one run stands."),
+    "watch": Command("runs", "Follow a run until it ends."),
+    "report": Command("runs", "Say where a run's report is, open it, or save it as one file."),
+    "logs": Command("engine", "Print the logs of a run's containers."),
+    "stop": Command("engine", "End a run early; what is published stays."),
+    "delete": Command("engine", "Forget a run; its results stay."),
+    "steps": Command("about", "Show the steps and their parameters."),
+    "config": Command("about", "Show every setting and where it comes from."),
+    "version": Command("about", "Show versions."),
+}
+
+ABOUT = "Every photograph of a municipality through the same steps, here or on every node of a cluster."
+EPILOG = "Exit codes: " + "; ".join(f"{code} {words}" for code, words in MEANING.items()) + "."
+
+
+class Lazy(typer.core.TyperCommand):
+    """A command of which only the name and the summary are known until it is used."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Whoever needs more than the summary begins here: the real command takes over."""
+        return load(str(self.name)).make_context(*args, **kwargs)
+
+
+def load(name: str) -> Any:
+    """Import a command."""
+    module = import_module(f"imgflow_cli.commands.{COMMANDS[name].module}")
+    one = typer.Typer(add_completion=False, rich_markup_mode=None)
+    one.command(name)(getattr(module, name))
+    return typer.main.get_command(one)
+
+
+def group() -> Any:
+    """The command ``imgflow`` itself."""
+    return typer.core.TyperGroup(
+        name="imgflow",
+        commands={
+            name: Lazy(name, short_help=command.summary, rich_markup_mode=None) for name, command in COMMANDS.items()
+        },
+        params=list(typer.main.get_install_completion_arguments()),
+        no_args_is_help=True,
+        help=ABOUT,
+        epilog=EPILOG,
+        rich_markup_mode=None,
+    )

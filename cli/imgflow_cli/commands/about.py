@@ -1,0 +1,115 @@
+"""steps, config and version: what imgflow says about itself."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version as version_of
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from imgflow_cli.faults import CliError, nearest
+from imgflow_cli.flags import OutputFlag, takes_settings
+from imgflow_cli.output import document, emit, table
+from imgflow_cli.settings import Resolved, Settings
+from imgflow_steps import __version__
+from imgflow_steps.contract import Step
+from imgflow_steps.pipeline import STEPS
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+LIBRARIES = ["Pillow", "numpy", "onnxruntime", "minio", "hera"]  # what results or requests depend on
+
+
+def steps(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Show this step's parameters.")] = "",
+    output: Annotated[
+        Literal["json", "yaml", "markdown"] | None, typer.Option("--output", "-o", help="markdown: the README's table.")
+    ] = None,
+) -> None:
+    """Show the steps, or the parameters of one."""
+    if name and name not in STEPS:
+        raise CliError(f"there is no step {name!r}; there are: {', '.join(STEPS)}", nearest(name, list(STEPS)))
+    chosen = [STEPS[name]] if name else list(STEPS.values())
+    if output == "markdown":
+        emit(markdown(chosen))
+    elif output:
+        document({"items": [_document(step) for step in chosen]}, output)
+    elif name:
+        emit(chosen[0].summary)
+        table(["PARAMETER", "DEFAULT", "DESCRIPTION"], [[n, _default(f), _about(f)] for n, f in _fields(chosen[0])])
+    else:
+        table(
+            ["STEP", "VERSION", "ROLE", "CONTAINER", "PARAMETERS", "SUMMARY"],
+            [[s.name, s.version, s.role.value, s.container or s.name, _names(s), s.summary] for s in chosen],
+        )
+
+
+def markdown(chosen: list[Step]) -> str:
+    """The README's table: one row per step."""
+    rows = ["| Step | What it does | Parameters and defaults |", "|---|---|---|"]
+    for step in chosen:
+        parameters = ", ".join(f"`{name}` {_default(field)}".rstrip() for name, field in _fields(step)) or "none"
+        rows.append(f"| `{step.name}` | {step.summary} | {parameters} |")
+    return "\n".join(rows)
+
+
+def _fields(step: Step) -> list[tuple[str, FieldInfo]]:
+    return list(step.params.model_fields.items())
+
+
+def _names(step: Step) -> str:
+    return ",".join(step.params.model_fields) or "-"
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default
+    if value in ("", ()):
+        return "-"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _about(field: FieldInfo) -> str:
+    return str(field.description or "")
+
+
+def _document(step: Step) -> dict[str, Any]:
+    return {
+        "name": step.name,
+        "version": step.version,
+        "role": step.role.value,
+        "container": step.container or step.name,
+        "summary": step.summary,
+        "parameters": step.params.model_json_schema()["properties"] if step.params.model_fields else {},
+    }
+
+
+@takes_settings(*Settings.model_fields)
+def config(resolved: Resolved, output: OutputFlag = None) -> None:
+    """Show every setting and where it comes from.
+
+    Flags win over IMGFLOW_* variables, those over the context in use, that over the rest of imgflow.yaml
+    here and then of imgflow/config.yaml in the user's configuration folder.
+    """
+    rows = [("context", resolved.context, resolved.context_origin)]
+    rows += [(n, getattr(resolved.settings, n), origin) for n, origin in resolved.origins.items()]
+    if output in {"json", "yaml"}:
+        document({name: {"value": value, "origin": origin} for name, value, origin in rows}, output)
+    elif output == "name":
+        emit("\n".join(name for name, _, _ in rows))
+    else:
+        table(["SETTING", "VALUE", "ORIGIN"], [[n, "-" if v == "" else v, o] for n, v, o in rows])
+
+
+def version(output: OutputFlag = None) -> None:
+    """Show versions: of imgflow, Python, and the libraries that results depend on."""
+    if output in {"json", "yaml"}:
+        libraries = {name: version_of(name) for name in LIBRARIES}
+        document({"imgflow": __version__, "python": platform.python_version(), "libraries": libraries}, output)
+    else:
+        emit(f"imgflow {__version__}" if output != "name" else __version__)
+        if output == "wide":
+            emit(f"Python {platform.python_version()}")
+            for name in LIBRARIES:
+                emit(f"{name} {version_of(name)}")

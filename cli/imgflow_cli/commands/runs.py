@@ -1,0 +1,124 @@
+"""ls, get, watch and report: what became of runs."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from imgflow_cli import launch
+from imgflow_cli import runs as known_runs
+from imgflow_cli.engine import open_engine, the_store, where
+from imgflow_cli.faults import CliError, ExitCode
+from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, RunArgument, takes_settings
+from imgflow_cli.output import Voice, document, duration, emit, printable, table
+from imgflow_cli.settings import Resolved
+from imgflow_steps import keys
+from imgflow_steps.collect.report import single_file
+
+if TYPE_CHECKING:
+    from imgflow_steps.store import Store
+
+COLUMNS = ["NAME", "STATUS", "MUNICIPALITY", "LISTED", "PROCESSED", "CACHED", "REJECTED", "FAILED", "AGE"]
+WIDE = ["ENGINE", "LAYOUT", "DIGEST", "VERSION"]
+
+
+@takes_settings("store")
+def ls(
+    resolved: Resolved,
+    what: Annotated[Literal["runs", "municipalities"], typer.Argument(metavar="[runs|municipalities]")] = "runs",
+    municipality: MunicipalityFlag = "",
+    output: OutputFlag = None,
+) -> None:
+    """List runs, newest first, or municipalities."""
+    store = the_store(resolved.settings)
+    if what == "municipalities":
+        _list_municipalities(store, output)
+        return
+    known = known_runs.every(store, municipality)
+    if output in {"json", "yaml"}:
+        document({"items": [known_runs.document(store, one) for one in known]}, output)
+    elif output == "name":
+        for one in known:
+            emit(one.run.id)
+    else:
+        wide = output == "wide"
+        table(COLUMNS + (WIDE if wide else []), [_row(one, wide=wide) for one in known])
+
+
+def _list_municipalities(store: Store, output: str | None) -> None:
+    names = known_runs.municipalities(store)
+    if output in {"json", "yaml"}:
+        document({"items": [{"municipality": name} for name in names]}, output)
+    elif output == "name":
+        for name in names:
+            emit(printable(name))
+    else:
+        table(["MUNICIPALITY"], [[name] for name in names])
+
+
+def _row(one: known_runs.Known, *, wide: bool) -> list[object]:
+    run, counts = one.run, one.counts
+    numbers = [counts.listed, counts.processed, counts.cached, counts.rejected, counts.failed]
+    cells: list[object] = [run.id, one.status.value, run.municipality, *numbers, duration(time.time() - run.created)]
+    listing = one.progress.listing
+    return cells + ([run.engine, listing.layout if listing else "", run.digest, run.version] if wide else [])
+
+
+@takes_settings("store")
+def get(resolved: Resolved, run: RunArgument, municipality: MunicipalityFlag = "", output: OutputFlag = None) -> None:
+    """Show how one run stands."""
+    store = the_store(resolved.settings)
+    launch.say_how(store, known_runs.read(store, known_runs.find(store, run, municipality)), output)
+
+
+@takes_settings("engine", "store", "namespace")
+def watch(
+    resolved: Resolved,
+    run: RunArgument,
+    municipality: MunicipalityFlag = "",
+    output: OutputFlag = None,
+    quiet: QuietFlag = False,
+) -> None:
+    """Follow a run until it ends, and end as it ends."""
+    voice = Voice(quiet=quiet)
+    voice.say(where(resolved))
+    store = the_store(resolved.settings)
+    known = known_runs.read(store, known_runs.find(store, run, municipality))
+    engine = open_engine(resolved.settings, store) if known.run.engine == resolved.settings.engine else None
+    known = launch.wait(known.run, engine, store, voice)
+    launch.say_how(store, known, output)
+    raise typer.Exit(launch.exit_code(known))
+
+
+@takes_settings("store")
+def report(
+    resolved: Resolved,
+    run: RunArgument,
+    municipality: MunicipalityFlag = "",
+    show: Annotated[bool, typer.Option("--open", help="Open the report in a browser, as one file.")] = False,
+    file: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Save it as one file.")] = None,
+) -> None:
+    """Say where a run's report is, open it, or save it as one file."""
+    store = the_store(resolved.settings)
+    known = known_runs.read(store, known_runs.find(store, run, municipality))
+    summary = known.progress.summary
+    if not (summary and summary.report):
+        raise CliError(
+            f"run {known.run.id} is {known.status.value} and has no report yet",
+            f"`imgflow {'watch' if known.status in launch.OPEN else 'retry'} {known.run.id}` brings it",
+            ExitCode.FAILED,
+        )
+    if not (show or file):
+        emit(summary.report)
+        return
+    prefix = keys.report(known.run.id)
+    path = file or Path(tempfile.gettempdir()) / f"imgflow-{known.run.id}.html"
+    path.write_bytes(single_file(lambda name: store.read(prefix + name)))
+    emit(str(path))
+    if show and not webbrowser.open(path.resolve().as_uri()):
+        raise CliError(f"no browser could be started; the report is in {path}", code=ExitCode.FAILED)

@@ -1,0 +1,203 @@
+"""submit, plan and retry: three ways to say what shall be done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from imgflow_cli import launch, runs
+from imgflow_cli.engine import open_engine, the_store, where
+from imgflow_cli.faults import CliError
+from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, RunArgument, takes_settings
+from imgflow_cli.output import Format, Voice, document, emit, printable, size
+from imgflow_cli.request import Asked, Request, again, build
+from imgflow_cli.settings import Resolved
+from imgflow_steps import keys
+from imgflow_steps.list.run import survey
+from imgflow_steps.pipeline import decode_plan
+from imgflow_steps.plan import bytes_between
+from imgflow_steps.run import load
+
+if TYPE_CHECKING:
+    from imgflow_steps.run import Listing, Run
+    from imgflow_steps.store import Store
+
+SourceFlag = Annotated[str, typer.Option(metavar="DIR|URL", help="Photographs that lie elsewhere; only read.")]
+PipelineFlag = Annotated[Path | None, typer.Option(metavar="FILE", help="A pipeline of your own, as YAML or JSON.")]
+SetFlag = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="STEP.NAME=VALUE", help="Change a parameter, such as scale.width=512; repeatable."),
+]
+RejectedFlag = Annotated[
+    str, typer.Option(metavar="N|N%", help="How many images may be rejected before the run fails.")
+]
+RetryFlag = Annotated[
+    Literal["failed", "rejected"] | None,
+    typer.Option(help="What of earlier runs is tried again; rejected includes failed.  [default: failed]"),
+]
+PLACES = ("engine", "store", "namespace", "workers")
+CUTS = ("nodes", "layout", "shard_size")
+
+
+@takes_settings(*PLACES, *CUTS)
+def submit(
+    resolved: Resolved,
+    municipality: MunicipalityFlag = "",
+    source: SourceFlag = "",
+    pipeline: PipelineFlag = None,
+    changes: SetFlag = None,
+    max_rejected: RejectedFlag = "",
+    retry: RetryFlag = None,
+    run: Annotated[str, typer.Option(metavar="ID", help="Name the run, or go on with the one of that name.")] = "",
+    watch: Annotated[bool, typer.Option("--watch", help="argo: show progress until the run ends.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="argo: wait in silence until the run ends.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    output: OutputFlag = None,
+    quiet: QuietFlag = False,
+) -> None:
+    """Run a municipality's photographs through the pipeline.
+
+    What earlier runs with the same pipeline finished is not done again. On this machine the command
+    ends with the run; on a cluster it returns at once unless --watch or --wait is given.
+    """
+    voice = Voice(quiet=quiet)
+    asked = Asked(municipality, source, pipeline, changes or (), max_rejected, retry or "", run)
+    store = _open(resolved, voice)
+    request = _request(asked, resolved, store)
+    if dry_run:
+        _say_plan(store, request.run, resolved, output)
+        return
+    _run(request, resolved, store, voice, output, patient=watch or wait, silent=wait and not watch)
+
+
+@takes_settings(*PLACES, *CUTS)
+def plan(
+    resolved: Resolved,
+    municipality: MunicipalityFlag,
+    source: SourceFlag = "",
+    pipeline: PipelineFlag = None,
+    changes: SetFlag = None,
+    retry: RetryFlag = None,
+    output: OutputFlag = None,
+    quiet: QuietFlag = False,
+) -> None:
+    """Say what submit would do, and why, without doing it.
+
+    Nothing is written to the store, and no image is read.
+    """
+    store = _open(resolved, Voice(quiet=quiet))
+    asked = Asked(municipality, source, pipeline, changes or (), retry=retry or "")
+    _say_plan(store, build(asked, resolved.settings, store).run, resolved, output)
+
+
+@takes_settings(*PLACES)
+def retry(
+    resolved: Resolved,
+    run: RunArgument,
+    municipality: MunicipalityFlag = "",
+    rejected: Annotated[bool, typer.Option("--rejected", help="Try rejected images again, too.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="argo: show progress until the run ends.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="argo: wait in silence until the run ends.")] = False,
+    output: OutputFlag = None,
+    quiet: QuietFlag = False,
+) -> None:
+    """Go on with a run: what failed or is missing is done again.
+
+    The same as `imgflow submit --run RUN`.
+    """
+    voice = Voice(quiet=quiet)
+    store = _open(resolved, voice)
+    asked = Asked("", retry="rejected" if rejected else "", run=runs.find(store, run, municipality))
+    known = runs.read(store, asked.run)
+    request = again(known.run, asked, resolved.settings, store)
+    _run(request, resolved, store, voice, output, patient=watch or wait, silent=wait and not watch)
+
+
+def _open(resolved: Resolved, voice: Voice) -> Store:
+    voice.say(where(resolved))
+    return the_store(resolved.settings)
+
+
+def _request(asked: Asked, resolved: Resolved, store: Store) -> Request:
+    if asked.run and store.stat(keys.run_json(keys.check_run(asked.run))):
+        return again(load(store, asked.run), asked, resolved.settings, store)
+    if not asked.municipality:
+        raise CliError("whose photographs? give --municipality NAME", "`imgflow ls municipalities` lists them")
+    return build(asked, resolved.settings, store)
+
+
+def _run(
+    request: Request,
+    resolved: Resolved,
+    store: Store,
+    voice: Voice,
+    output: Format | None,
+    *,
+    patient: bool,
+    silent: bool,
+) -> None:
+    engine = open_engine(resolved.settings, store)
+    launch.start(request, engine, store, voice)
+    known = runs.read(store, request.run.id)
+    if engine.detached and patient:
+        known = launch.wait(request.run, engine, store, Voice(quiet=silent or voice.quiet))
+    launch.say_how(store, known, output)
+    voice.say(launch.next_commands(known))
+    raise typer.Exit(launch.exit_code(known))
+
+
+def _say_plan(store: Store, run: Run, resolved: Resolved, output: Format | None) -> None:
+    listing = survey(store, run)
+    if resolved.settings.layout == "auto" and run.engine == "local":
+        listing = listing.model_copy(update={"why": "on one machine nothing has to travel between steps"})
+    if output == "name":
+        emit(run.digest)
+    elif output in {"json", "yaml"}:
+        document(_plan(store, run, listing), output)
+    else:
+        for name, value in _plan_in_words(store, run, listing).items():
+            emit(f"{name:<13} {printable(value)}")
+
+
+def _plan(store: Store, run: Run, listing: Listing) -> dict[str, Any]:
+    return {
+        "municipality": run.municipality,
+        "digest": run.digest,
+        "store": store.url,
+        "source": run.source,
+        "engine": run.engine,
+        "pipeline": run.pipeline.model_dump(mode="json"),
+        "decode": decode_plan(run.pipeline).model_dump(),
+        "listing": listing.model_dump(),
+        "bytes_between_steps": bytes_between(decode_plan(run.pipeline)) * listing.todo,
+    }
+
+
+def _plan_in_words(store: Store, run: Run, listing: Listing) -> dict[str, str]:
+    decode = decode_plan(run.pipeline)
+    colour = "luma only" if decode.luma else "in colour"
+    box = f"{decode.mode} {decode.width}x{decode.height}" if decode.width and decode.height else "every pixel"
+    others = [d for d in store.folders(keys.results(run.municipality, "")[:-1]) if d != run.digest]
+    why = [f"{listing.cached:,} done by earlier runs"] if listing.cached else []
+    why += [f"{listing.processed:,} done by this run before"] if listing.processed else []
+    why += [f"{listing.rejected:,} rejected before"] if listing.rejected else []
+    why += [f"{listing.other:,} other objects are not images"] if listing.other else []
+    if others and not listing.cached:
+        why.append(f"results of {len(others)} other pipelines do not count")
+    return {
+        "Municipality": run.municipality,
+        "Images": f"{listing.listed:,} listed, {listing.todo:,} to do ({size(listing.bytes)})",
+        "Why": "; ".join(why) or "nothing is known of them yet",
+        "Pipeline": " → ".join(run.pipeline.labels) + f" → {run.pipeline.output.format} ({run.digest})",
+        "Decode": f"{box}, {colour}",
+        "Shards": f"{listing.shards:,} of up to {listing.shard_size:,} images" if listing.shards else "none",
+        "Layout": f"{listing.layout} ({listing.why})",
+        "Between steps": (
+            f"about {size(bytes_between(decode) * listing.shard_size)} a shard"
+            if listing.layout == "steps"
+            else "nothing"
+        ),
+        "Results": f"{store.url.rstrip('/')}/{keys.results(run.municipality, run.digest)}",
+    }

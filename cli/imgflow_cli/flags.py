@@ -1,0 +1,59 @@
+"""Flags that several commands share; those of settings are derived from the settings themselves."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from imgflow_cli.output import Format
+from imgflow_cli.settings import Resolved, Settings, flag, resolve
+
+OutputFlag = Annotated[Format | None, typer.Option("--output", "-o", help="Output for programs, or more columns.")]
+QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="No messages and no progress, only data and errors.")]
+MunicipalityFlag = Annotated[str, typer.Option("--municipality", "-m", metavar="NAME", help="Whose photographs.")]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, or @latest.")]
+YesFlag = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+SHORT = {"namespace": "-n"}  # as kubectl and argo spell it
+Command = Callable[..., None]
+
+
+def takes_settings(*names: str) -> Callable[[Command], Command]:
+    """Give a command a flag for each named setting, and ``--context``; it gets them resolved as ``resolved``."""
+
+    def wrap(command: Command) -> Command:
+        @functools.wraps(command)
+        def run(**given: Any) -> None:
+            flags = {name: given.pop(name) for name in ("context", *names)}
+            resolved = resolve(flags)
+            resolved.export()
+            command(resolved=resolved, **given)
+
+        own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.annotation is not Resolved]
+        own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+        run.__signature__ = inspect.Signature([*own, *map(_parameter, names), _CONTEXT])  # type: ignore[attr-defined]  # what typer reads
+        return run
+
+    return wrap
+
+
+def _parameter(name: str) -> inspect.Parameter:
+    info = Settings.model_fields[name]
+    default = f"default: {info.default}" if info.default not in {"", 0} else ""
+    text = f"{info.description}  [{default}]" if default else str(info.description)
+    declared = [flag(name), SHORT[name]] if name in SHORT else [flag(name)]
+    option = typer.Option(*declared, help=text)
+    kind: Any = Annotated[info.annotation | None, option]  # type: ignore[operator]  # a field's annotation is a type
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+
+
+_CONTEXT = inspect.Parameter(
+    "context",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=None,
+    annotation=Annotated[str | None, typer.Option("--context", metavar="NAME", help="Named context of imgflow.yaml.")],
+)

@@ -1,0 +1,208 @@
+"""What was asked for on the command line, as the ``run.json`` that is going to be written."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from imgflow_cli.faults import CliError, nearest
+from imgflow_cli.runs import municipalities
+from imgflow_steps import __version__, keys
+from imgflow_steps.collect import Collect
+from imgflow_steps.contract import file_fields
+from imgflow_steps.list import List
+from imgflow_steps.pipeline import Pipeline, explain, parse
+from imgflow_steps.run import Run
+from imgflow_steps.store import open_store
+from imgflow_workflows.default import DEFAULT
+
+if TYPE_CHECKING:
+    from imgflow_cli.settings import Settings
+    from imgflow_steps.store import Store
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The flags of submit and plan that say what to do; "" and () where nothing was asked."""
+
+    municipality: str
+    source: str = ""
+    pipeline: Path | None = None
+    changes: Sequence[str] = ()  # of --set
+    max_rejected: str = ""
+    retry: str = ""
+    run: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A run, and the files of this machine that it needs in the store, by key."""
+
+    run: Run
+    files: dict[str, Path]
+
+    def upload(self, store: Store) -> None:
+        """Bring the files into the store, those that are not there yet."""
+        for key, path in self.files.items():
+            if store.stat(key) is None:
+                store.upload(path, key)
+
+
+def build(asked: Asked, settings: Settings, store: Store) -> Request:
+    """The run that was asked for. Raises CliError or BadParametersError; writes nothing."""
+    keys.encode(asked.municipality)
+    source = _source(asked.source, settings) if asked.source else ""
+    if not source:
+        check_municipality(store, asked.municipality)
+    pipeline = _read_pipeline(asked.pipeline) if asked.pipeline else DEFAULT
+    layout = "fused" if (settings.engine, settings.layout) == ("local", "auto") else settings.layout
+    listing, collect = List(shard_size=settings.shard_size, nodes=settings.nodes, layout=layout), Collect()
+    flags = [("list.retry", asked.retry, "--retry"), ("collect.max_rejected", asked.max_rejected, "--max-rejected")]
+    for path, value, origin in [(p, v, o) for p, v, o in flags if v] + [_split(text) for text in asked.changes]:
+        target, _, field = path.rpartition(".")
+        if target == "list":
+            listing = _with(listing, field, value, origin)
+        elif target == "collect":
+            collect = _with(collect, field, value, origin)
+        else:
+            pipeline = _change(pipeline, target, field, value, origin)
+    folders = [Path(), asked.pipeline.parent] if asked.pipeline else [Path()]
+    pipeline, files = _with_keys(pipeline, store, folders)
+    run = Run(
+        id=keys.check_run(asked.run) if asked.run else new_id(asked.municipality),
+        municipality=keys.decode(keys.encode(asked.municipality)),
+        pipeline=pipeline,
+        source=source,
+        list=listing,
+        collect=collect,
+        created=time.time(),
+        engine=settings.engine,
+        version=__version__,
+    )
+    return Request(run, files)
+
+
+def again(known: Run, asked: Asked, settings: Settings, store: Store) -> Request:
+    """The same run once more: as it was, or as asked when that gives the same results. Raises CliError."""
+    if not asked.municipality:
+        if asked.source or asked.pipeline or asked.changes or asked.max_rejected:
+            raise CliError(f"run {known.id} goes on as it was submitted", "give --municipality too to say it all anew")
+        listing = known.list.model_copy(update={"retry": asked.retry} if asked.retry else {})
+        changes = {"created": time.time(), "engine": settings.engine, "version": __version__, "list": listing}
+        return Request(known.model_copy(update=changes), {})
+    request = build(asked, settings, store)
+    if (request.run.municipality, request.run.digest) != (known.municipality, known.digest):
+        raise CliError(
+            f"run {known.id} is there already, of {known.municipality} with another pipeline, source or municipality",
+            f"choose another --run, or go on with `imgflow retry {known.id}`",
+        )
+    return request
+
+
+def new_id(municipality: str) -> str:
+    """A run id that people can read, sort and tell apart."""
+    name = keys.slug(municipality)[:24].strip("-")
+    return f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+
+
+def check_municipality(store: Store, municipality: str) -> None:
+    """Raises CliError, naming those that are there, when a municipality has no dataset."""
+    known = municipalities(store)
+    name = keys.decode(keys.encode(municipality))
+    if name in known:
+        return
+    shown = ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")  # noqa: PLR2004
+    there = f"there are: {shown}" if known else "there is none yet"
+    ways = "`imgflow ingest DIR --municipality NAME` copies photographs in; `--source DIR` uses them where they lie"
+    close = nearest(name, known)
+    raise CliError(f"there is no municipality {name!r} in {store.url}; {there}", f"{close}\n{ways}" if close else ways)
+
+
+def _source(source: str, settings: Settings) -> str:
+    """A source as the URL under which every process finds it."""
+    if "://" not in source or source.startswith("file://"):
+        if settings.engine == "argo":
+            raise CliError(f"pods cannot see the directory {source}", "bring it in with `imgflow ingest` first")
+        path = Path(source.removeprefix("file://")).expanduser()
+        if not path.is_dir():
+            raise CliError(f"--source {source}: there is no such directory")
+        return open_store(str(path.resolve())).url
+    return open_store(source).url
+
+
+def _read_pipeline(path: Path) -> Pipeline:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise CliError(f"--pipeline {path} cannot be read as YAML or JSON: {error}") from error
+    return parse(document, where=str(path))
+
+
+def _split(change: str) -> tuple[str, str, str]:
+    path, equals, value = change.partition("=")
+    if not equals or "." not in path:
+        raise CliError(f"--set {change}: give STEP.PARAMETER=VALUE, such as scale.width=512")
+    return path.strip(), value.strip(), f"--set {change}"
+
+
+def _with(params: Model, field: str, value: str, origin: str) -> Model:
+    fields = type(params).model_fields
+    if field not in fields:
+        there = f"there are: {', '.join(fields)}" if fields else "it has none"
+        raise CliError(f"{origin}: there is no parameter {field!r}; {there}", nearest(field, list(fields)))
+    try:
+        return type(params).model_validate({**params.model_dump(), field: _plain(fields[field].annotation, value)})
+    except ValidationError as error:
+        raise CliError(explain(error, origin)) from None
+
+
+def _plain(annotation: Any, value: str) -> Any:
+    """A flag's text as what the parameter takes; lists are written 1,2,3 or [1,2,3]."""
+    if get_origin(annotation) is tuple:
+        return [part.strip() for part in value.strip("[]").split(",") if part.strip()]
+    return value
+
+
+def _change(pipeline: Pipeline, target: str, field: str, value: str, origin: str) -> Pipeline:
+    """The pipeline with one other parameter, of a step, the encoder or the limits."""
+    if target == "output":
+        return pipeline.model_copy(update={"output": _with(pipeline.output, field, value, origin)})
+    if target == "limits":
+        return pipeline.model_copy(update={"limits": _with(pipeline.limits, field, value, origin)})
+    labels = pipeline.labels
+    if target not in labels:
+        twice = [label for label in labels if label.rpartition(".")[0] == target]
+        if twice:
+            raise CliError(f"{origin}: {target!r} occurs {len(twice)} times; say which: {', '.join(twice)}")
+        known = [*labels, "list", "collect", "output", "limits"]
+        raise CliError(f"{origin}: there is no {target!r} here; there are: {', '.join(known)}", nearest(target, known))
+    position = labels.index(target) + 1
+    changed = _with(pipeline.steps[position - 1].params, field, value, origin)
+    return pipeline.with_params(position, **changed.model_dump())
+
+
+def _with_keys(pipeline: Pipeline, store: Store, folders: Sequence[Path]) -> tuple[Pipeline, dict[str, Path]]:
+    """The pipeline with store keys where its parameters name files of this machine, and those files."""
+    files: dict[str, Path] = {}
+    for position, (label, call) in enumerate(zip(pipeline.labels, pipeline.steps, strict=True), 1):
+        for name in file_fields(call.params):
+            value = getattr(call.params, name)
+            path = next((p for p in (f / Path(value).expanduser() for f in folders) if p.is_file()), None)
+            if path:
+                with path.open("rb") as file:
+                    key = keys.model(hashlib.file_digest(file, "sha256").hexdigest(), path.suffix)
+                files[key] = path
+                pipeline = pipeline.with_params(position, **{name: key})
+            elif store.stat(value) is None:
+                raise CliError(f"{label}.{name}: there is no file {value!r} here, and no such key in {store.url}")
+    return pipeline, files

@@ -1,0 +1,128 @@
+"""Runs as they lie in the store: found by name, read, and put into one stable document each."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from imgflow_cli.faults import CliError, ExitCode, nearest
+from imgflow_steps import keys
+from imgflow_steps.run import Phase, Progress, ProgressReader, Run, load
+from imgflow_steps.store import NotFoundError
+
+if TYPE_CHECKING:
+    from imgflow_steps.contract import Counts
+    from imgflow_steps.store import Store
+
+LATEST = "@latest"
+READERS = 16  # runs read at the same time
+SILENCE = 60  # seconds, beyond what its images may take, after which an unfinished run here has been interrupted
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A run and how far it is."""
+
+    run: Run
+    progress: Progress
+
+    @property
+    def counts(self) -> Counts:
+        """Counts so far; what an earlier step has done is not yet processed."""
+        last = self.run.pipeline.labels[-1]
+        steps = {label: step for label, step in self.progress.steps.items() if label == last}
+        return self.progress.model_copy(update={"steps": steps}).counts
+
+    @property
+    def status(self) -> Phase:
+        """Where it stands. A run of this machine that has been silent for long was interrupted."""
+        phase = self.progress.phase
+        if phase not in {Phase.PENDING, Phase.RUNNING} or self.run.engine == "argo":
+            return phase
+        heard = max([self.run.created, *(step.updated for step in self.progress.steps.values())])
+        patience = SILENCE + 2 * self.run.pipeline.limits.seconds
+        return Phase.INTERRUPTED if time.time() - heard > patience else phase
+
+
+def read(store: Store, run_id: str) -> Known:
+    """One run. Raises CliError when it is not there or cannot be read."""
+    try:
+        run = load(store, run_id)
+        return Known(run, ProgressReader(store, run_id).read())
+    except NotFoundError:
+        raise _unknown(store, run_id) from None
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        raise CliError(
+            f"run {run_id} in {store.url} cannot be read: {'.'.join(map(str, fault['loc']))}: {fault['msg']}",
+            "was it written by another version of imgflow?",
+            ExitCode.FAILED,
+        ) from error
+
+
+def every(store: Store, municipality: str = "") -> list[Known]:
+    """All readable runs, newest first, of one municipality when it is named."""
+    with ThreadPoolExecutor(READERS) as pool:
+        found = pool.map(lambda run_id: _maybe(store, run_id), store.folders("runs/"))
+        known = [one for one in found if one and municipality in {"", one.run.municipality}]
+    return sorted(known, key=lambda one: one.run.created, reverse=True)
+
+
+def _maybe(store: Store, run_id: str) -> Known | None:
+    try:
+        return read(store, run_id)
+    except CliError:
+        return None  # a folder that is no run (yet), or a run of another version: not this list's to judge
+
+
+def find(store: Store, name: str, municipality: str = "") -> str:
+    """The id of a run: ``name`` itself, or the newest one's for ``@latest``. Raises CliError."""
+    if name != LATEST:
+        return keys.check_run(name)
+    known = every(store, municipality)
+    if not known:
+        whose = f" of {municipality}" if municipality else ""
+        raise CliError(f"there is no run{whose} in {store.url}", "start one with `imgflow submit --municipality NAME`")
+    return known[0].run.id
+
+
+def _unknown(store: Store, run_id: str) -> CliError:
+    return CliError(
+        f"there is no run {run_id!r} in {store.url}",
+        nearest(run_id, list(store.folders("runs/"))) or "`imgflow ls` lists them",
+    )
+
+
+def municipalities(store: Store) -> list[str]:
+    """Names of all municipalities with a dataset."""
+    return [keys.decode(segment) for segment in store.folders("datasets/")]
+
+
+def document(store: Store, known: Known) -> dict[str, Any]:
+    """What ``-o json`` says of a run; keys are only ever added."""
+    run, progress = known.run, known.progress
+    summary, listing = progress.summary, progress.listing
+    return {
+        "run": run.id,
+        "municipality": run.municipality,
+        "status": known.status.value,
+        "exit": summary.exit if summary else None,
+        "counts": known.counts.model_dump(),
+        "report": summary.report if summary else "",
+        "results": f"{store.url.rstrip('/')}/{keys.results(run.municipality, run.digest)}",
+        "message": summary.message if summary else "",
+        "digest": run.digest,
+        "pipeline": run.pipeline.labels,
+        "source": run.source,
+        "engine": run.engine,
+        "store": store.url,
+        "layout": listing.layout if listing else "",
+        "shards": listing.shards if listing else 0,
+        "created": run.created,
+        "ended": summary.ended if summary else None,
+        "version": run.version,
+    }

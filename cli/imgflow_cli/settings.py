@@ -1,0 +1,154 @@
+"""Where runs run, set once: flag, then IMGFLOW_* variable, then named context, then file, then default."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from imgflow_cli.faults import CliError, nearest
+
+FILE = "imgflow.yaml"
+
+
+class Settings(BaseModel):
+    """Every setting there is. Flags, variables, keys of the file and ``imgflow config`` are derived from it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    engine: Literal["local", "docker", "argo"] = Field(
+        default="local", description="Where steps run: processes here, containers here, or a cluster."
+    )
+    store: str = Field(
+        default="./.imgflow", min_length=1, description="Where everything lies: a directory or s3://bucket[/prefix]."
+    )
+    namespace: str = Field(default="imgflow", min_length=1, description="Kubernetes namespace of the argo engine.")
+    workers: int = Field(
+        default=os.cpu_count() or 1, ge=1, le=1024, description="Processes or containers at the same time, here."
+    )
+    nodes: int = Field(default=1, ge=1, le=100_000, description="Nodes to keep busy: at least two shards for each.")
+    layout: Literal["auto", "steps", "fused"] = Field(
+        default="auto", description="steps: a container per step and shard; fused: all steps in one; auto: chooses."
+    )
+    shard_size: int = Field(default=0, ge=0, le=1_000_000, description="Images per shard; 0 chooses.")
+    endpoint: str = Field(default="", description="S3 endpoint; AWS_ENDPOINT_URL is used first.")
+    region: str = Field(default="", description="S3 region; AWS_REGION is used first.")
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return f"IMGFLOW_{name.upper()}"
+
+
+def flag(name: str) -> str:
+    """The flag of a setting."""
+    return f"--{name.replace('_', '-')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Some settings and where they come from; of several sources the first that has a setting counts."""
+
+    origin: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Settings in use, each with its origin; ``context`` is "" when no named one is in use."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+    context: str
+    context_origin: str
+
+    def export(self) -> None:
+        """Tell S3 clients, here and in child processes, what the environment does not say already."""
+        for name, value in (("AWS_ENDPOINT_URL", self.settings.endpoint), ("AWS_REGION", self.settings.region)):
+            if value:
+                os.environ.setdefault(name, value)
+
+
+def files() -> list[Path]:
+    """Where settings may be written down, nearest first."""
+    home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    return [Path(FILE), Path(home).expanduser() / "imgflow" / "config.yaml"]
+
+
+def resolve(flags: Mapping[str, Any]) -> Resolved:
+    """Settings from flags (those not None), the environment and files.
+
+    Raises CliError with the place of whatever does not fit.
+    """
+    documents = {str(path): _read(path) for path in files() if path.is_file()}
+    context, context_origin = _context(flags.get("context"), documents)
+    sources = [
+        *(Source(flag(n), {n: v}) for n, v in flags.items() if v is not None and n != "context"),
+        *(
+            Source(variable(n), {n: os.environ[variable(n)]})
+            for n in Settings.model_fields
+            if variable(n) in os.environ
+        ),
+        *(Source(f"{path} (context {context})", d["contexts"].get(context, {})) for path, d in documents.items()),
+        *(Source(path, d["settings"]) for path, d in documents.items()),
+    ]
+    chosen = {
+        name: next((source for source in sources if name in source.values), None) for name in Settings.model_fields
+    }
+    origins = {name: source.origin if source else "default" for name, source in chosen.items()}
+    values = {name: source.values[name] for name, source in chosen.items() if source}
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        faults = [(str(fault["loc"][0]), fault["msg"], fault["input"]) for fault in error.errors(include_url=False)]
+        raise CliError(
+            "\n".join(f"{n} from {origins[n]}: {msg} (given: {given})" for n, msg, given in faults)
+        ) from None
+    return Resolved(settings, origins, context, context_origin)
+
+
+def _context(asked: str | None, documents: Mapping[str, dict[str, Any]]) -> tuple[str, str]:
+    """The named context in use and who named it."""
+    candidates = [
+        ("--context", asked),
+        (variable("context"), os.environ.get(variable("context"))),
+        *((path, document["context"]) for path, document in documents.items()),
+    ]
+    origin, name = next(((origin, name) for origin, name in candidates if name), ("default", ""))
+    known = [c for document in documents.values() for c in document["contexts"]]
+    if name and name not in known:
+        there = f"there are: {', '.join(known)}" if known else f"no {FILE} names any"
+        raise CliError(f"there is no context {name!r} ({origin}); {there}", nearest(name, known))
+    return name, origin
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A settings file as ``{"context": …, "contexts": {name: settings}, "settings": settings}``."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise CliError(f"{path} cannot be read as YAML: {error}") from error
+    if not isinstance(document, dict):
+        raise CliError(f"{path} holds settings as `key: value`; this is a {type(document).__name__}")
+    contexts = document.pop("contexts", None) or {}
+    context = document.pop("context", "") or ""
+    if not isinstance(contexts, dict) or not all(isinstance(values, dict) for values in contexts.values()):
+        raise CliError(f"{path}: contexts holds `name: {{key: value}}`")
+    _check_keys(document, str(path), extra=("context", "contexts"))
+    for name, values in contexts.items():
+        _check_keys(values, f"{path}, context {name}")
+    return {"context": str(context), "contexts": {str(k): v for k, v in contexts.items()}, "settings": document}
+
+
+def _check_keys(values: Mapping[str, Any], where: str, extra: tuple[str, ...] = ()) -> None:
+    known = [*Settings.model_fields, *extra]
+    for key in values:
+        if key not in known:
+            raise CliError(
+                f"{where}: there is no setting {key!r}", nearest(str(key), known) or f"there are: {', '.join(known)}"
+            )
