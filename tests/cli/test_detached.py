@@ -1,0 +1,107 @@
+"""Runs that go on without the command that started them, as on a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from imgflow_cli import launch
+from imgflow_cli.commands import engine as engine_commands
+from imgflow_cli.commands import runs, submit
+from imgflow_steps.run import Phase, Run
+from imgflow_steps.store import Store
+from imgflow_workflows.engines.local import LocalEngine
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Cli
+
+
+class Elsewhere:
+    """A detached engine: the run is submitted, and is over the second time somebody asks."""
+
+    name = "argo"
+    detached = True
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.asked = 0
+        self.stopped: list[str] = []
+        self.deleted: list[str] = []
+        self.submitted: list[Run] = []
+
+    def submit(self, run: Run) -> None:
+        self.submitted.append(run)
+
+    def phase(self, run: str) -> Phase | None:
+        self.asked += 1
+        if self.asked < 2:
+            return Phase.RUNNING
+        [mine] = [one for one in self.submitted if one.id == run]
+        LocalEngine(self._store, workers=1).submit(mine)
+        return Phase.SUCCEEDED
+
+    def stop(self, run: str) -> None:
+        self.stopped.append(run)
+
+    def delete(self, run: str) -> None:
+        self.deleted.append(run)
+
+    def logs(self, run: str, *, step: str = "", failed: bool = False, follow: bool = False) -> Iterator[str]:
+        yield f"{run} {step} {failed} {follow}"
+        yield "an image called \x1b[2Jclear.jpg"
+
+
+@pytest.fixture
+def engine(demo: Store, monkeypatch: pytest.MonkeyPatch) -> Elsewhere:
+    engine = Elsewhere(demo)
+    for module in (submit, runs, engine_commands):
+        monkeypatch.setattr(module, "open_engine", lambda *_: engine)
+    monkeypatch.setenv("IMGFLOW_ENGINE", "argo")
+    return engine
+
+
+def test_submit_returns_at_once_and_says_how_to_follow(imgflow: Cli, engine: Elsewhere) -> None:
+    done = imgflow("submit", "-m", "Demo", "-n", "photos", "--run", "mine")
+
+    assert done.code == 0
+    assert done.err.splitlines()[0] == "engine argo in namespace photos, store ./.imgflow"
+    assert "imgflow watch mine" in done.err
+    assert engine.asked == 0
+    assert engine.submitted[0].list.layout == "auto"
+
+
+@pytest.mark.parametrize("flag", ["--watch", "--wait"])
+def test_submit_waits_when_asked(imgflow: Cli, engine: Elsewhere, flag: str) -> None:
+    done = imgflow("submit", "-m", "Demo", flag, "-o", "json")
+
+    assert done.code == 0
+    assert done.json["counts"]["processed"] == 3
+    assert ("list" in done.err) == (flag == "--watch")
+
+
+def test_ctrl_c_ends_only_the_following(imgflow: Cli, engine: Elsewhere, monkeypatch: pytest.MonkeyPatch) -> None:
+    imgflow("submit", "-m", "Demo", "--run", "mine")
+
+    def interrupt(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(launch.time, "sleep", interrupt)
+    done = imgflow("watch", "mine")
+
+    assert done.code == 130
+    assert "goes on without this terminal" in done.err
+    assert "imgflow stop mine" in done.err
+    assert imgflow("get", "mine", "-o", "json").json["status"] == "pending"
+
+
+def test_stop_delete_and_logs_go_to_the_engine(imgflow: Cli, engine: Elsewhere) -> None:
+    imgflow("submit", "-m", "Demo", "--run", "mine")
+
+    logs = imgflow("logs", "mine", "--step", "scale", "--failed", "-f")
+    imgflow("stop", "mine")
+    imgflow("delete", "mine", "--yes")
+
+    assert logs.out.splitlines() == ["mine scale True True", "an image called \\x1b[2Jclear.jpg"]
+    assert engine.stopped == engine.deleted == ["mine"]

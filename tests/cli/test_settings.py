@@ -1,0 +1,135 @@
+"""Settings: which source wins, and what a wrong one is answered with."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from imgflow_cli.settings import Settings, resolve, variable
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Cli
+
+PROJECT = """
+context: laptop
+workers: 3
+contexts:
+  laptop: {store: ./laptop, nodes: 5}
+  cluster: {engine: argo, store: "s3://photos/a", endpoint: "http://localhost:9000", region: eu-west-1}
+"""
+
+
+@pytest.fixture
+def project() -> Path:
+    path = Path("imgflow.yaml")
+    path.write_text(PROJECT)
+    return path
+
+
+def test_a_flag_beats_a_variable_beats_a_context_beats_the_file_beats_the_user_s_file_beats_the_default(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = Path(os.environ["XDG_CONFIG_HOME"]) / "imgflow" / "config.yaml"
+    user.parent.mkdir(parents=True)
+    user.write_text("workers: 9\nlayout: steps\n")
+    monkeypatch.setenv("IMGFLOW_NAMESPACE", "from-variable")
+    monkeypatch.setenv("IMGFLOW_ENGINE", "docker")
+
+    resolved = resolve({"engine": "local"})
+
+    assert resolved.settings.model_dump() == {
+        **Settings().model_dump(),
+        "engine": "local",
+        "namespace": "from-variable",
+        "store": "./laptop",
+        "nodes": 5,
+        "workers": 3,
+        "layout": "steps",
+    }
+    assert resolved.origins == {
+        "engine": "--engine",
+        "namespace": "IMGFLOW_NAMESPACE",
+        "store": "imgflow.yaml (context laptop)",
+        "nodes": "imgflow.yaml (context laptop)",
+        "workers": "imgflow.yaml",
+        "layout": str(user),
+        "shard_size": "default",
+        "endpoint": "default",
+        "region": "default",
+    }
+
+
+def test_config_shows_each_value_with_its_origin(imgflow: Cli, project: Path) -> None:
+    shown = imgflow("config", "--shard-size", "7", "-o", "json").json
+    table = imgflow("config").out
+
+    assert set(shown) == {"context", *Settings.model_fields}
+    assert shown["context"] == {"value": "laptop", "origin": "imgflow.yaml"}
+    assert shown["shard_size"] == {"value": 7, "origin": "--shard-size"}
+    assert "store       ./laptop  imgflow.yaml (context laptop)" in table
+
+
+def test_a_context_is_chosen_by_flag_or_variable(imgflow: Cli, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_flag = imgflow("config", "--context", "cluster", "-o", "json").json
+    monkeypatch.setenv("IMGFLOW_CONTEXT", "cluster")
+    by_variable = imgflow("config", "-o", "json").json
+
+    assert by_flag["store"]["value"] == by_variable["store"]["value"] == "s3://photos/a"
+    assert by_variable["context"]["origin"] == "IMGFLOW_CONTEXT"
+
+
+def test_s3_clients_are_told_the_endpoint_that_the_environment_does_not_say(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "from-environment")
+
+    resolve({"context": "cluster"}).export()
+
+    assert os.environ["AWS_ENDPOINT_URL"] == "http://localhost:9000"
+    assert os.environ["AWS_REGION"] == "from-environment"
+
+
+@pytest.mark.parametrize(
+    ("text", "answers"),
+    [
+        ("stroe: ./here", ["imgflow.yaml: there is no setting 'stroe'", "did you mean 'store'?"]),
+        ("contexts: {a: {enigne: local}}", ["context a: there is no setting 'enigne'", "did you mean 'engine'?"]),
+        ("context: labtop\ncontexts: {laptop: {}}", ["no context 'labtop' (imgflow.yaml)", "did you mean 'laptop'?"]),
+        ("engine: kubernetes", ["engine from imgflow.yaml", "'local', 'docker' or 'argo'"]),
+        ("workers: 0", ["workers from imgflow.yaml", "greater than or equal to 1"]),
+        ("- a list", ["imgflow.yaml holds settings", "this is a list"]),
+        ("a: {", ["imgflow.yaml cannot be read as YAML"]),
+        ("contexts: [a]", ["contexts holds"]),
+    ],
+)
+def test_a_wrong_file_is_a_usage_error_that_names_the_place(imgflow: Cli, text: str, answers: list[str]) -> None:
+    Path("imgflow.yaml").write_text(text)
+
+    done = imgflow("config")
+
+    assert done.code == 2
+    assert all(answer in done.err for answer in answers), done.err
+
+
+def test_a_wrong_variable_is_named(imgflow: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMGFLOW_WORKERS", "many")
+
+    done = imgflow("ls")
+
+    assert done.code == 2
+    assert "workers from IMGFLOW_WORKERS" in done.err
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_has_a_flag_and_a_variable(imgflow: Cli, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    value = {"engine": "docker", "layout": "fused"}.get(name, "7")
+    monkeypatch.setenv(variable(name), value)
+
+    by_variable = imgflow("config", "-o", "json").json[name]
+    by_flag = imgflow("config", f"--{name.replace('_', '-')}", value, "-o", "json").json[name]
+
+    assert (str(by_variable["value"]), by_variable["origin"]) == (value, variable(name))
+    assert (str(by_flag["value"]), by_flag["origin"]) == (value, f"--{name.replace('_', '-')}")

@@ -1,0 +1,193 @@
+"""What a terminal gets to see: help, errors, progress; and what a pipe gets."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests import photographs
+
+from imgflow_cli.output import duration, printable, size
+from imgflow_steps import keys
+from imgflow_steps.run import Run
+from imgflow_steps.store import Store
+from imgflow_workflows.engines.local import LocalEngine
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Cli
+
+IMGFLOW = [sys.executable, "-m", "imgflow_cli"]
+HEAVY = ["pydantic", "numpy", "PIL", "onnxruntime", "minio", "hera", "rich", "yaml", "imgflow_steps"]
+
+
+def in_terminal(*arguments: str, **environment: str) -> tuple[str, int]:
+    """Everything a command shows on a terminal, and its exit code."""
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120", **environment}
+    process = subprocess.Popen([*IMGFLOW, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=env)
+    os.close(theirs)
+    shown = b""
+    while select.select([ours], [], [], 30)[0]:
+        try:
+            data = os.read(ours, 1 << 16)
+        except OSError:  # Linux's way of saying that the other side is closed
+            break
+        if not data:
+            break
+        shown += data
+    os.close(ours)
+    return shown.decode(), process.wait(timeout=30)
+
+
+def test_help_loads_nothing_that_it_does_not_need() -> None:
+    script = (
+        "import sys; from imgflow_cli.__main__ import main; main(['--help']); "
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_help_tells_commands_and_exit_codes(imgflow: Cli) -> None:
+    shown = imgflow("--help")
+
+    assert shown.code == 0
+    assert "submit " in shown.out
+    assert "4 more images rejected than" in shown.out
+
+
+def test_no_arguments_show_the_help(imgflow: Cli) -> None:
+    shown = imgflow()
+
+    assert shown.code == 2
+    assert "Usage: imgflow" in shown.err
+
+
+def test_a_mistyped_command_is_answered_with_the_nearest(imgflow: Cli) -> None:
+    done = imgflow("sumbit")
+
+    assert done.code == 2
+    assert "Did you mean 'submit'?" in done.err
+    assert done.out == ""
+
+
+@pytest.mark.parametrize("form", [["-o", "json"], ["-ojson"], ["--output=json"]])
+def test_errors_are_json_where_json_was_asked_for(imgflow: Cli, form: list[str]) -> None:
+    done = imgflow("get", "nothing", "--unknown", *form)
+
+    assert done.code == 2
+    assert done.err == ""
+    assert set(done.json["error"]) == {"code", "exit", "message", "hint"}
+    assert (done.json["error"]["code"], done.json["error"]["exit"]) == ("usage", 2)
+
+
+def test_an_unexpected_error_is_one_line_unless_somebody_debugs(
+    imgflow: Cli, demo: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_engine: LocalEngine, _run: Run) -> None:
+        raise RuntimeError("nobody thought of this")
+
+    monkeypatch.setattr(LocalEngine, "submit", broken)
+
+    done = imgflow("submit", "-m", "Demo", "--quiet")
+
+    assert done.code == 1
+    assert done.err.splitlines() == [
+        "Error: unexpected RuntimeError: nobody thought of this",
+        "set IMGFLOW_DEBUG=1 to see where",
+    ]
+    monkeypatch.setenv("IMGFLOW_DEBUG", "1")
+    with pytest.raises(RuntimeError):
+        imgflow("submit", "-m", "Demo")
+
+
+def test_a_name_never_reaches_the_terminal_as_a_command(imgflow: Cli, store: Store) -> None:
+    store.write(keys.images("Demo\x1b]0;owned\x07") + "a.jpg", b"")
+
+    shown = imgflow("ls", "municipalities")
+    refused = imgflow("submit", "-m", "\x1b[2J")
+
+    assert "\x1b" not in shown.out
+    assert "Demo\\x1b]0;owned\\x07" in shown.out
+    assert "\x1b" not in refused.err
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Östra Göinge", "Östra Göinge"),
+        ("a\nb", "a\\nb"),
+        ("\x9b2J", "\\x9b2J"),
+        ("\u202egpj", "\\u202egpj"),
+        ("\udcff", "\\udcff"),
+    ],
+)
+def test_control_characters_and_direction_marks_are_spelt_out(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+def test_a_reader_that_stops_reading_is_no_error(store: Store) -> None:
+    for i in range(3000):
+        (Path(".imgflow") / "datasets" / f"municipality-with-a-long-name-{i}").mkdir(parents=True)
+
+    done = subprocess.run(
+        f"{sys.executable} -m imgflow_cli ls municipalities | head -1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout == "MUNICIPALITY\n"
+    assert done.stderr == ""
+
+
+def test_a_terminal_sees_a_line_per_step_that_redraws_itself(store: Store) -> None:
+    photographs.folder(Path("photos"), 6)
+
+    shown, code = in_terminal("submit", "-m", "Demo", "--source", "photos", "--workers", "1", "--layout", "steps")
+
+    assert code == 0
+    assert "\x1b[2K" in shown
+    for word in ("list", "scale", "grayscale", "infer", "collect", "6/6", "ms per image"):
+        assert word in shown
+
+
+def test_no_color_means_no_colour(store: Store) -> None:
+    photographs.folder(Path("photos"), 2)
+
+    shown, _ = in_terminal("submit", "-m", "Demo", "--source", "photos", "--workers", "1", NO_COLOR="1")
+
+    assert "\x1b[32m" not in shown
+    assert "2/2" in shown
+
+
+def test_a_dumb_terminal_gets_plain_lines(store: Store) -> None:
+    photographs.folder(Path("photos"), 2)
+
+    shown, _ = in_terminal("submit", "-m", "Demo", "--source", "photos", "--workers", "1", TERM="dumb")
+
+    assert "\x1b" not in shown
+    assert "collect: done" in shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(-1, "0.0s"), (0.44, "0.4s"), (12, "12s"), (185, "3m05s"), (7800, "2h10m"), (400_000, "4d")]
+)
+def test_durations_are_short(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (250_000_000, "250 MB"), (3e13, "30.0 TB")]
+)
+def test_sizes_are_short(count: float, text: str) -> None:
+    assert size(count) == text
