@@ -67,18 +67,27 @@ def check_run(run: str) -> str:
 
 def problem(image: str) -> str:
     """Why an image's key can never be processed, or "" when it can."""
+    if why := unstorable(image):
+        return why
+    if (length := len(image.encode())) > KEY_BYTES - 128:
+        return f"its name has {length} bytes; keys end at {KEY_BYTES}, with room for the result's own prefix"
+    return ""
+
+
+def unstorable(key: str) -> str:
+    """Why some store could not hold a key, or "" when all can."""
     try:
-        raw = image.encode()
+        raw = key.encode()
     except UnicodeEncodeError:
         return "its name is not valid UTF-8"
-    if len(raw) > KEY_BYTES - 128:
-        return f"its name has {len(raw)} bytes; keys end at {KEY_BYTES}, with room for the result's own prefix"
-    segments = image.split("/")
-    if any(s in {"", ".", ".."} for s in segments):
+    if len(raw) > KEY_BYTES:
+        return f"its name has {len(raw)} bytes; keys end at {KEY_BYTES}"
+    segments = raw.split(b"/")
+    if any(s in {b"", b".", b".."} for s in segments):
         return "its name has an empty, '.' or '..' part, which a directory cannot hold"
-    if any(len(s.encode()) > SEGMENT_BYTES for s in segments):
+    if any(len(s) > SEGMENT_BYTES for s in segments):
         return f"a part of its name has more than {SEGMENT_BYTES} bytes, which a directory cannot hold"
-    if "\0" in image:
+    if "\0" in key:
         return "its name holds a NUL character"
     return ""
 

@@ -1,0 +1,123 @@
+"""One small interface over a directory and over S3: keys in, bytes out, every fault by its name.
+
+Whatever opens a store gets the same behaviour from both. Importing this module loads neither minio nor urllib3.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from imgflow_steps.contract import BadParametersError
+
+
+class StoreError(Exception):
+    """The platform failed, never an image; the message says which store and key, and what to do."""
+
+
+class NotFoundError(StoreError):
+    """Nothing lies at this key."""
+
+
+class ChangedError(StoreError):
+    """What lies at this key is another version than the one asked for."""
+
+
+class DeniedError(StoreError):
+    """The store is there and refuses: rights, credentials, or a bucket that does not exist. Trying again is no use."""
+
+
+class UnavailableError(StoreError):
+    """The store does not answer, or not properly, after all retries. Later it may."""
+
+
+class KeyRefusedError(StoreError):
+    """This store cannot hold such a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One object of a listing; ``version`` changes whenever its content does."""
+
+    key: str
+    version: str  # the ETag on S3, size and time of change in a directory
+    bytes: int
+
+
+class Store(Protocol):
+    """Objects by key. Safe to use from any number of threads; every other process opens its own.
+
+    Every method raises StoreError's subclasses. A key is refused that not every store could hold
+    (see ``keys.unstorable``), so what works in a directory works on S3.
+    """
+
+    url: str  # opens the same store again; never holds a secret
+
+    def entries(self, prefix: str = "") -> Iterator[Found]:
+        """All objects whose key begins with ``prefix``, sorted by the UTF-8 bytes of the key, streaming."""
+
+    def folders(self, prefix: str = "") -> Iterator[str]:
+        """What follows ``prefix`` ("" or ending with "/") up to the next "/", each once, sorted as ``entries``."""
+
+    def stat(self, key: str) -> Found | None:
+        """The object at a key, or None."""
+
+    def read(self, key: str, version: str = "") -> bytes:
+        """The whole object, in one request; with a version, exactly that one or ChangedError."""
+
+    def write(self, key: str, data: bytes, content_type: str = "") -> None:
+        """Put an object. Readers see the old one or the new one, never a part."""
+
+    def download(self, key: str, path: Path) -> None:
+        """Copy an object to a local file, which appears whole or not at all; memory stays flat."""
+
+    def upload(self, path: Path, key: str, content_type: str = "") -> None:
+        """Copy a local file to an object, as ``write`` does; memory stays flat.
+
+        Raises OSError when the file cannot be read, ChangedError when it changes meanwhile.
+        """
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove objects; those that are not there are fine."""
+
+
+def open_store(url: str) -> Store:
+    """The store at ``./dir``, ``/dir``, ``file:///dir`` or ``s3://bucket[/prefix]``; its keys are relative to it.
+
+    A directory is made when it is first written to. For S3 the environment says where and who:
+    ``IMGFLOW_S3_ENDPOINT`` or ``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``,
+    ``AWS_SESSION_TOKEN``, ``AWS_REGION``. Nothing is asked of the server yet.
+    Raises BadParametersError when the address or these settings cannot be.
+    """
+    if url.startswith("s3://"):
+        from imgflow_steps.store.s3 import S3  # noqa: PLC0415 - loads minio
+        from imgflow_steps.store.settings import Settings  # noqa: PLC0415 - likewise
+
+        bucket, _, prefix = url.removeprefix("s3://").partition("/")
+        return S3(bucket, prefix, Settings.from_environment(os.environ))
+    from imgflow_steps.store.directory import Directory  # noqa: PLC0415 - it needs the names above
+
+    return Directory(_local(url))
+
+
+def _local(url: str) -> Path:
+    kinds = "./dir, /dir, file:///dir or s3://bucket/prefix"
+    if not url:
+        raise BadParametersError(f"no store is given; set IMGFLOW_STORE to one of {kinds}")
+    if "\0" in url:
+        raise BadParametersError("a store's address holds no NUL character")
+    if url.startswith("file:"):
+        parts = urlsplit(url)
+        if parts.netloc not in {"", "localhost"} or not url.startswith("file:/") or parts.query or parts.fragment:
+            raise BadParametersError(f"{url!r} names no directory of this machine; write file:///dir")
+        return Path(url2pathname(parts.path))
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", url):
+        scheme = url.partition(":")[0]
+        raise BadParametersError(f"{scheme}: addresses no kind of store that imgflow knows; a store is {kinds}")
+    return Path(url).expanduser()

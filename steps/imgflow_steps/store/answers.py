@@ -1,0 +1,79 @@
+"""What an S3 server or the way to it says when something is wrong, as a StoreError that says what to do."""
+
+from __future__ import annotations
+
+from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+from urllib3.exceptions import HTTPError, MaxRetryError
+
+from imgflow_steps.store import (
+    ChangedError,
+    DeniedError,
+    KeyRefusedError,
+    NotFoundError,
+    StoreError,
+    UnavailableError,
+)
+
+CREDENTIALS = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+REGION = "set AWS_REGION to the bucket's region"
+MEND = {
+    "NoSuchBucket": "create the bucket, or correct its name or the endpoint",
+    "AccessDenied": f"let these credentials list, read, write and delete there, or {CREDENTIALS}",
+    "InvalidAccessKeyId": CREDENTIALS,
+    "SignatureDoesNotMatch": CREDENTIALS,
+    "ExpiredToken": "get new credentials, AWS_SESSION_TOKEN among them",
+    "InvalidToken": "get new credentials, AWS_SESSION_TOKEN among them",
+    "InvalidTokenId": "get new credentials, AWS_SESSION_TOKEN among them",
+    "RequestTimeTooSkewed": "set this machine's clock",
+    "AuthorizationHeaderMalformed": REGION,
+    "PermanentRedirect": REGION,
+    "Redirect": REGION,
+    "XMinioStorageFull": "free some space on the server and submit again",
+}
+KINDS: dict[str, type[StoreError]] = {
+    "NoSuchKey": NotFoundError,
+    "NoSuchVersion": NotFoundError,
+    "PreconditionFailed": ChangedError,
+    "KeyTooLongError": KeyRefusedError,
+    "XMinioInvalidObjectName": KeyRefusedError,
+    "XMinioParentIsObject": KeyRefusedError,
+    "XMinioObjectExistsAsDirectory": KeyRefusedError,
+    "RequestTimeout": UnavailableError,  # these four come with a status that blames the client, or with any
+    "SlowDown": UnavailableError,
+    "OperationAborted": UnavailableError,
+    "XMinioStorageFull": UnavailableError,
+}
+MENDS_BY_KIND: dict[type[StoreError], str] = {
+    NotFoundError: "list it again",
+    ChangedError: "it was replaced meanwhile; list it again",
+    KeyRefusedError: "rename it",
+    DeniedError: "ask whoever runs this server",
+    UnavailableError: "see whether the server is well, then submit again",
+}
+FAULTS = (MinioException, HTTPError)
+
+
+def explain(error: Exception, place: str, key: str) -> StoreError:
+    """One of ``FAULTS`` as the StoreError to raise; ``place`` names bucket and endpoint, never credentials."""
+    if isinstance(error, S3Error):
+        return refused(error.code or "", error.message or "", place, key, error.response.status)
+    if isinstance(error, InvalidResponseError):
+        return UnavailableError(
+            f"{place}: {key!r}: the answer is none that S3 gives; is this the address of the S3 server itself? "
+            "(MinIO's console listens on another port)"
+        )
+    if isinstance(error, ServerError):
+        return refused("", f"HTTP status {error.status_code}", place, key, error.status_code)
+    reason = error.reason if isinstance(error, MaxRetryError) and error.reason else error
+    return UnavailableError(
+        f"{place}: {key!r}: {reason}, after all retries; check that the server runs and the endpoint is right"
+    )
+
+
+def refused(code: str, message: str, place: str, key: str, status: int) -> StoreError:
+    """An answer with S3's error code and HTTP's status."""
+    lasting = 400 <= status < 500 and status != 429  # noqa: PLR2004 - the request is at fault, not the server
+    kind = KINDS.get(code, DeniedError if lasting else UnavailableError)
+    mend = MEND.get(code) or MENDS_BY_KIND[kind]
+    said = f"{message.rstrip('.')} ({code})" if code else message
+    return kind(f"{place}: {key!r}: {said}; {mend}")

@@ -1,0 +1,194 @@
+"""A directory as a store: the same tree, the same order, the same faults as on S3."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+from uuid import uuid4
+
+from imgflow_steps.keys import unstorable
+from imgflow_steps.store import (
+    ChangedError,
+    DeniedError,
+    Found,
+    KeyRefusedError,
+    NotFoundError,
+    StoreError,
+    UnavailableError,
+    walk,
+)
+from imgflow_steps.store.arriving import arriving
+
+STALE = 24 * 3600  # seconds after which an unfinished file was left by a killed process
+RACES = 10  # times that others may remove a folder between its making and its first file
+
+DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+REFUSED = {errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.EILSEQ}
+FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def version_of(status: os.stat_result) -> str:
+    """The version token of a file: a change of content changes its size or its time."""
+    return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+class Directory:
+    """See ``Store``. A write is atomic also when the process is killed; against power loss it is not flushed.
+
+    Unfinished files lie in ``.tmp`` below the root, which no key can name.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.absolute()
+        self.url = os.fspath(self._root)
+        self._swept = False
+
+    def entries(self, prefix: str = "") -> Iterator[Found]:
+        """See ``Store``."""
+        self._check_prefix(prefix)
+        with self._faults(prefix):
+            for key, status in walk.files(self.url, prefix):
+                yield Found(key, version_of(status), status.st_size)
+
+    def folders(self, prefix: str = "") -> Iterator[str]:
+        """See ``Store``; a folder without any file below it is none."""
+        self._check_prefix(prefix)
+        with self._faults(prefix):
+            for name in walk.folders(self.url, prefix):
+                if any(walk.files(self.url, f"{prefix}{name}/")):
+                    yield name
+
+    def stat(self, key: str) -> Found | None:
+        """See ``Store``."""
+        path = self._path(key)
+        with self._faults(key):
+            try:
+                status = path.stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        return Found(key, version_of(status), status.st_size) if stat.S_ISREG(status.st_mode) else None
+
+    def read(self, key: str, version: str = "") -> bytes:
+        """See ``Store``."""
+        with self._faults(key), self._opened(key, version) as file:
+            return file.read()
+
+    def write(self, key: str, data: bytes, content_type: str = "") -> None:  # noqa: ARG002 - a file has no media type
+        """See ``Store``."""
+        with self._faults(key), self._placing(key) as part:
+            part.write_bytes(data)
+
+    def download(self, key: str, path: Path) -> None:
+        """See ``Store``."""
+        with self._faults(key), self._opened(key) as file, arriving(path) as part, part.open("xb") as copy:
+            shutil.copyfileobj(file, copy, 1 << 20)
+
+    def upload(self, path: Path, key: str, content_type: str = "") -> None:  # noqa: ARG002 - as for write
+        """See ``Store``. The copy keeps the file's time, so it has the version that the file itself would have."""
+        with path.open("rb") as file, self._faults(key), self._placing(key) as part:
+            status = os.fstat(file.fileno())
+            with part.open("xb") as copy:
+                shutil.copyfileobj(file, copy, 1 << 20)
+            if version_of(os.fstat(file.fileno())) != version_of(status):
+                raise ChangedError(f"{path} changed while it was copied to {key!r} in {self.url}; copy it again")
+            os.utime(part, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """See ``Store``. Folders that this leaves empty go as well."""
+        for key in keys:
+            path = self._path(key)
+            with self._faults(key), suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                path.unlink()
+            with suppress(OSError):  # not empty, or not ours: it stays
+                for folder in path.parents[: key.count("/")]:
+                    folder.rmdir()
+
+    def _path(self, key: str) -> Path:
+        if why := unstorable(key):
+            raise KeyRefusedError(f"{self.url} cannot hold {key!r}: {why}; rename it")
+        if f"{key}/".startswith(walk.HIDDEN):
+            raise KeyRefusedError(f"{self.url} cannot hold {key!r}: {walk.HIDDEN} is for unfinished files; rename it")
+        return self._root / key
+
+    def _check_prefix(self, prefix: str) -> None:
+        if prefix:
+            self._path(prefix.removesuffix("/"))
+
+    @contextmanager
+    def _opened(self, key: str, version: str = "") -> Iterator[IO[bytes]]:
+        """The file at a key. Raises ChangedError when it is not that version, or not the same at the end."""
+        path = self._path(key)
+        try:
+            file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - Path.open has no opener
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise NotFoundError(f"there is no {key!r} in {self.url}") from None
+        with file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise NotFoundError(f"{key!r} in {self.url} is a device or a pipe, not a file")
+            if version and version_of(status) != version:
+                raise ChangedError(f"{key!r} in {self.url} is version {version_of(status)}, no longer {version}")
+            yield file
+            if version_of(os.fstat(file.fileno())) != version_of(status):
+                raise ChangedError(f"{key!r} in {self.url} changed while it was read; read it again")
+
+    @contextmanager
+    def _placing(self, key: str) -> Iterator[Path]:
+        """A path to write to, which takes its place at the end."""
+        path = self._path(key)
+        unfinished = self._root / walk.HIDDEN
+        unfinished.mkdir(parents=True, exist_ok=True)
+        self._sweep(unfinished)
+        part = unfinished / uuid4().hex  # never the key's name, which may have all of its 255 bytes
+        try:
+            yield part
+            self._place(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _place(self, part: Path, path: Path) -> None:
+        for _ in range(RACES):
+            with suppress(FileNotFoundError):  # a delete removed the folder that was empty for a moment
+                path.parent.mkdir(parents=True, exist_ok=True)
+                part.replace(path)
+                return
+        raise UnavailableError(f"{path.parent} was removed {RACES} times while {path.name!r} was written; submit again")
+
+    def _sweep(self, unfinished: Path) -> None:
+        """Once per store, remove what killed processes left behind."""
+        if self._swept:
+            return
+        self._swept = True
+        for part in unfinished.iterdir():
+            with suppress(OSError):
+                if part.stat().st_mtime < time.time() - STALE:
+                    part.unlink()
+
+    @contextmanager
+    def _faults(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._fault(error, key) from error
+
+    def _fault(self, error: OSError, key: str) -> StoreError:
+        where = f" ({error.filename})" if error.filename else ""
+        what = f"{self.url}: {key!r}: {error.strerror}{where}"
+        if error.errno in DENIED:
+            return DeniedError(f"{what}; give this user the right to do that")
+        if error.errno in REFUSED:
+            return KeyRefusedError(f"{what}; a name is too long, or is a file here and a folder there; rename it")
+        if error.errno in FULL:
+            return UnavailableError(f"{what}; free some space and submit again")
+        return UnavailableError(f"{what}; check the disk and submit again")
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # or opening a named pipe waits for a writer
