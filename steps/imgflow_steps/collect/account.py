@@ -20,19 +20,18 @@ SLOWEST = 20
 PAIRS = 120  # at least half of this many are kept, evenly spread, when there are that many
 BINS = 512
 FINEST = -40  # bins of numbers begin 2**-40 wide
+BEYOND = 1e200
 
 Scalar = str | bool | int | float
 
 
 def scalars(found: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Scalar]]:
-    """What a model said, flat: names joined by dots; of a ranking of things the first."""
+    """What a model said, flat: names joined by dots; lists are left to results.jsonl."""
     for key, value in found.items():
-        name = f"{prefix}{key}"
-        best = value[0] if isinstance(value, list) and value else value
-        if isinstance(best, Mapping):
-            yield from scalars(best, f"{name}.")
+        if isinstance(value, Mapping):
+            yield from scalars(value, f"{prefix}{key}.")
         elif isinstance(value, Scalar):
-            yield name, value
+            yield f"{prefix}{key}", value
 
 
 @dataclass(slots=True)
@@ -67,8 +66,8 @@ class Spread:
     high: float = -math.inf
 
     def add(self, value: float) -> None:
-        """Count one number; what is not finite is left out."""
-        if not math.isfinite(value):
+        """Count one number; what is no number, or beyond all measure, is left out."""
+        if not abs(value) < BEYOND:
             return
         self.n += 1
         self.total += value
@@ -86,14 +85,14 @@ class Spread:
         """The mean, 0 of nothing."""
         return self.total / self.n if self.n else 0.0
 
-    def columns(self, number: int) -> list[int]:
-        """Counts in so many columns of equal width between the lowest and the highest."""
-        width = (self.high - self.low) / number
-        columns = [0] * (number if width > 0 else min(1, self.n))
+    def columns(self, most: int) -> tuple[float, float, list[int]]:
+        """At most so many columns of equal width: where the first begins, the width, and the counts."""
+        first, last = min(self.bins), max(self.bins)
+        each = -(-(last - first + 1) // most)
+        columns = [0] * ((last - first) // each + 1)
         for index, amount in self.bins.items():
-            middle = math.ldexp(index + 0.5, self.exponent)
-            columns[max(0, min(len(columns) - 1, int((middle - self.low) / width) if width > 0 else 0))] += amount
-        return columns
+            columns[(index - first) // each] += amount
+        return math.ldexp(first, self.exponent), math.ldexp(each, self.exponent), columns
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from imgflow_steps.collect.figures import count, share
 from imgflow_steps.collect.markup import Markup, tag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 HEIGHT = 60  # of a column chart, in its own units
 WIDTH = 10  # of a column
@@ -30,14 +30,16 @@ def bar(part: float, whole: float) -> Markup:
     return tag("span", tag("span", style=f"width:{percent:.2f}%"), class_="bar", aria_hidden="true")
 
 
-def columns(counts: list[int], low: float, high: float, write: Callable[[float], str], *, of: str) -> Markup:
-    """A histogram: columns of equal width from ``low`` to ``high``."""
-    top = max(counts, default=0)
-    step = (high - low) / max(1, len(counts))
+def columns(
+    low: float, step: float, counts: list[int], write: Callable[[float], str], *, of: str, below: Sequence[str]
+) -> Markup:
+    """A histogram: columns ``step`` wide, the first of them beginning at ``low``; ``below`` stands under it."""
+    top = max(counts)
+    edges = [write(low + i * step) for i in range(len(counts) + 1)]
     rects = [
         tag(
             "rect",
-            tag("title", f"{write(low + i * step)} to {write(low + (i + 1) * step)}: {count(n)}"),
+            tag("title", f"{edges[i]} to {edges[i + 1]}: {count(n)}"),
             x=i * WIDTH + 1,
             y=f"{HEIGHT - tall:.1f}",
             width=WIDTH - 1,
@@ -46,10 +48,8 @@ def columns(counts: list[int], low: float, high: float, write: Callable[[float],
         for i, n in enumerate(counts)
         if n and (tall := max(1.0, HEIGHT * n / top))
     ]
-    fullest = low + counts.index(top) * step if top else low
-    most = f"most between {write(fullest)} and {write(fullest + step)}"
-    spoken = f"Histogram of {of} from {write(low)} to {write(high)}; {most}"
+    most = counts.index(top)
+    spoken = f"Histogram of {of} from {edges[0]} to {edges[-1]}, most between {edges[most]} and {edges[most + 1]}"
     box = f"0 0 {len(counts) * WIDTH + 1} {HEIGHT}"
     svg = tag("svg", rects, class_="columns", viewBox=box, preserveAspectRatio="none", role="img", aria_label=spoken)
-    axis = tag("div", tag("span", write(low)), tag("span", write(high)), class_="axis", aria_hidden="true")
-    return tag("div", svg, axis, class_="chart")
+    return tag("div", svg, tag("div", [tag("span", text) for text in below], class_="axis"), class_="chart")

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from imgflow_steps.collect import charts, pages
-from imgflow_steps.collect.account import scalars
 from imgflow_steps.collect.figures import box, count, milliseconds, moment, number, share, size
 from imgflow_steps.collect.hints import HINTS, OTHER_FAILED, OTHER_REJECTED
-from imgflow_steps.collect.markup import Content, Markup, section, table, tag
+from imgflow_steps.collect.markup import Content, Markup, prose, section, table, tag
 
 if TYPE_CHECKING:
-    from imgflow_steps.collect.account import Finding, Reason, Times
+    from imgflow_steps.collect.account import Account, Finding, Reason, Spread, Times
     from imgflow_steps.collect.facts import Facts
     from imgflow_steps.contract import Row
 
@@ -41,9 +40,15 @@ def _finding(name: str, finding: Finding) -> Markup:
     if words.total:
         body.append(_words(words.words.most_common(WORDS), words.total))
     if numbers.n:
-        body.append(charts.columns(numbers.columns(COLUMNS), numbers.low, numbers.high, number, of=name))
-        body.append(tag("p", f"mean {number(numbers.mean)} of {count(numbers.n)}", class_="quiet"))
+        body.append(_numbers(name, numbers))
     return tag("div", tag("h3", name), body, class_="card")
+
+
+def _numbers(name: str, numbers: Spread) -> Markup:
+    if numbers.low == numbers.high:
+        return tag("p", f"always {number(numbers.low)}, {count(numbers.n, 'time')}")
+    below = (number(numbers.low), f"mean {number(numbers.mean)}", number(numbers.high))
+    return charts.columns(*numbers.columns(COLUMNS), number, of=name, below=below)
 
 
 def _words(words: list[tuple[str, int]], total: int) -> Markup:
@@ -76,7 +81,7 @@ def before_after(facts: Facts) -> Markup | None:
 
 
 def _pair(row: Row, thumbs: Mapping[str, str]) -> Markup:
-    said = list(scalars(row.outputs[0].found))[:PER_PAIR] if row.outputs else []
+    said = pages.findings(row, PER_PAIR)
     sizes = [box(row.width, row.height), *(box(out.width, out.height) for out in row.outputs[:1])]
     return tag(
         "figure",
@@ -85,7 +90,7 @@ def _pair(row: Row, thumbs: Mapping[str, str]) -> Markup:
             "figcaption",
             pages.image_name(row.image),
             tag("span", " → ".join(sizes), class_="quiet"),
-            tag("dl", [tag("div", tag("dt", k), tag("dd", pages.spell(v))) for k, v in said]) if said else None,
+            tag("dl", [tag("div", tag("dt", k), tag("dd", v)) for k, v in said]) if said else None,
         ),
     )
 
@@ -117,14 +122,7 @@ def failed(facts: Facts) -> Markup | None:
         return None
     note = tag("p", "To try them again, and nothing else: ", tag("code", f"imgflow retry {facts.run.id}"))
     shards = [
-        tag(
-            "li",
-            tag("strong", f"{one.label}, shard {one.shard}"),
-            " ",
-            one.error,
-            " ",
-            tag("span", moment(one.updated)),
-        )
+        tag("li", tag("span", tag("strong", f"{one.label}, shard {one.shard}"), " ", prose(one.error)))
         for one in facts.given_up
     ]
     ended = [tag("h3", "Shards that ended early"), tag("ul", shards, class_="examples")] if shards else None
@@ -138,27 +136,27 @@ def _reasons(reasons: Mapping[str, Reason], facts: Facts, otherwise: str) -> lis
 
 
 def _reason(code: str, reason: Reason, facts: Facts, hint: str) -> Markup:
-    known = f", {count(reason.known)} known from earlier runs" if reason.known else ""
-    examples = [
-        tag(
-            "li",
-            thumb(row, "before", facts.thumbs) if any(key in facts.thumbs for key in row.thumbs) else None,
-            tag("span", pages.image_name(row.image), " ", tag("span", row.message, class_="quiet")),
-        )
-        for row in reason.examples
-    ]
+    messages = {row.message for row in reason.examples}
+    same = prose(messages.pop()) if len(messages) == 1 else None
+    examples = [_example(row, facts.thumbs, with_message=same is None) for row in reason.examples]
     rest = reason.images - len(examples)
-    more = tag("li", tag("span", f"and {count(rest)} more, in results.csv", class_="quiet")) if rest else None
+    known = f"{count(reason.known)} known from earlier runs" if reason.known else None
     return tag(
         "details",
-        tag(
-            "summary", tag("code", code), tag("strong", count(reason.images, "image")), tag("span", known.lstrip(", "))
-        ),
+        tag("summary", tag("code", code), tag("strong", count(reason.images, "image")), tag("span", known)),
         tag("p", hint),
-        tag("ul", examples, more, class_="examples"),
+        tag("p", same, class_="quiet") if same else None,
+        tag("ul", examples, class_="examples"),
+        tag("p", f"and {count(rest)} more, in results.csv", class_="quiet") if rest else None,
         class_="reason",
         open="",
     )
+
+
+def _example(row: Row, thumbs: Mapping[str, str], *, with_message: bool) -> Markup:
+    picture = thumb(row, "before", thumbs) if any(key in thumbs for key in row.thumbs) else None
+    message = [" ", tag("span", prose(row.message), class_="quiet")] if with_message else None
+    return tag("li", picture, tag("span", pages.image_name(row.image), message))
 
 
 def times(facts: Facts) -> Markup | None:
@@ -169,16 +167,18 @@ def times(facts: Facts) -> Markup | None:
     order = ["fetch", "decode", *facts.run.pipeline.labels, "encode", "publish"]
     steps = {name: account.steps[name] for name in [*order, *sorted(account.steps)] if name in account.steps}
     whole = account.images.total
-    heads = [("Step", None), *((text, "figure") for text in ("Share", "", "Mean", "Median", "95 %", "Longest"))]
+    figures = [(text, "figure") for text in ("Mean", "Median", "95 %", "Longest")]
+    heads = [("Step", None), ("Share", "figure"), ("", "stretch"), *figures]
     rows = [_times(name, step, whole) for name, step in steps.items()]
     body = table("times", heads, rows, _times("all together", account.images, whole))
-    pace = account.ended.columns(COLUMNS * 2) if account.seconds > 1 else []
-    chart = [
-        tag("h3", "Images finished over time"),
-        charts.columns(pace, account.ended.low, account.ended.high, moment, of="images finished"),
-    ]
-    note = "Milliseconds of one process per image; several work at the same time."
-    return section("times", "Time per step", body, tag("p", note, class_="quiet"), chart if len(pace) > 1 else None)
+    note = tag("p", "Time of one process per image; several work at once.", class_="quiet")
+    return section("times", "Time per step", body, note, _pace(account) if account.seconds > 1 else None)
+
+
+def _pace(account: Account) -> list[Markup]:
+    ended, title = account.ended, "Images finished over time"
+    below = (moment(ended.low), moment(ended.high))
+    return [tag("h3", title), charts.columns(*ended.columns(COLUMNS * 2), moment, of=title, below=below)]
 
 
 def _times(name: str, step: Times, whole: float) -> Markup:
@@ -200,8 +200,13 @@ def slowest(facts: Facts) -> Markup | None:
     body = [
         tag(
             "tr",
-            tag("td", thumb(row, "before", facts.thumbs), class_="picture"),
-            tag("th", pages.image_name(row.image), tag("br"), pages.status_word(row.status), scope="row"),
+            tag(
+                "th",
+                thumb(row, "before", facts.thumbs) if row.thumbs else None,
+                pages.image_name(row.image),
+                scope="row",
+            ),
+            tag("td", pages.status_word(row.status)),
             tag("td", milliseconds(ms), class_="figure"),
             tag("td", _longest(row), class_="wide"),
             tag("td", box(row.width, row.height), class_="figure wide"),
@@ -210,8 +215,8 @@ def slowest(facts: Facts) -> Markup | None:
         for ms, row in rows
     ]
     heads = (
-        ("", None),
         ("Image", None),
+        ("Status", None),
         ("Time", "figure"),
         ("Mostly", "wide"),
         ("Pixels", "figure wide"),

@@ -21,7 +21,7 @@ def share(part: float, whole: float) -> str:
         return f"<0.1{NBSP}%"
     if 99.9 < percent < 100:  # noqa: PLR2004 - one decimal
         return f">99.9{NBSP}%"
-    return f"{percent:.3g}{NBSP}%" if percent < 10 else f"{percent:.1f}{NBSP}%".replace(".0", "")  # noqa: PLR2004
+    return f"{percent:.1f}{NBSP}%"
 
 
 def milliseconds(ms: float) -> str:

@@ -9,6 +9,7 @@ HINTS: dict[str, str] = {
     "denied": "The store refused. Check the rights of the account behind the run's credentials.",
     "empty": "The file holds no bytes. Copy it again from where it came from.",
     "gone": "The file was deleted after it was listed. Submit again: it will not be listed any more.",
+    "model-failed": "The model could not judge this picture; the message is its own.",
     "out-of-memory": "It needs more memory than a process may use. Raise the pipeline's limits.memory, or shrink it.",
     "shard-lost": "The container that had these images ended before their turn; its logs say why.",
     "step-error": "A step has a fault, or its parameters do not fit these images. The message names the place.",

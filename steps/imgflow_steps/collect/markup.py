@@ -10,10 +10,14 @@ if TYPE_CHECKING:
 
 VOID = frozenset({"br", "img", "link", "meta"})
 
-# What cannot stand in HTML, or would be invisible in a name, becomes a picture of itself.
+# What cannot stand in HTML, or would be invisible or turn a name's direction, is written as an escape.
 ESCAPES: dict[int, str] = {
-    **{code: chr(0x2400 + code) for code in range(0x20)},
-    **dict.fromkeys([*range(0x7F, 0xA0), *range(0xD800, 0xE000), 0xFEFF], "\N{REPLACEMENT CHARACTER}"),
+    **{code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))},
+    **{
+        code: f"\\u{code:04x}"
+        for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0xD800, 0xE000), 0xFEFF)
+    },
+    **{ord(char): escaped for char, escaped in (("\n", r"\n"), ("\r", r"\r"), ("\t", r"\t"))},
     **{ord(char): f"&#{ord(char)};" for char in "&<>\"'"},
 }
 
@@ -28,7 +32,7 @@ Content: TypeAlias = "Markup | str | int | Iterable[Content] | None"
 
 
 def escape(text: str) -> Markup:
-    """Text as markup; made of letters only, whatever it holds."""
+    """Text as markup, whatever it holds."""
     return Markup(text.translate(ESCAPES))
 
 
@@ -51,6 +55,11 @@ def render(content: Content) -> Markup:
     if isinstance(content, (str, int)):
         return escape(str(content))
     return Markup("".join(map(render, content)))
+
+
+def prose(text: str) -> Markup:
+    """A message, with what stands between backticks as code."""
+    return render([tag("code", part) if i % 2 else part for i, part in enumerate(text.split("`"))])
 
 
 def table(class_: str, heads: Iterable[tuple[str, str | None]], rows: Iterable[Markup], foot: Content = None) -> Markup:

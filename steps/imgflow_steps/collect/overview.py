@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from imgflow_steps import keys
 from imgflow_steps.collect import charts, pages
 from imgflow_steps.collect.figures import NONE, box, count, duration, moment, number, size
-from imgflow_steps.collect.markup import Content, Markup, lines, section, tag
+from imgflow_steps.collect.markup import Content, Markup, lines, prose, section, tag
 from imgflow_steps.pipeline import STEPS, decode_plan
 
 if TYPE_CHECKING:
@@ -41,9 +41,10 @@ def masthead(facts: Facts) -> Markup:
             tag("span", moment(summary.started or summary.ended)),
             tag("span", f"took {took}"),
             tag("span", f"engine {facts.run.engine}") if facts.run.engine else None,
+            tag("span", " → ".join(facts.run.pipeline.labels)),
             class_="facts",
         ),
-        tag("p", summary.message, class_="message") if summary.message else None,
+        tag("p", prose(summary.message), class_="message") if summary.message else None,
     )
 
 
@@ -119,7 +120,7 @@ def pipeline(facts: Facts) -> Markup:
         "imgflow": run.version or NONE,
     }
     chain = tag("ol", _end("list"), steps, _end("collect"), class_="steps")
-    return section("pipeline", "What was done", chain, lines(details))
+    return section("pipeline", "Pipeline", chain, lines(details))
 
 
 def _end(name: str) -> Markup:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from imgflow_steps.collect.account import scalars
 from imgflow_steps.collect.figures import NONE, box, count, milliseconds, number, size
-from imgflow_steps.collect.markup import Content, Markup, document, table, tag
+from imgflow_steps.collect.markup import Content, Markup, document, prose, table, tag
 from imgflow_steps.contract import Row, Status
 
 if TYPE_CHECKING:
@@ -60,10 +60,10 @@ def status_word(status: str) -> Markup:
     return tag("span", status, class_=f"status {status}")
 
 
-def findings(row: Row, most: int) -> str:
-    """The first things that the model said of an image, in one line."""
+def findings(row: Row, most: int) -> list[tuple[str, str]]:
+    """The first things that the model said of an image, each under the last part of its name."""
     found = scalars(row.outputs[0].found) if row.outputs else ()
-    return " · ".join(f"{name} {spell(value)}" for name, value in islice(found, most))
+    return [(name.rpartition(".")[2], spell(value)) for name, value in islice(found, most)]
 
 
 def spell(value: str | float) -> str:
@@ -100,7 +100,7 @@ def _page(title: str, rows: list[Row], page: int, last: int, per_page: int) -> b
 
 
 def _row(row: Row) -> Markup:
-    said: Content = [tag("code", row.code), " ", row.message] if row.code else findings(row, FINDINGS)
+    said: Content = [tag("code", row.code), " ", prose(row.message)] if row.code else _said(row)
     result = " ".join(box(out.width, out.height) for out in row.outputs[:RESULTS])
     more = f" +{len(row.outputs) - RESULTS}" if len(row.outputs) > RESULTS else ""
     return tag(
@@ -113,6 +113,10 @@ def _row(row: Row) -> Markup:
         tag("td", size(row.bytes), class_="figure wide"),
         tag("td", milliseconds(sum(row.ms.values())) if row.ms else NONE, class_="figure"),
     )
+
+
+def _said(row: Row) -> str:
+    return " · ".join(f"{name} {value}" for name, value in findings(row, FINDINGS))
 
 
 def _pager(page: int, last: int) -> Markup:

@@ -46,6 +46,7 @@ def verdict(entry: Entry, row: Row | None, run: str) -> Row:
             bytes=entry.bytes,
             status=Status.FAILED,
             code=LOST,
+            run=run,
             message=f"its shard ended before this image had its turn; `imgflow retry {run}` computes what is missing",
         )
     if row.status is Status.PROCESSED and row.run != run:
