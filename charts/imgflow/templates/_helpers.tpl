@@ -1,0 +1,34 @@
+{{- define "imgflow.labels" -}}
+app.kubernetes.io/part-of: imgflow
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{- /* URL of the S3 server, as pods see it. */}}
+{{- define "imgflow.endpoint" -}}
+{{- .Values.store.endpoint | default (printf "http://imgflow-minio.%s.svc:9000" .Release.Namespace) -}}
+{{- end }}
+
+{{- /* Its port, written or implied. */}}
+{{- define "imgflow.port" -}}
+{{- $url := urlParse (include "imgflow.endpoint" .) -}}
+{{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" -}}
+{{- $port | default (ternary "443" "80" (eq $url.scheme "https")) -}}
+{{- end }}
+
+{{- /* What the Pod Security level `restricted` asks of a pod, and of each of its containers. */}}
+{{- define "imgflow.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "imgflow.security" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end }}

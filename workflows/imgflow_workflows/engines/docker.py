@@ -1,0 +1,285 @@
+"""The docker engine: one container per step and shard, its job as JSON on standard input. No cluster needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from pydantic import ValidationError
+
+from imgflow_steps import keys
+from imgflow_steps.contract import BadParametersError, Exit, Job, Result
+from imgflow_steps.run import Phase, Run, load, read_summary
+from imgflow_steps.store import Store, UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import BinaryIO
+
+TRIES = 3  # of a job that the platform failed
+PAUSE = 1.0  # seconds before the second try, doubled for each further one
+GRACE = 10  # seconds that a stopped container has to write down what it knows
+VERDICTS = frozenset({Exit.DONE, Exit.IMAGES_FAILED, Exit.TOO_MANY_REJECTED, Exit.BAD_PARAMETERS})
+OVERHEAD = 1 << 30  # bytes of memory that a container needs beside its computing process
+
+
+class DockerEngine:
+    """Runs a run to its end in containers, ``workers`` shards at the same time.
+
+    ``command`` is docker or anything that takes its arguments, such as podman; unset it is
+    ``IMGFLOW_DOCKER``, else docker. Container images are ``<prefix><container>:<tag>`` and never pulled.
+    """
+
+    name = "docker"
+    detached = False
+
+    def __init__(
+        self, store: Store, *, workers: int, command: str = "", prefix: str = "localhost/imgflow-", tag: str = "dev"
+    ) -> None:
+        self._store, self._workers = store, workers
+        self._command = shlex.split(command or os.environ.get("IMGFLOW_DOCKER", "docker"))
+        self._prefix, self._tag = prefix, tag
+        self._stopping = Event()
+        self._running: set[str] = set()
+
+    def submit(self, run: Run) -> None:
+        """List, compute and collect. Raises UnavailableError, BadParametersError; Ctrl-C loses nothing flushed."""
+        self._check_images(run)
+        self._stopping.clear()
+        self._store.delete([stop_key(run.id)])
+        self._end(run.id)  # what an earlier attempt left running
+        with ThreadPoolExecutor(self._workers) as crew:
+            try:
+                listed = _ended(crew.submit(self._job, Job(step="list", run=run.id), run).result())
+                chains = [crew.submit(self._chain, run, shard, listed.layout) for shard in range(listed.shards)]
+                for chain in as_completed(chains):
+                    chain.result()
+                _ended(crew.submit(self._job, Job(step="collect", run=run.id), run).result())
+            except BaseException:
+                self._stopping.set()
+                crew.shutdown(wait=False, cancel_futures=True)
+                while self._running:
+                    self._end(run.id)
+                    time.sleep(0.2)  # one that is only being created shows up later
+                raise
+
+    def _chain(self, run: Run, shard: int, layout: str) -> None:
+        """One shard through all its containers. What the platform failed stays without rows: collect names it."""
+        for job in jobs(run, shard, layout):
+            result = self._job(job, run)
+            if result.exit == Exit.BAD_PARAMETERS:
+                raise BadParametersError(result.error)
+            if result.exit:
+                break
+
+    def _job(self, job: Job, run: Run) -> Result:
+        for attempt in range(TRIES):
+            result = self._container(job, run, attempt)
+            if result.exit in VERDICTS or attempt + 1 == TRIES or self._stopping.wait(PAUSE * 2**attempt):
+                break
+        return result
+
+    def _container(self, job: Job, run: Run, attempt: int) -> Result:
+        name = container_name(job)
+        argv = [*self._command, *run_arguments(job, run, self._store.url, name), self._image(job, run)]
+        job = job.model_copy(update={"store": self._store.url})
+        self._running.add(name)
+        try:
+            if self._stopping.is_set() or self._store.stat(stop_key(run.id)):
+                return Result(job=job, exit=Exit.TEMPORARY, error=f"run {run.id} was stopped; retry goes on with it")
+            with tempfile.TemporaryFile() as log:
+                process = _start(argv, log)
+                answer, _ = process.communicate(job.model_dump_json().encode())
+                log.seek(0)
+                self._store.write(log_key(run.id, name, attempt), log.read(), "text/plain")
+                return _result(job, process.returncode, answer, name, _tail(log))
+        finally:
+            self._running.discard(name)
+
+    def _image(self, job: Job, run: Run) -> str:
+        container = run.pipeline.steps[job.position - 1].step.container if job.position else ""
+        return f"{self._prefix}{container or job.step}:{self._tag}"
+
+    def _check_images(self, run: Run) -> None:
+        ends = [Job(step=step, run=run.id) for step in ("list", "fused", "collect")]
+        images = [self._image(job, run) for job in (*ends, *jobs(run, 0, "steps"))]
+        try:
+            self._tool("image", "inspect", *images)
+        except UnavailableError as error:
+            raise BadParametersError(
+                f"a container image is missing; `make containers` builds them all. {error}"
+            ) from None
+
+    def phase(self, run: str) -> Phase | None:
+        """Running while it has a container, then what collect said; between two containers nobody can tell."""
+        if self._containers(run):
+            return Phase.RUNNING
+        summary = read_summary(self._store, run)
+        return summary.status if summary else None
+
+    def stop(self, run: str) -> None:
+        """End the run's containers, and have the process that submitted it start no more."""
+        self._store.write(stop_key(run), b"")
+        self._end(run)
+
+    def delete(self, run: str) -> None:
+        """End the run's containers; nothing else is kept outside the store."""
+        self.stop(run)
+
+    def logs(self, run: str, *, step: str = "", failed: bool = False, follow: bool = False) -> Iterator[str]:
+        """Lines of the containers that have ended, by name; ``follow`` waits for further ones."""
+        load(self._store, run)
+        wanted = f"runs/{run}/logs/{container_prefix(run)}{step}"
+        seen: set[str] = set()
+        while True:
+            going_on = follow and read_summary(self._store, run) is None
+            for key in [found.key for found in self._store.entries(f"runs/{run}/logs/")]:
+                if key in seen or not key.startswith(f"{wanted}-" if step else wanted):
+                    continue
+                seen.add(key)
+                lines = self._store.read(key).decode(errors="replace").splitlines()
+                if not failed or _went_wrong(lines):
+                    yield from lines
+            if not going_on:
+                return
+            time.sleep(1)
+
+    def _end(self, run: str) -> None:
+        if containers := self._containers(run):
+            # Each writes down first what it has done; some may have ended meanwhile.
+            self._tool("stop", "-t", str(GRACE), *containers, check=False)
+
+    def _containers(self, run: str) -> list[str]:
+        label = f"label=imgflow.io/run={keys.check_run(run)}"
+        return self._tool("ps", "--quiet", "--filter", label).split()
+
+    def _tool(self, *arguments: str, check: bool = True) -> str:
+        with tempfile.TemporaryFile() as log:
+            process = _start([*self._command, *arguments], log)
+            answer, _ = process.communicate()
+            if check and process.returncode:
+                raise UnavailableError(f"{shlex.join([*self._command, *arguments])} failed: {_tail(log)}")
+            return answer.decode()
+
+
+def jobs(run: Run, shard: int, layout: str) -> list[Job]:
+    """What a shard goes through, in order: every step in its container, or all in one."""
+    if layout == "fused":
+        return [Job(step="fused", run=run.id, shard=shard)]
+    return [
+        Job(step=call.name, run=run.id, position=position, shard=shard)
+        for position, call in enumerate(run.pipeline.steps, 1)
+    ]
+
+
+def container_prefix(run: str) -> str:
+    """What the names of a run's containers begin with."""
+    return f"imgflow-{run}-"
+
+
+def container_name(job: Job) -> str:
+    """A name that no other container of this machine has at the same time."""
+    step = f"{job.step}-{job.position}" if job.position else job.step
+    return f"{container_prefix(job.run)}{step}-{job.shard:05d}"
+
+
+def log_key(run: str, container: str, attempt: int) -> str:
+    """Where what a container said is kept, beside what Argo archives."""
+    return f"runs/{run}/logs/{container}-{attempt}/main.log"
+
+
+def stop_key(run: str) -> str:
+    """What says that a run was stopped, to whoever runs it."""
+    return f"runs/{run}/stop"
+
+
+def run_arguments(job: Job, run: Run, store: str, name: str) -> list[str]:
+    """Arguments of ``docker run`` up to the container image: nothing but the stores can be written or reached."""
+    step = ("--label", f"imgflow.io/run={run.id}", "--label", f"imgflow.io/step={job.step}")
+    memory = run.pipeline.limits.memory * job.workers + OVERHEAD
+    # A volume and not a tmpfs for /tmp: a shard between steps lies there and is no memory.
+    locked = ("--pull=never", "--read-only", "--volume=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges")
+    reach: list[str] = []
+    folder, source = _folder(store), _folder(run.source)
+    if folder:
+        reach += [f"--user={os.getuid()}:{os.getgid()}", _mount(folder)]
+    if source and source != folder:
+        reach += [_mount(source) + ":ro"]
+    if folder or source:
+        reach += ["--security-opt=label=disable"]  # else SELinux, where it is on, keeps a container out
+    if "s3" in {urlsplit(store).scheme, urlsplit(run.source).scheme}:
+        from imgflow_steps.store.settings import VARIABLES  # noqa: PLC0415 - loads minio
+
+        # By name and not by value, so that no secret shows in a list of processes.
+        known = [variable for variables in VARIABLES.values() for variable in variables if variable in os.environ]
+        reach += ["--network=host", *(f"--env={variable}" for variable in known)]
+    else:
+        reach += ["--network=none"]
+    return ["run", "--rm", "--interactive", f"--name={name}", *step, *locked, f"--memory={memory}", *reach]
+
+
+def _folder(url: str) -> Path | None:
+    parts = urlsplit(url)
+    if not url or parts.scheme not in {"", "file"}:
+        return None
+    return Path(unquote(parts.path) if parts.scheme else url).absolute()
+
+
+def _mount(folder: Path) -> str:
+    """The folder under its own name, so that every address means the same inside and outside."""
+    if ":" in f"{folder}":
+        raise BadParametersError(f"containers cannot see {folder}: a directory's name may hold no ':' there")
+    return f"--volume={folder}:{folder}"
+
+
+def _start(argv: Sequence[str], log: BinaryIO) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(  # noqa: S603 - the user's own container tool
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C is for the engine, which then stops the containers in order
+        )
+    except OSError as error:
+        raise BadParametersError(
+            f"cannot start {argv[0]!r}: {error.strerror}; name a docker-compatible command in IMGFLOW_DOCKER"
+        ) from error
+
+
+def _result(job: Job, code: int, answer: bytes, name: str, tail: str) -> Result:
+    try:
+        result = Result.model_validate_json(answer)
+    except ValidationError:
+        error = f"container {name} ended with exit code {code}, without a result: {tail or 'it said nothing'}"
+        return Result(job=job, exit=Exit.TEMPORARY, error=error)
+    return result.model_copy(update={"job": job})
+
+
+def _tail(log: BinaryIO) -> str:
+    log.seek(max(0, log.seek(0, os.SEEK_END) - 2000))
+    return "\n".join(log.read().decode(errors="replace").strip().splitlines()[-5:])
+
+
+def _went_wrong(lines: list[str]) -> bool:
+    try:
+        return bool(json.loads(lines[-1])["exit"])
+    except (IndexError, KeyError, TypeError, ValueError):
+        return True  # its last word is not the runner's
+
+
+def _ended(result: Result) -> Result:
+    if result.exit == Exit.BAD_PARAMETERS:
+        raise BadParametersError(result.error)
+    if result.exit not in VERDICTS:
+        raise UnavailableError(result.error)
+    return result
