@@ -1,0 +1,19 @@
+"""The pipeline as an Argo Workflow, rendered with Hera; everything here is a pure function to plain data.
+
+What Argo does with each spelling was tried on a real cluster; a comment says where the plainer one fails.
+"""
+
+from imgflow_workflows.argo.documents import DIGEST, cron_workflow, to_yaml, workflow, workflow_template
+from imgflow_workflows.argo.options import NAME, Options, Placement, options_of
+
+__all__ = [
+    "DIGEST",
+    "NAME",
+    "Options",
+    "Placement",
+    "cron_workflow",
+    "options_of",
+    "to_yaml",
+    "workflow",
+    "workflow_template",
+]

@@ -1,0 +1,150 @@
+"""Whole Kubernetes objects: the WorkflowTemplate of the chart, a run's Workflow, a CronWorkflow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from imgflow_steps import keys
+from imgflow_steps.contract import BadParametersError
+from imgflow_steps.list import List
+from imgflow_steps.pipeline import Pipeline
+from imgflow_steps.run import Run
+from imgflow_workflows.argo.options import NAME, Options, options_of
+
+DIGEST = "imgflow.io/pipeline-digest"
+MUNICIPALITY = "imgflow.io/municipality"
+CRON_NAME = 42  # characters; each run's id is the name, a dash and ten digits
+
+Document = dict[str, Any]
+
+
+def workflow_template(pipeline: Pipeline, options: Options | None = None) -> Document:
+    """The WorkflowTemplate ``imgflow``: what the Argo UI, ``argo submit --from`` and `imgflow submit` start."""
+    from imgflow_workflows.argo.template import render  # noqa: PLC0415 - hera takes a second to import
+
+    options = options or Options()
+    metadata = {
+        "name": NAME,
+        "labels": {"app.kubernetes.io/part-of": "imgflow"},
+        "annotations": {
+            DIGEST: pipeline.digest,
+            "workflows.argoproj.io/title": "imgflow: every photograph of a municipality",
+            "workflows.argoproj.io/description": f"list, then {', '.join(pipeline.labels)} over shards, then collect",
+        },
+    }
+    return _document("WorkflowTemplate", metadata, render(pipeline, options), options.namespace)
+
+
+def workflow(run: Run, options: Options | None = None, *, template: Mapping[str, Any] | None = None) -> Document:
+    """The Workflow of a run whose ``run.json`` is in the store; its name is the run id.
+
+    ``template`` is the cluster's WorkflowTemplate. With the run's pipeline the Workflow only refers to it;
+    with another one it carries its own spec, with the container images and placements of the template.
+    """
+    options, spec = _spec(run, options, template, {"municipality": keys.encode(run.municipality)})
+    metadata = {"name": run.id, **_known_as(run)}
+    if options.namespace:
+        metadata["annotations"]["imgflow.io/report"] = report_path(options.namespace, run.id)
+    return _document("Workflow", metadata, spec, options.namespace)
+
+
+def report_path(namespace: str, run: str) -> str:
+    """Where an Argo Server shows a run's report: a path, to be put behind the server's address."""
+    number = 0x811C9DC5
+    for byte in f"{run}.collect".encode():  # FNV-1a: how Argo makes a node's id of its name
+        number = ((number ^ byte) * 0x01000193) & 0xFFFFFFFF
+    return f"/artifact-files/{namespace}/workflows/{run}/{run}-{number}/outputs/report/"
+
+
+def cron_workflow(
+    name: str,
+    schedule: str,
+    run: Run,
+    options: Options | None = None,
+    *,
+    template: Mapping[str, Any] | None = None,
+) -> Document:
+    """A CronWorkflow that does what ``run`` says at every ``schedule``; each time list writes a new ``run.json``.
+
+    Raises BadParametersError for a name that leaves no room for the run ids made of it.
+    """
+    if len(keys.check_run(name)) > CRON_NAME:
+        raise BadParametersError(f"{name!r} is too long for a schedule's name; it may have {CRON_NAME} characters")
+    values = {
+        "municipality": keys.encode(run.municipality),
+        "source": keys.encode(run.source) if run.source else "",
+        **{field.replace("_", "-"): str(getattr(run.list, field)) for field in List.model_fields},
+        "max-rejected": run.collect.max_rejected,
+    }
+    options, spec = _spec(run, options, template, values)
+    cron = {
+        "schedules": [schedule],
+        "concurrencyPolicy": "Forbid",
+        "workflowMetadata": {"labels": {"app.kubernetes.io/part-of": "imgflow"}},
+        "workflowSpec": spec,
+    }
+    return _document("CronWorkflow", {"name": name, **_known_as(run)}, cron, options.namespace)
+
+
+def to_yaml(document: Mapping[str, Any]) -> str:
+    """The document as ``kubectl create -f`` reads it; text of several lines stays text of several lines."""
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes strings the same way whether hera is imported or not: it changes PyYAML's own dumpers."""
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def _document(kind: str, metadata: Document, spec: Document, namespace: str) -> Document:
+    if namespace:
+        metadata = {"name": metadata["name"], "namespace": namespace, **metadata}
+    return {"apiVersion": "argoproj.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def _known_as(run: Run) -> Document:
+    """Labels for selectors, and annotations for people; Argo leaves an annotation's text as it is."""
+    return {
+        "labels": {
+            "app.kubernetes.io/part-of": "imgflow",
+            MUNICIPALITY: keys.slug(run.municipality),
+        },
+        "annotations": {
+            MUNICIPALITY: run.municipality,
+            DIGEST: run.pipeline.digest,
+        },
+    }
+
+
+def _spec(
+    run: Run, options: Options | None, template: Mapping[str, Any] | None, values: Mapping[str, str]
+) -> tuple[Options, Document]:
+    """A reference to the template where it holds this pipeline already, else a spec of its own; with arguments."""
+    options = options or (options_of(template) if template else Options())
+    defaults: dict[str, str] = {}
+    if template and template["metadata"].get("annotations", {}).get(DIGEST) == run.pipeline.digest:
+        spec: Document = {"workflowTemplateRef": {"name": template["metadata"]["name"]}}
+    else:
+        spec = workflow_template(run.pipeline, options)["spec"]
+        defaults = {p["name"]: p.get("value", "") for p in spec["arguments"]["parameters"]}
+    spec["arguments"] = {"parameters": [{"name": n, "value": v} for n, v in {**defaults, **values}.items()]}
+    # The template makes a label of the encoded name; of the name itself a more readable one can be made.
+    slug = keys.slug(run.municipality)
+    _put(spec, slug, "podMetadata", "labels", MUNICIPALITY)
+    _put(spec, {"expression": f"'{slug}'"}, "workflowMetadata", "labelsFrom", MUNICIPALITY)
+    return options, spec
+
+
+def _put(document: Document, value: Any, *path: str) -> None:
+    for key in path[:-1]:
+        document = document.setdefault(key, {})
+    document[path[-1]] = value

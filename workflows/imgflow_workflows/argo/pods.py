@@ -1,0 +1,152 @@
+"""What every pod of the Workflow has in common: security, volumes, environment, retries."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+from hera.workflows import Container, Env, RetryStrategy
+from hera.workflows.env import ResourceEnv
+from hera.workflows.env_from import ConfigMapEnvFrom, SecretEnvFrom
+from hera.workflows.models import (
+    Backoff,
+    Capabilities,
+    ConfigMapKeySelector,
+    Metadata,
+    PodSecurityContext,
+    ResourceRequirements,
+    SeccompProfile,
+    SecurityContext,
+    SemaphoreRef,
+    Synchronization,
+    Toleration,
+    VolumeMount,
+)
+from hera.workflows.volume import EmptyDirVolume
+
+from imgflow_steps.contract import Exit
+from imgflow_workflows.argo.options import NODE_LOST, STEP_LABEL, Options
+
+RUN = "{{workflow.name}}"  # a run is called as its Workflow is
+USER = 10001
+DEADLINE_SECONDS = 6 * 3600  # of one pod: ends the shard, not the Workflow, so that collect still runs
+
+_SECCOMP = SeccompProfile(type="RuntimeDefault")
+POD_SECURITY = PodSecurityContext(run_as_non_root=True, run_as_user=USER, fs_group=USER, seccomp_profile=_SECCOMP)
+_SECURITY = SecurityContext(
+    allow_privilege_escalation=False,
+    capabilities=Capabilities(drop=["ALL"]),
+    read_only_root_filesystem=True,
+    run_as_non_root=True,
+    seccomp_profile=_SECCOMP,
+)
+VOLUMES = [EmptyDirVolume(name=name) for name in ("data", "tmp", "no-token")]
+_MOUNTS = [
+    VolumeMount(name="data", mount_path="/data"),
+    VolumeMount(name="tmp", mount_path="/tmp"),  # noqa: S108 - a mount of the pod's own
+    # Covers the token, which only the wait container needs.
+    VolumeMount(name="no-token", mount_path="/var/run/secrets/kubernetes.io/serviceaccount", read_only=True),
+]
+_STORE = [ConfigMapEnvFrom(name="imgflow-store"), SecretEnvFrom(name="imgflow-s3")]
+_NEVER_AGAIN = sorted(code.value for code in Exit if code not in {Exit.DONE, Exit.TEMPORARY})
+# A deleted pod is an Error, which the policy OnFailure leaves alone whatever the expression says.
+_RETRY = RetryStrategy(
+    limit=2,
+    retry_policy="Always",
+    expression=f"lastRetry.status == 'Error' || !(asInt(lastRetry.exitCode) in {_NEVER_AGAIN})",
+    backoff=Backoff(duration="5s", factor=2, cap="1m"),
+)
+
+
+def pod_spec_patch() -> str:
+    """What a Workflow has no field for: Argo's own containers under the restricted level, progress, spread over nodes.
+
+    Without the ticks a pod that ends within a minute never reports its progress.
+    """
+    security = _SECURITY.model_dump(by_alias=True, exclude_none=True)
+    ticks = {"ARGO_PROGRESS_PATCH_TICK_DURATION": "10s", "ARGO_PROGRESS_FILE_TICK_DURATION": "2s"}
+    patch = {
+        "initContainers": [{"name": "init", "securityContext": security}],
+        "containers": [
+            {
+                "name": "wait",
+                "env": [{"name": name, "value": value} for name, value in ticks.items()],
+                "securityContext": copy.deepcopy(security),  # else PyYAML writes an alias
+            }
+        ],
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": "kubernetes.io/hostname",
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": {"app.kubernetes.io/part-of": "imgflow"}},
+                "matchLabelKeys": ["workflows.argoproj.io/workflow"],
+            }
+        ],
+    }
+    return yaml.safe_dump(patch, sort_keys=False)
+
+
+def tolerations(extra: Sequence[Any] = ()) -> list[Toleration]:
+    """Tolerations for lost nodes, and those of a step."""
+    return [Toleration.model_validate(toleration) for toleration in (*NODE_LOST, *extra)]
+
+
+def leaf(
+    name: str,
+    step: str,
+    container: str,
+    args: Sequence[str],
+    options: Options,
+    *,
+    retry: bool = True,
+    env: Sequence[Env] = (),
+    inputs: Sequence[Any] = (),
+    outputs: Sequence[Any] = (),
+) -> Container:
+    """A template that runs one pod of a step: its container image with ``args`` for ``python -m imgflow_steps``."""
+    placement = options.placement(step)
+    limits = {**placement.resources.get("limits", {})}
+    if placement.gpus:
+        limits["nvidia.com/gpu"] = str(placement.gpus)
+    resources = {**placement.resources, "limits": limits} if limits else placement.resources
+    return Container(
+        name=name,
+        image=options.image(container),
+        image_pull_policy=options.pull_policy,
+        command=["python", "-m", "imgflow_steps"],
+        args=[*args],
+        env=[*env],
+        env_from=_STORE,
+        inputs=[*inputs],
+        outputs=[*outputs],
+        labels={STEP_LABEL: step},
+        resources=ResourceRequirements.model_validate(resources),
+        node_selector=dict(placement.node_selector) or None,
+        tolerations=tolerations(placement.tolerations) if placement.tolerations else None,
+        security_context=_SECURITY,
+        volume_mounts=_MOUNTS,
+        active_deadline_seconds=DEADLINE_SECONDS,
+        retry_strategy=_RETRY if retry else None,
+        synchronization=Synchronization(
+            semaphores=[SemaphoreRef(config_map_key_ref=ConfigMapKeySelector(name="imgflow-limits", key=step))]
+        ),
+    )
+
+
+def workers() -> tuple[list[str], list[Env]]:
+    """A computing process per CPU of the pod's limit: Kubernetes fills both the variable and the argument."""
+    return ["--workers=$(IMGFLOW_WORKERS)"], [ResourceEnv(name="IMGFLOW_WORKERS", resource="limits.cpu")]
+
+
+def labels(municipality: str) -> Metadata:
+    """Labels of every pod."""
+    return Metadata(
+        labels={
+            "app.kubernetes.io/part-of": "imgflow",
+            "imgflow.io/run": RUN,
+            "imgflow.io/municipality": municipality,
+        }
+    )
