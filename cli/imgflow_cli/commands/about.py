@@ -28,7 +28,7 @@ def steps(
         Literal["json", "yaml", "markdown"] | None, typer.Option("--output", "-o", help="markdown: the README's table.")
     ] = None,
 ) -> None:
-    """Show the steps, or the parameters of one."""
+    """Show the steps and their parameters."""
     if name and name not in STEPS:
         raise CliError(f"there is no step {name!r}; there are: {', '.join(STEPS)}", nearest(name, list(STEPS)))
     chosen = [STEPS[name]] if name else list(STEPS.values())
@@ -103,7 +103,10 @@ def config(resolved: Resolved, output: OutputFlag = None) -> None:
 
 
 def version(output: OutputFlag = None) -> None:
-    """Show versions: of imgflow, Python, and the libraries that results depend on."""
+    """Show versions.
+
+    -o wide adds Python and the libraries that results depend on.
+    """
     if output in {"json", "yaml"}:
         libraries = {name: version_of(name) for name in LIBRARIES}
         document({"imgflow": __version__, "python": platform.python_version(), "libraries": libraries}, output)

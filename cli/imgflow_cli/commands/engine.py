@@ -50,9 +50,10 @@ def stop(resolved: Resolved, run: RunArgument, municipality: MunicipalityFlag = 
 
 @takes_settings(*PLACES)
 def delete(resolved: Resolved, run: RunArgument, municipality: MunicipalityFlag = "", yes: YesFlag = False) -> None:
-    """Forget a run: its listing, its report and what the engine knows of it.
+    """Forget a run; its results stay.
 
-    Published pictures and what is known of each image stay, so that later runs find them.
+    What goes is its listing, its report and what the engine knows of it. Published pictures and what is
+    known of each image stay, so that later runs find them.
     """
     store, engine, run_id = _engine_of(resolved, run, municipality)
     if not yes:

@@ -30,7 +30,9 @@ WIDE = ["ENGINE", "LAYOUT", "DIGEST", "VERSION"]
 @takes_settings("store")
 def ls(
     resolved: Resolved,
-    what: Annotated[Literal["runs", "municipalities"], typer.Argument(metavar="[runs|municipalities]")] = "runs",
+    what: Annotated[
+        Literal["runs", "municipalities"], typer.Argument(metavar="[runs|municipalities]", help="What to list.")
+    ] = "runs",
     municipality: MunicipalityFlag = "",
     output: OutputFlag = None,
 ) -> None:
@@ -84,7 +86,10 @@ def watch(
     output: OutputFlag = None,
     quiet: QuietFlag = False,
 ) -> None:
-    """Follow a run until it ends, and end as it ends."""
+    """Follow a run until it ends.
+
+    The exit code is that of the run. Ctrl-C ends only the following.
+    """
     voice = Voice(quiet=quiet)
     voice.say(where(resolved))
     store = the_store(resolved.settings)

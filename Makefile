@@ -1,0 +1,65 @@
+# What a person types; `make` alone says what there is. Everything is installed into .venv, nothing elsewhere.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+DEMO   := .imgflow-demo
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+##@ Use
+
+.PHONY: demo
+demo: $(READY)  ## Photographs through the pipeline on this machine, and a report to look at
+	$(BIN)/python -m imgflow_cli.demo $(DEMO)
+	$(BIN)/imgflow ingest $(DEMO) --municipality Demo
+	$(BIN)/imgflow submit --municipality Demo
+
+##@ Develop
+
+.PHONY: setup
+setup: $(READY)  ## Create .venv with everything that developing needs
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo 'imgflow needs Python 3.11 or newer, and $(PYTHON) is not; name one: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; \
+		exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable '.[demo]' --group dev
+	@touch $@
+
+.PHONY: test
+test: $(READY)  ## Every test that can run here; ARGS='-k name' picks some, IMGFLOW_REQUIRE=minio,… forbids skipping
+	$(BIN)/pytest -n auto $(ARGS)
+
+.PHONY: lint
+lint: $(READY)  ## Style, and who may import whom
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+.PHONY: types
+types: $(READY)  ## Static types
+	$(BIN)/mypy
+
+.PHONY: fmt
+fmt: $(READY)  ## Write the code as ruff would
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: check
+check: lint types test  ## lint, types and test
+
+.PHONY: clean
+clean:  ## Remove .venv, caches and the demo's photographs; the store in .imgflow stays
+	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	find steps workflows cli tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help
+help:  ## Say what there is
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' \
+		$(MAKEFILE_LIST)

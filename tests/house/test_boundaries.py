@@ -1,0 +1,76 @@
+"""Who may import whom and what, how long a module is, and what no file may say."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGES = ["steps/imgflow_steps", "workflows/imgflow_workflows", "cli/imgflow_cli"]
+OURS = [*PACKAGES, "tests", "bench", "images", "charts", ".ci"]
+LINES = 400
+NAMES = {"utils", "util", "common", "core", "helper", "helpers", "manager", "misc"}
+MACHINE = re.compile(
+    r"/work/(?:main|shared)|/root/\.pyenv"  # where this happens to be developed
+    r"|/(?:home|Users)/(?!user/|nonroot)[a-z]\w*/"  # somebody's home
+    r"|pypi\.org|pythonhosted\.org|registry\.npmjs"
+)
+DECLARATIONS = ["imgflow_steps.pipeline", "imgflow_steps.plan", "imgflow_steps.keys", "imgflow_workflows.default"]
+HEAVY = {"PIL", "numpy", "minio", "hera", "onnxruntime", "kubernetes", "rich", "typer"}
+
+
+def files(root: Path, folders: list[str]) -> Iterator[Path]:
+    for folder in folders:
+        for path in sorted((root / folder).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                yield path
+
+
+@pytest.mark.parametrize("module", DECLARATIONS)
+def test_declarations_load_nothing_heavy(module: str) -> None:
+    script = f"import sys, {module}; print(sorted({HEAVY!r} & set(sys.modules)))"
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
+
+
+def test_import_contracts_are_kept(root: Path) -> None:
+    lint = Path(sys.executable).with_name("lint-imports")
+
+    done = subprocess.run([lint, "--no-cache"], cwd=root, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout
+
+
+def test_no_module_outgrows_a_reader_s_patience(root: Path) -> None:
+    lengths = {
+        path.relative_to(root): len(path.read_text(encoding="utf-8").splitlines())
+        for path in files(root, [*PACKAGES, "tests"])
+        if path.suffix == ".py"
+    }
+
+    assert {str(path): length for path, length in lengths.items() if length > LINES} == {}
+
+
+def test_no_module_is_called_something_that_says_nothing(root: Path) -> None:
+    assert [str(path) for path in files(root, OURS) if path.stem in NAMES] == []
+
+
+def test_no_file_says_where_it_was_written(root: Path) -> None:
+    found = {}
+    for path in [*files(root, OURS), *root.glob("*.md"), *root.glob("*.toml"), root / "Makefile"]:
+        if path == Path(__file__):
+            continue
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:  # a picture or a model
+            continue
+        if match := MACHINE.search(text):
+            found[str(path.relative_to(root))] = match.group()
+
+    assert found == {}
