@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from imgflow_steps.contract import Target
 
 # What is left to the good filter after a cheap reduction: this many pixels for each one of the result.
-# At 1.9 photographs of 12 megapixels stay above 50 dB of a full decode with one LANCZOS (bench: picture),
+# At 1.9 photographs of 12 megapixels stay above 50 dB of a full decode with one LANCZOS,
 # and a 4:3 camera picture of 4000 pixels still comes to 1024 by way of its half (3.9 = 2 x 1.95).
 GAP = 1.9
 

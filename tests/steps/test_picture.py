@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -146,6 +148,21 @@ def test_16_bit_png_keeps_its_transparent_value() -> None:
     assert pixels.tolist() == [[[0, 255], [1, 0], [255, 255]]]
 
 
+def test_16_bit_colour_png_keeps_its_transparent_colour() -> None:
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    row = zlib.compress(b"\0" + struct.pack(">6H", 256, 512, 1024, 65_535, 0, 0))
+    parts = [
+        (b"IHDR", struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0)),
+        (b"tRNS", struct.pack(">3H", 256, 512, 1024)),
+        (b"IDAT", row),
+        (b"IEND", b""),
+    ]
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+    assert decoded(data).tolist() == [[[1, 2, 4, 0], [255, 0, 0, 255]]]
+
+
 @pytest.mark.parametrize("mode", ["F", "I"])
 def test_samples_without_a_white_point_are_turned_away(mode: str) -> None:
     with pytest.raises(Rejected, match=f"kind {mode}") as verdict:
@@ -183,7 +200,7 @@ def test_a_damaged_exif_leaves_the_picture_as_it_lies(exif: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "longest"),
-    [("PNG", 65_535), ("TIFF", 65_535), ("GIF", 65_535), ("BMP", 65_535), ("JPEG", 65_500), ("WEBP", 16_383)],
+    [("PNG", 70_000), ("TIFF", 65_535), ("GIF", 65_535), ("BMP", 65_535), ("JPEG", 65_500), ("WEBP", 16_383)],
 )
 @pytest.mark.parametrize("plan", [EVERYTHING, DecodePlan(luma=True, width=40, height=40)], ids=["whole", "planned"])
 def test_the_thinnest_pictures_come_in(kind: str, longest: int, plan: DecodePlan) -> None:

@@ -58,9 +58,12 @@ def profile(space: bytes, tags: dict[bytes, bytes], *, device: bytes = b"mntr", 
     return bytes(head) + struct.pack(">I", len(tags)) + table + body
 
 
-def rgb_profile(red: tuple[float, ...], green: tuple[float, ...], blue: tuple[float, ...], curve: bytes) -> bytes:
+def rgb_profile(
+    red: tuple[float, ...], green: tuple[float, ...], blue: tuple[float, ...], curve: bytes, **more: bytes
+) -> bytes:
     tags = {b"wtpt": xyz(*WHITE), b"rXYZ": xyz(*red), b"gXYZ": xyz(*green), b"bXYZ": xyz(*blue)}
-    return profile(b"RGB ", {**tags, b"rTRC": curve, b"gTRC": curve, b"bTRC": curve})
+    own = {name.encode(): tag for name, tag in more.items()}
+    return profile(b"RGB ", {**tags, b"rTRC": curve, b"gTRC": curve, b"bTRC": curve, **own})
 
 
 def press_profile() -> bytes:
@@ -76,8 +79,10 @@ def press_profile() -> bytes:
 
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+NEARLY_SRGB = rgb_profile((RED[0] + 0.0005, *RED[1:]), GREEN, BLUE, srgb_curve())
 SRGB_BY_ANOTHER_NAME = rgb_profile(RED, GREEN, BLUE, srgb_curve())
 SWAPPED = rgb_profile(GREEN, RED, BLUE, srgb_curve())
+ENORMOUS = rgb_profile(GREEN, RED, BLUE, srgb_curve(), junk=bytes(5 << 20))
 LINEAR_GREY = profile(b"GRAY", {b"wtpt": xyz(*WHITE), b"kTRC": gamma(1.0)})
 
 
@@ -91,7 +96,7 @@ def worst(one: Pixels, other: object) -> int:
     return int(np.abs(one.astype(int) - np.asarray(other, dtype=int).reshape(one.shape)).max())
 
 
-@pytest.mark.parametrize("icc", [SRGB, SRGB_BY_ANOTHER_NAME], ids=["Pillow's", "built from its definition"])
+@pytest.mark.parametrize("icc", [SRGB, SRGB_BY_ANOTHER_NAME, NEARLY_SRGB], ids=["Pillow's", "by definition", "nearly"])
 def test_a_profile_that_is_srgb_in_effect_changes_nothing(icc: bytes) -> None:
     assert worst(decoded(SMALL, "PNG", icc), SMALL) == 0
 
@@ -152,6 +157,10 @@ def test_cmyk_without_a_profile_is_not_inverted(kind: str) -> None:
 )
 def test_a_profile_that_is_broken_or_of_another_kind_is_ignored(icc: bytes) -> None:
     assert worst(decoded(SMALL, "PNG", icc), SMALL) == 0
+
+
+def test_a_profile_larger_than_any_real_one_is_ignored() -> None:
+    assert worst(decoded(SMALL, "TIFF", ENORMOUS), SMALL) == 0
 
 
 def test_a_profile_is_read_once_and_then_remembered() -> None:

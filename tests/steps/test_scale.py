@@ -51,8 +51,9 @@ def test_a_picture_inside_its_box_stays_as_it_is() -> None:
     np.testing.assert_array_equal(scaled(before, width=200, height=500), before)
 
 
-def test_a_picture_too_small_to_cover_is_cut_in_its_middle_and_not_resampled() -> None:
-    before = photograph("RGB")
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_a_picture_too_small_to_cover_is_cut_in_its_middle_and_not_resampled(mode: str) -> None:
+    before = photograph(mode)
     np.testing.assert_array_equal(scaled(before, width=100, height=300, mode="cover"), before[:, 50:150])
 
 
