@@ -10,6 +10,7 @@ from PIL import Image
 
 from imgflow_steps.contract import BadParametersError
 from imgflow_steps.infer import Infer
+from imgflow_steps.pixels import to_image, to_luma, to_pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 Number = type[np.float32 | np.float16 | np.uint8]
 
 DTYPES: dict[str, Number] = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
-MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # by channels of the input
+ALPHA = 4  # channels of a model that takes alpha itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Intake:
 
     def tensor(self, pixels: Pixels) -> NDArray[Any]:
         """A batch of one, NCHW or NHWC: alpha over white, channels and size as asked, (pixel - mean) * scale."""
-        values = self._pixels(pixels)
+        values: NDArray[Any] = self._pixels(pixels)
         if self.backwards:
             values = values[:, :, [2, 1, 0, *range(3, self.channels)]]
         if self.dtype is not np.uint8:
@@ -52,18 +53,18 @@ class Intake:
             values = values.transpose(2, 0, 1)
         return np.ascontiguousarray(values)[np.newaxis]
 
-    def _pixels(self, pixels: Pixels) -> NDArray[Any]:
+    def _pixels(self, pixels: Pixels) -> Pixels:
         height, width, channels = pixels.shape
         size = (self.width or width, self.height or height)
         if size == (width, height) and channels == self.channels:
             return pixels
-        image = Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)
-        if image.mode in {"LA", "RGBA"} and self.channels != 4:  # noqa: PLR2004 - a model of RGBA takes alpha itself
+        image = to_image(pixels)
+        if image.mode in {"LA", "RGBA"} and self.channels != ALPHA:
             opaque = Image.new("RGBA", image.size, "white")
             opaque.alpha_composite(image.convert("RGBA"))
-            image = opaque
-        image = image.convert(MODES[self.channels]).resize(size, Image.Resampling.BILINEAR)
-        return np.asarray(image).reshape(size[1], size[0], self.channels)
+            image = opaque.convert("RGB")
+        image = to_luma(image) if self.channels == 1 else image.convert("RGBA" if self.channels == ALPHA else "RGB")
+        return to_pixels(image.resize(size, Image.Resampling.BILINEAR))
 
 
 def intake(inputs: list[Any], params: Infer) -> Intake:

@@ -63,7 +63,9 @@ def _open(model: str) -> ort.InferenceSession:
         return ort.InferenceSession(source, options, providers=providers)
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
         _raise_memory(error)
-        raise BadParametersError(f"ONNX Runtime {ort.__version__} cannot open the model {model}: {error}") from None
+        raise BadParametersError(
+            f"ONNX Runtime {ort.__version__} cannot open {model or 'quality.onnx'}: {error}"
+        ) from None
 
 
 def _trials(session: ort.InferenceSession, entry: Intake) -> list[list[Any]]:
