@@ -76,8 +76,9 @@ def options_of(template: Mapping[str, Any]) -> Options:
 
 def _placement(leaf: Mapping[str, Any]) -> Placement:
     lost = {toleration["key"] for toleration in NODE_LOST}
+    resources = leaf["container"].get("resources", {})  # GPUs are among its limits
     return Placement(
-        resources=leaf["container"].get("resources", {}),  # GPUs are among its limits
+        resources={kind: {name: str(n) for name, n in amounts.items()} for kind, amounts in resources.items()},
         node_selector=leaf.get("nodeSelector", {}),
         tolerations=tuple(t for t in leaf.get("tolerations", ()) if t.get("key") not in lost),
     )
