@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, Self
 
-from imgflow_cli.output import Voice, duration
+from imgflow_cli.output import Voice, duration, printable
 from imgflow_steps.run import Listing, Progress, ProgressReader, Run
 from imgflow_steps.store import StoreError
 
@@ -205,6 +206,27 @@ def display(run: Run, voice: Voice) -> Iterator[Display]:
             yield shown
     else:
         yield Silence() if voice.quiet else Plain(run, voice)
+
+
+@contextmanager
+def status_line(voice: Voice) -> Iterator[Callable[[str], None]]:
+    """A line that says how far something is; redrawn on a terminal, elsewhere said every ten seconds."""
+    said = time.monotonic()
+
+    def every(seconds: float, say: Callable[[str], None], text: str) -> None:
+        nonlocal said
+        if time.monotonic() - said >= seconds:
+            said = time.monotonic()
+            say(text)
+
+    if not voice.live:
+        yield partial(every, PLAIN, voice.say)
+        return
+    from rich.console import Console  # noqa: PLC0415 - as above
+    from rich.status import Status  # noqa: PLC0415
+
+    with Status("", console=Console(stderr=True)) as status:
+        yield partial(every, POLL, lambda text: status.update(printable(text)))
 
 
 @contextmanager
