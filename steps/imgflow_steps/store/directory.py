@@ -25,18 +25,14 @@ from imgflow_steps.store import (
     walk,
 )
 from imgflow_steps.store.arriving import arriving
+from imgflow_steps.store.versions import version_of
 
 STALE = 24 * 3600  # seconds after which an unfinished file was left by a killed process
-RACES = 10  # times that others may remove a folder between its making and its first file
+RACES = 50  # times that others may remove a folder between its making and its first file
 
 DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 REFUSED = {errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.EILSEQ}
 FULL = {errno.ENOSPC, errno.EDQUOT}
-
-
-def version_of(status: os.stat_result) -> str:
-    """The version token of a file: a change of content changes its size or its time."""
-    return f"{status.st_size}-{status.st_mtime_ns}"
 
 
 class Directory:
@@ -154,12 +150,16 @@ class Directory:
             part.unlink(missing_ok=True)
 
     def _place(self, part: Path, path: Path) -> None:
+        raced: OSError
         for _ in range(RACES):
-            with suppress(FileNotFoundError):  # a delete removed the folder that was empty for a moment
+            try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 part.replace(path)
+            except (FileNotFoundError, FileExistsError) as error:  # a delete removed a folder that was just empty
+                raced = error
+            else:
                 return
-        raise UnavailableError(f"{path.parent} was removed {RACES} times while {path.name!r} was written; submit again")
+        raise raced
 
     def _sweep(self, unfinished: Path) -> None:
         """Once per store, remove what killed processes left behind."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import random
 import re
@@ -26,27 +25,16 @@ from imgflow_steps.store import ChangedError, Found, KeyRefusedError, Unavailabl
 from imgflow_steps.store.answers import FAULTS, explain, refused
 from imgflow_steps.store.arriving import arriving
 from imgflow_steps.store.settings import Settings
+from imgflow_steps.store.versions import PART, version_of
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
-PART = 16 << 20  # bytes sent at once, and held in memory per upload; larger files go up in several parts
 CHUNK = 256 << 10  # bytes received at once
 PACE = 1 << 10  # bytes per second; what comes slower than this is given up
 BATCH = 1000  # keys deleted at once, the most that S3 takes
 BINARY = "application/octet-stream"
 NOT_IN_XML = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]")  # cannot be named in a batch
-
-
-def etag_of(file: BinaryIO) -> str:
-    """The ETag that the rest of a file gets when it is uploaded from here, unless the server encrypts."""
-    parts = []
-    while data := file.read(PART):
-        parts.append(hashlib.md5(data, usedforsecurity=False))
-    if len(parts) > 1:
-        whole = hashlib.md5(b"".join(part.digest() for part in parts), usedforsecurity=False)
-        return f"{whole.hexdigest()}-{len(parts)}"
-    return parts[0].hexdigest() if parts else hashlib.md5(b"", usedforsecurity=False).hexdigest()
 
 
 class S3:
@@ -123,7 +111,7 @@ class S3:
             before = os.fstat(file.fileno())
             self._send(key, file, before.st_size, content_type)
             after = os.fstat(file.fileno())
-        if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        if version_of(after) != version_of(before):
             raise ChangedError(f"{path} changed while it was copied to {key!r} in {self.url}; copy it again")
 
     def delete(self, keys: Iterable[str]) -> None:

@@ -1,0 +1,107 @@
+"""Stores for every test, and the rule about what a machine may lack.
+
+``store`` is each kind of store in turn, new and empty; ``directory_store`` is for tests to which the kind is no
+matter. Whatever opens ``store.url``, in a child process too, reaches the same store.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from tests import servers
+
+from imgflow_steps.store import Store, open_store
+
+CRDS = ["kubectl", "get", "crd", "workflows.argoproj.io", "--request-timeout=10s"]
+
+
+@cache
+def has_minio() -> bool:
+    return bool(servers.minio_binary())
+
+
+@cache
+def has_containers() -> bool:
+    command = shlex.split(os.environ.get("IMGFLOW_DOCKER", "docker"))
+    inspect = [*command, "image", "inspect", "localhost/imgflow-fused:dev"]
+    return bool(shutil.which(command[0])) and subprocess.run(inspect, capture_output=True, check=False).returncode == 0
+
+
+@cache
+def has_cluster() -> bool:
+    return bool(shutil.which("kubectl")) and subprocess.run(CRDS, capture_output=True, check=False).returncode == 0
+
+
+# What a marked test needs: whether it is there, what is missing, and the command that provides it.
+NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
+    "minio": (has_minio, "no `minio` on PATH; provide it with: go install github.com/minio/minio@latest"),
+    "containers": (
+        has_containers,
+        "no container image localhost/imgflow-fused:dev for IMGFLOW_DOCKER; build it with: images/build",
+    ),
+    "cluster": (has_cluster, "no Kubernetes with Argo Workflows behind KUBECONFIG; provide it with: make cluster"),
+}
+
+
+def required() -> set[str]:
+    return {name.strip() for name in os.environ.get("IMGFLOW_REQUIRE", "").split(",") if name.strip()}
+
+
+def pytest_configure() -> None:
+    if unknown := required() - NEEDS.keys():
+        raise pytest.UsageError(f"IMGFLOW_REQUIRE names {', '.join(NEEDS)}; it does not know {', '.join(unknown)}")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for name, (is_there, missing) in NEEDS.items():
+        if item.get_closest_marker(name) and not is_there():
+            if name in required():
+                pytest.fail(f"IMGFLOW_REQUIRE names {name}, but there is {missing}", pytrace=False)
+            pytest.skip(f"there is {missing}")
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[servers.Server]:
+    with servers.moto() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def minio_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
+    with servers.minio(tmp_path_factory.mktemp("minio")) as server:
+        yield server
+
+
+@pytest.fixture
+def directory_store(tmp_path: Path) -> Store:
+    return open_store(str(tmp_path / "store"))
+
+
+@pytest.fixture
+def moto_store(moto_server: servers.Server, monkeypatch: pytest.MonkeyPatch) -> Store:
+    return new_store(moto_server, monkeypatch)
+
+
+@pytest.fixture
+def minio_store(minio_server: servers.Server, monkeypatch: pytest.MonkeyPatch) -> Store:
+    return new_store(minio_server, monkeypatch)
+
+
+@pytest.fixture(params=["directory", "moto", pytest.param("minio", marks=pytest.mark.minio)])
+def store(request: pytest.FixtureRequest) -> Store:
+    chosen: Store = request.getfixturevalue(f"{request.param}_store")
+    return chosen
+
+
+def new_store(server: servers.Server, monkeypatch: pytest.MonkeyPatch) -> Store:
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    return open_store(server.new_bucket())
