@@ -27,6 +27,7 @@ from typing import IO, TYPE_CHECKING, Self
 from imgflow_steps import keys, picture, shard
 from imgflow_steps.contract import (
     Apply,
+    BadParametersError,
     Entry,
     Output,
     Params,
@@ -48,7 +49,7 @@ from imgflow_steps.store import (
 )
 
 if TYPE_CHECKING:
-    from imgflow_steps.pipeline import DecodePlan
+    from imgflow_steps.pipeline import DecodePlan, StepCall
 
 AHEAD = 3  # images fetched before their turn
 THREADS = 8  # for the store only
@@ -199,10 +200,19 @@ class _Desk:
             calls = self.run.pipeline.steps[first - 1 : last]
             labels = self.run.pipeline.labels[first - 1 : last]
             self.chains[first, last] = [
-                (label, call.step.build(self.with_files(call.params)))
-                for label, call in zip(labels, calls, strict=True)
+                (label, self._build(label, call)) for label, call in zip(labels, calls, strict=True)
             ]
         return self.chains[first, last]
+
+    def _build(self, label: str, call: StepCall) -> Apply:
+        params = self.with_files(call.params)
+        try:
+            return call.step.build(params)
+        except BadParametersError as error:
+            text = str(error)
+            for name in file_fields(params):  # the user knows the key, not this process's copy of it
+                text = text.replace(getattr(params, name), getattr(call.params, name))
+            raise BadParametersError(f"step {label}: {text}") from error
 
     def with_files(self, params: Params) -> Params:
         """The parameters with paths where they name files in the store."""

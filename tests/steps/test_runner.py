@@ -11,14 +11,14 @@ import time
 from pathlib import Path
 
 import pytest
+from tests import photographs
+
 from imgflow_steps import keys
 from imgflow_steps.contract import Exit, Job, Result
 from imgflow_steps.list import List
 from imgflow_steps.pipeline import parse
 from imgflow_steps.run import Run, read_listing, read_summary, save
 from imgflow_steps.store import Store, open_store
-
-from tests import photographs
 
 PIPELINE = parse({"steps": [{"scale": {"width": 40, "height": 40}}, "grayscale", "infer"]})
 

@@ -10,11 +10,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from imgflow_steps.store import Store, open_store
 from tests import photographs
 
 from imgflow_steps import keys
@@ -23,6 +23,7 @@ from imgflow_steps.list import List
 from imgflow_steps.pipeline import Pipeline, parse
 from imgflow_steps.rows import merged
 from imgflow_steps.run import Run, Summary, load, read_summary, save
+from imgflow_steps.store import Store, open_store
 from imgflow_workflows.default import DEFAULT
 from imgflow_workflows.engines.local import LocalEngine
 
@@ -182,9 +183,16 @@ if __name__ == "__main__":
 
 
 def children(pid: int) -> list[int]:
-    listed = Path(f"/proc/{pid}/task/{pid}/children")
-    own = [int(p) for p in listed.read_text().split()] if listed.exists() else []
+    listed = [file.read_text() for file in Path(f"/proc/{pid}/task").glob("*/children")]
+    own = sorted(int(child) for text in listed for child in text.split())
     return own + [p for child in own for p in children(child)]
+
+
+def wait_until(there: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not there():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the processes to kill below /proc")
@@ -192,21 +200,21 @@ def children(pid: int) -> list[int]:
 @pytest.mark.parametrize("seed", range(10))
 def test_kill_minus_nine_loses_nothing_that_was_flushed(tmp_path: Path, victim: str, seed: int) -> None:
     store = open_store(str(tmp_path / "store"))
-    dataset(store, 60)
+    big = photographs.png(seed, 1200, 900)
+    for i in range(60):
+        store.write(f"{keys.images('Demo')}{i:03d}.png", big + bytes([i]))
     layout = "steps" if seed % 2 else "fused"
     run = Run(id="killed", municipality="Demo", pipeline=PLAIN, list=List(layout=layout), created=time.time())
     save(store, run)
     script = tmp_path / "coordinator.py"
     script.write_text(COORDINATOR)
     started = subprocess.Popen([sys.executable, str(script), store.url, "killed"])
-    time.sleep(0.8 + 0.17 * seed)
-    try:
-        targets = [started.pid] if victim == "coordinator" else children(started.pid)[1:2]
-        for pid in targets:
-            os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
+    prefix = keys.results("Demo", run.digest) + "images/"
+    wait_until(lambda: sum(1 for _ in store.entries(prefix)) > 4 * seed)
+    family = children(started.pid)
+    os.kill(started.pid if victim == "coordinator" else family[-1], signal.SIGKILL)
     started.wait(timeout=60)
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in family))
     with merged(store, run.rows) as rows:
         flushed = {row.image: row.ended for row in rows if row.status is Status.PROCESSED}
 
