@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import typer
 
@@ -14,6 +16,8 @@ from imgflow_cli.output import BROKEN_PIPE, ReaderGoneError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
+    if arguments is None:
+        signal.signal(signal.SIGTERM, _interrupt)
     argv = list(sys.argv[1:] if arguments is None else arguments)
     if argv == ["--version"]:
         argv = ["version"]
@@ -31,6 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _fail(translate(error), argv)
     return int(code or 0)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    """Whoever ends a command politely gets what Ctrl-C gets: nothing lost, and a word on how to go on."""
+    raise KeyboardInterrupt
 
 
 def _fail(error: CliError, argv: Sequence[str]) -> int:

@@ -4,22 +4,52 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from imgflow_cli.engine import the_store
 from imgflow_cli.output import Format
+from imgflow_cli.runs import LATEST, municipalities
 from imgflow_cli.settings import Resolved, Settings, flag, resolve
+
+if TYPE_CHECKING:
+    from imgflow_steps.store import Store
+
+Command = Callable[..., None]
+
+
+def _runs_like(incomplete: str) -> list[str]:
+    """Run ids for the shell's completion, from the store that settings name; none when it cannot be asked."""
+    return [name for name in [LATEST, *_ask(lambda store: store.folders("runs/"))] if name.startswith(incomplete)]
+
+
+def _municipalities_like(incomplete: str) -> list[str]:
+    return [name for name in _ask(municipalities) if name.startswith(incomplete)]
+
+
+def _ask(question: Callable[[Store], Iterable[str]]) -> list[str]:
+    with suppress(Exception):  # a shell that completes must not be disturbed
+        resolved = resolve({})
+        resolved.export()
+        return list(question(the_store(resolved.settings)))
+    return []
+
 
 OutputFlag = Annotated[Format | None, typer.Option("--output", "-o", help="Output for programs, or more columns.")]
 QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="No messages and no progress, only data and errors.")]
-MunicipalityFlag = Annotated[str, typer.Option("--municipality", "-m", metavar="NAME", help="Whose photographs.")]
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, or @latest.")]
+MunicipalityFlag = Annotated[
+    str,
+    typer.Option(
+        "--municipality", "-m", metavar="NAME", help="Whose photographs.", autocompletion=_municipalities_like
+    ),
+]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, or @latest.", autocompletion=_runs_like)]
 YesFlag = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 SHORT = {"namespace": "-n"}  # as kubectl and argo spell it
-Command = Callable[..., None]
 
 
 def takes_settings(*names: str) -> Callable[[Command], Command]:

@@ -178,3 +178,16 @@ def test_a_local_run_is_stopped_where_it_runs_and_has_no_container_logs(imgflow:
 
     assert "Ctrl-C" in imgflow("stop", "mine").err
     assert "imgflow report mine" in imgflow("logs", "mine").err
+
+
+def test_a_store_that_does_not_answer_ends_with_5(imgflow: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("IMGFLOW_ENDPOINT", "http://127.0.0.1:9")
+
+    done = imgflow("ls", "--store", "s3://imgflow", "-o", "json")
+
+    assert done.code == 5
+    assert done.json["error"]["code"] == "unreachable"
+    assert "127.0.0.1:9" in done.json["error"]["message"]
+    assert "secret" not in done.json["error"]["message"]

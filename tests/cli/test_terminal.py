@@ -7,6 +7,7 @@ import pty
 import select
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -191,3 +192,38 @@ def test_durations_are_short(seconds: float, text: str) -> None:
 )
 def test_sizes_are_short(count: float, text: str) -> None:
     assert size(count) == text
+
+
+def test_a_polite_kill_is_an_interruption(store: Store) -> None:
+    photographs.folder(Path("photos"), 200)
+    command = [*IMGFLOW, "submit", "-m", "Demo", "--source", "photos", "--workers", "1", "--run", "mine"]
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not any(store.entries("runs/mine/progress/")):
+            time.sleep(0.05)
+        process.terminate()
+        _, err = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert "imgflow retry mine" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("imgflow su", ["submit"]),
+        ("imgflow get ", ["@latest", "utrecht-1"]),
+        ("imgflow submit -m U", ["Utrecht"]),
+        ("imgflow submit --lay", ["--layout"]),
+        ("imgflow submit --layout f", ["fused"]),
+    ],
+)
+def test_the_shell_completes_commands_flags_values_and_names(store: Store, words: str, expected: list[str]) -> None:
+    store.write("runs/utrecht-1/run.json", b"{}")
+    store.write(keys.images("Utrecht") + "a.jpg", b"")
+    asked = {"_IMGFLOW_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)}
+
+    done = subprocess.run(IMGFLOW, env={**os.environ, **asked}, capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == expected
