@@ -63,3 +63,13 @@ clean:  ## Remove .venv, caches and the demo's photographs; the store in .imgflo
 help:  ## Say what there is
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' \
 		$(MAKEFILE_LIST)
+
+##@ Containers
+
+.PHONY: containers
+containers: $(READY)  ## Container images, with docker, podman or buildah; images/build says what can be set
+	PYTHON=$(BIN)/python images/build
+
+.PHONY: pins
+pins: $(READY)  ## Pin what containers hold; ARGS=--upgrade takes the newest
+	$(BIN)/python images/pin.py $(ARGS)

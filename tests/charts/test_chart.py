@@ -1,0 +1,181 @@
+"""The chart as it renders, in every situation that ``ci/`` describes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from tests.charts.conftest import ARGO, CHART, Helm, Render
+
+from imgflow_steps.pipeline import PIXEL_STEPS
+
+SITUATIONS = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").iterdir())
+NAMESPACED = {
+    *("ConfigMap", "Deployment", "Job", "NetworkPolicy", "PersistentVolumeClaim", "Role", "RoleBinding"),
+    *("Secret", "Service", "ServiceAccount", "WorkflowTemplate"),
+}
+
+every_situation = pytest.mark.parametrize("situation", SITUATIONS)
+
+
+def named(objects: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
+    [found] = [one for one in objects if one["kind"] == kind and one["metadata"]["name"] == name]
+    return found
+
+
+def pod_specs(objects: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    return (one["spec"]["template"]["spec"] for one in objects if one["kind"] in {"Deployment", "Job"})
+
+
+@every_situation
+def test_helm_finds_nothing_to_complain_about(helm: Helm, situation: str) -> None:
+    done = helm("lint", "--strict", str(CHART), "-f", str(CHART / f"ci/{situation}-values.yaml"))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@every_situation
+def test_everything_lies_in_the_namespace_of_the_release(render: Render, situation: str) -> None:
+    for one in render(situation):
+        assert one["kind"] in NAMESPACED
+        assert one["metadata"]["namespace"] == "there"
+        assert one["metadata"]["labels"]["app.kubernetes.io/part-of"] == "imgflow"
+
+
+@every_situation
+def test_pods_fit_the_restricted_level_and_hold_no_token(render: Render, situation: str) -> None:
+    for pod in pod_specs(render(situation)):
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert not any("hostPath" in volume for volume in pod["volumes"])
+        for container in pod["containers"]:
+            security = container["securityContext"]
+            assert security["allowPrivilegeEscalation"] is False
+            assert security["readOnlyRootFilesystem"] is True
+            assert security["capabilities"] == {"drop": ["ALL"]}
+            assert container["resources"]["requests"]
+            assert "memory" in container["resources"]["limits"]
+
+
+@every_situation
+def test_secrets_stand_in_the_secret_only(render: Render, situation: str) -> None:
+    objects = render(situation)
+    secrets = [value for one in objects if one["kind"] == "Secret" for value in one["stringData"].values()]
+    password = [value for value in secrets if value != "imgflow"]
+    elsewhere = json.dumps([one for one in objects if one["kind"] != "Secret"])
+    assert not any(value in elsewhere for value in password)
+
+
+@every_situation
+def test_argo_keeps_artifacts_where_pods_find_the_store(render: Render, situation: str) -> None:
+    objects = render(situation)
+    store = named(objects, "ConfigMap", "imgflow-store")["data"]
+    repository = yaml.safe_load(named(objects, "ConfigMap", "artifact-repositories")["data"]["imgflow"])
+    scheme = "http" if repository["s3"]["insecure"] else "https"
+    assert store["AWS_ENDPOINT_URL"] == f"{scheme}://{repository['s3']['endpoint']}"
+    assert store["IMGFLOW_STORE"] == f"s3://{repository['s3']['bucket']}"
+    assert store["AWS_REGION"] == repository["s3"]["region"]
+    assert repository["archiveLogs"] is True
+
+
+def test_every_step_has_a_limit_of_how_many_run_at_once(render: Render) -> None:
+    limits = named(render("gpu"), "ConfigMap", "imgflow-limits")["data"]
+    assert limits.keys() == {"list", *PIXEL_STEPS, "fused", "collect"}
+    assert limits["infer"] == "2"
+
+
+def test_pods_of_runs_may_only_report_to_argo(render: Render) -> None:
+    [role] = [one for one in render() if one["kind"] == "Role"]
+    assert role["rules"] == [
+        {"apiGroups": ["argoproj.io"], "resources": ["workflowtaskresults"], "verbs": ["create", "patch"]}
+    ]
+
+
+def test_without_credentials_minio_gets_a_long_password_of_its_own(render: Render) -> None:
+    first, second = (named(render(), "Secret", "imgflow-s3")["stringData"]["AWS_SECRET_ACCESS_KEY"] for _ in range(2))
+    assert len(first) == 40
+    assert first != second
+
+
+def test_an_existing_secret_is_used_and_not_made(render: Render) -> None:
+    kinds = {one["kind"] for one in render("existing-secret")}
+    assert not kinds & {"Secret", "Deployment", "Job"}
+
+
+def test_a_volume_outlives_the_release(render: Render) -> None:
+    claim = named(render("persistent-minio"), "PersistentVolumeClaim", "imgflow-minio")
+    assert claim["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    assert claim["spec"]["storageClassName"] == "fast"
+
+
+def test_a_server_that_would_lose_everything_is_never_evicted_for_a_lost_node(render: Render) -> None:
+    deployment = named(render(), "Deployment", "imgflow-minio")
+    tolerated = {one["key"]: one for one in deployment["spec"]["template"]["spec"]["tolerations"]}
+    assert "tolerationSeconds" not in tolerated["node.kubernetes.io/unreachable"]
+
+
+def test_policies_let_steps_reach_the_store_whether_it_is_ours_or_not(render: Render) -> None:
+    ours = named(render("network-policy"), "NetworkPolicy", "imgflow-steps")["spec"]["egress"][-1]
+    assert ours["ports"] == [{"port": 9000, "protocol": "TCP"}]
+    assert ours["to"]
+    other = named(render("external-s3", "--set", "networkPolicy.enabled=true"), "NetworkPolicy", "imgflow-steps")
+    assert other["spec"]["egress"][-1] == {"ports": [{"port": 443, "protocol": "TCP"}]}
+
+
+def test_container_images_come_from_where_the_values_say(render: Render) -> None:
+    [pod] = [pod for pod in pod_specs(render("registry")) if pod["containers"][0]["name"] == "bucket"]
+    assert pod["containers"][0]["image"] == "registry.example.org/team/imgflow-list:0.1.0"
+    assert pod["containers"][0]["imagePullPolicy"] == "Always"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *("misspelt=1", "store.buckt=x", "minio.persistence.kind=pvc", "steps.blur.atOnce=1", "steps.scale.atonce=1"),
+        *("containers.name=x", "networkPolicy.on=true", "steps.scale.resources.limit.cpu=1"),
+        *("store.bucket=Not_a_Bucket", "store.endpoint=minio:9000", "steps.infer.gpus=-1", "store.secretKey=short"),
+    ],
+)
+def test_values_that_mean_nothing_are_refused_by_name(helm: Helm, wrong: str) -> None:
+    done = helm("template", str(CHART), "--api-versions", ARGO, "--set", wrong)
+    assert done.returncode
+    place = wrong.partition("=")[0].split(".")
+    assert any(part in done.stderr for part in place[-2:])
+
+
+def test_the_schema_knows_every_value_and_allows_no_other() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+
+    def check(values: Any, rule: dict[str, Any], place: str) -> None:
+        if reference := rule.get("$ref"):
+            rule = schema["$defs"][reference.rpartition("/")[2]]
+        if not isinstance(values, dict) or "properties" not in rule:
+            return
+        assert rule["additionalProperties"] is False, place
+        for name, value in values.items():
+            check(value, rule["properties"][name], f"{place}.{name}")
+
+    check(yaml.safe_load((CHART / "values.yaml").read_text()), schema, "values")
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ([], "kubectl apply --server-side -n argo -f https://"),
+        (["--api-versions", ARGO, "--set", "minio.enabled=false"], "name the URL of an S3 server in store.endpoint"),
+        (["--api-versions", ARGO, "--set", "store.endpoint=https://s3.example.org"], "minio.enabled=false"),
+        (
+            ["--api-versions", ARGO, "--set", "minio.enabled=false,store.endpoint=https://s3.example.org"],
+            "store.existingSecret=imgflow-s3",
+        ),
+        (["--api-versions", ARGO, "--set", "minio.persistence.type=hostPath"], "minio.persistence.path"),
+    ],
+    ids=["no Argo", "no store", "two stores", "no credentials", "no path"],
+)
+def test_what_cannot_work_is_refused_with_what_would(helm: Helm, flags: list[str], says: str) -> None:
+    done = helm("template", str(CHART), *flags)
+    assert done.returncode
+    assert says in done.stderr

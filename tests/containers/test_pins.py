@@ -1,0 +1,77 @@
+"""What the containers hold, as it is written down: no tool is needed to check it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from imgflow_steps.pipeline import STEPS
+
+ROOT = Path(__file__).parents[2]
+IMAGES = ROOT / "images"
+CONTAINERS = sorted(path.parent.name for path in IMAGES.glob("*/requirements.txt"))
+PIN = re.compile(r"([a-z0-9.-]+)==(\S+)((?: --hash=sha256:[0-9a-f]{64})*)")
+
+every_container = pytest.mark.parametrize("container", CONTAINERS)
+
+
+def pins(container: str) -> dict[str, str]:
+    text = (IMAGES / container / "requirements.txt").read_text().replace("\\\n", " ")
+    lines = [" ".join(line.split()) for line in text.splitlines() if line and not line.startswith("#")]
+    matches = [PIN.fullmatch(line) for line in lines]
+    assert all(match and match[3] for match in matches), "every line is a version with hashes, and nothing else"
+    return {match[1]: match[2] for match in matches if match}
+
+
+def wanted(container: str) -> list[str]:
+    return [name.lower() for name in (IMAGES / container / "requirements.in").read_text().split()]
+
+
+def test_there_is_a_container_for_every_step_and_one_for_all() -> None:
+    assert {step.container or step.name for step in STEPS.values()} | {"fused"} == set(CONTAINERS)
+    assert {path.parent.name for path in IMAGES.glob("*/Dockerfile")} == {*CONTAINERS, "base"}
+
+
+@every_container
+def test_pins_have_hashes_and_name_no_index(container: str) -> None:
+    assert pins(container)
+    text = (IMAGES / container / "requirements.txt").read_text()
+    assert "://" not in text
+    assert "--index" not in text
+    assert "--find-links" not in text
+
+
+@every_container
+def test_pins_are_versions_that_the_project_allows(container: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    bounds = {one.name.lower(): one.specifier for one in map(Requirement, project["dependencies"])}
+    held = pins(container)
+    for name in wanted(container):
+        assert Version(held[name]) in bounds[name], f"{name} {held[name]}: run `make pins`"
+
+
+@every_container
+def test_no_container_sees_another_version_than_its_neighbour(container: str) -> None:
+    assert pins(container).items() <= pins("fused").items()
+
+
+def test_a_container_holds_no_more_than_its_step_needs() -> None:
+    for container in ("list", "collect"):
+        assert not pins(container).keys() & {"numpy", "pillow", "onnxruntime", "hera", "typer"}
+    for container in ("scale", "grayscale"):
+        assert "onnxruntime" not in pins(container)
+    for container in CONTAINERS:
+        assert not pins(container).keys() & {"hera", "typer", "rich", "kubernetes", "pyyaml"}
+
+
+@every_container
+def test_all_containers_are_built_alike(container: str) -> None:
+    text = (IMAGES / container / "Dockerfile").read_text()
+    alike = (IMAGES / "fused/Dockerfile").read_text()
+    description = re.compile(r'description="[^"]+"')
+    assert description.sub("", text.replace(container, "fused")) == description.sub("", alike)
