@@ -1,0 +1,177 @@
+"""list: what is found, what is left out because it is done, and how the rest is cut."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from imgflow_steps import keys
+from imgflow_steps.contract import Entry, Row, Status
+from imgflow_steps.list import List
+from imgflow_steps.list.run import read_manifest, run, survey
+from imgflow_steps.pipeline import parse
+from imgflow_steps.rows import write_part
+from imgflow_steps.run import Run, read_listing
+from imgflow_steps.store import Store, open_store
+
+PIPELINE = parse({"steps": ["grayscale"]})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store(str(tmp_path / "store"))
+
+
+def put(store: Store, *images: str, municipality: str = "Demo") -> dict[str, str]:
+    """Write files of one byte; gives the version of each."""
+    prefix = keys.images(municipality)
+    for image in images:
+        store.write(prefix + image, b"x")
+    return {found.key.removeprefix(prefix): found.version for found in store.entries(prefix)}
+
+
+def asked(name: str = "now", *, created: float = 0, source: str = "", **parameters: object) -> Run:
+    listing = List.model_validate(parameters)
+    return Run(id=name, municipality="Demo", pipeline=PIPELINE, list=listing, created=created, source=source)
+
+
+def manifests(store: Store, of: Run) -> list[list[Entry]]:
+    listing = read_listing(store, of.id)
+    assert listing
+    return [read_manifest(store, of.id, shard) for shard in range(listing.shards)]
+
+
+def todo(store: Store, of: Run) -> list[str]:
+    return [entry.image for shard in manifests(store, of) for entry in shard]
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 1000])
+def test_every_image_is_in_one_manifest_in_the_order_of_its_bytes(store: Store, size: int) -> None:
+    names = ["b.jpg", "a/ö.jpg", "a/z.jpg", "a.jpg", "ä.jpg", "Z.jpg", "line\nbreak.jpg"]
+    versions = put(store, *names)
+
+    listing = run(store, asked(shard_size=size))
+
+    shards = manifests(store, asked())
+    entries = [entry for shard in shards for entry in shard]
+    assert [entry.image for entry in entries] == sorted(names, key=str.encode)
+    assert {entry.image: entry.version for entry in entries} == versions
+    assert {len(shard) for shard in shards[:-1]} <= {size}
+    assert (listing.listed, listing.todo, listing.bytes) == (7, 7, 7)
+
+
+def test_listed_are_images_by_their_suffix_or_without_one_and_the_rest_is_a_number(store: Store) -> None:
+    put(store, "a.JPG", "b.tiff", "scan-17", "notes.txt", "a.jpg.part", ".hidden.jpg")
+
+    listing = run(store, asked())
+
+    assert todo(store, asked()) == ["a.JPG", "b.tiff", "scan-17"]
+    assert (listing.listed, listing.other) == (3, 3)
+
+
+def test_a_municipality_never_sees_one_whose_name_begins_the_same(store: Store) -> None:
+    put(store, "mine.jpg")
+    put(store, "other.jpg", municipality="Demo-2")
+
+    run(store, asked())
+
+    assert todo(store, asked()) == ["mine.jpg"]
+
+
+def test_photographs_that_lie_elsewhere_are_listed_there(store: Store, tmp_path: Path) -> None:
+    elsewhere = open_store(str(tmp_path / "elsewhere"))
+    elsewhere.write("a/1.jpg", b"x")
+
+    of = asked(source=elsewhere.url)
+    run(store, of)
+
+    assert todo(store, of) == ["a/1.jpg"]
+
+
+def known(store: Store, image: str, version: str, status: Status, *, by: str, ended: float) -> None:
+    row = Row(
+        image=image, version=version, status=status, run=by, ended=ended, code="some" if status != "processed" else ""
+    )
+    write_part(store, asked().rows, [row])
+
+
+def test_what_is_done_is_left_out_and_told_apart_by_who_did_it(store: Store) -> None:
+    now = time.time()
+    versions = put(store, *(f"{name}.jpg" for name in ("cached", "mine", "rejected", "failed", "changed", "new")))
+    known(store, "cached.jpg", versions["cached.jpg"], Status.PROCESSED, by="before", ended=now)
+    known(store, "mine.jpg", versions["mine.jpg"], Status.PROCESSED, by="now", ended=now)
+    known(store, "rejected.jpg", versions["rejected.jpg"], Status.REJECTED, by="before", ended=now)
+    known(store, "failed.jpg", versions["failed.jpg"], Status.FAILED, by="before", ended=now)
+    known(store, "changed.jpg", "an older version", Status.PROCESSED, by="before", ended=now)
+
+    listing = run(store, asked())
+
+    assert todo(store, asked()) == ["changed.jpg", "failed.jpg", "new.jpg"]
+    assert (listing.listed, listing.todo, listing.cached, listing.processed, listing.rejected) == (6, 3, 1, 1, 1)
+
+
+def test_rejected_images_are_asked_again_once_when_that_was_asked_for(store: Store) -> None:
+    now = time.time()
+    versions = put(store, "before.jpg", "since.jpg")
+    known(store, "before.jpg", versions["before.jpg"], Status.REJECTED, by="before", ended=now - 10)
+    known(store, "since.jpg", versions["since.jpg"], Status.REJECTED, by="now", ended=now + 10)
+
+    of = asked(created=now, retry="rejected")
+    run(store, of)
+
+    assert todo(store, of) == ["before.jpg"]
+
+
+def test_a_name_that_can_never_be_processed_is_listed_with_its_problem(store: Store, tmp_path: Path) -> None:
+    prefix = tmp_path / "store" / keys.images("Demo")
+    prefix.mkdir(parents=True)
+    (prefix / "\udcff.jpg").write_bytes(b"x")
+    put(store, "fine.jpg")
+
+    listing = run(store, asked())
+
+    problems = {entry.image: entry.problem for shard in manifests(store, asked()) for entry in shard}
+    assert listing.listed == 2
+    assert problems["fine.jpg"] == ""
+    assert problems["\\udcff.jpg"] == "its name is not valid UTF-8"
+
+
+def test_a_survey_says_the_same_and_writes_nothing(store: Store) -> None:
+    put(store, "1.jpg", "2.jpg", "3.jpg")
+    before = [found.key for found in store.entries()]
+
+    told = survey(store, asked(shard_size=2))
+
+    assert [found.key for found in store.entries()] == before
+    assert told.model_copy(update={"seconds": 0}) == run(store, asked(shard_size=2)).model_copy(update={"seconds": 0})
+
+
+def test_nothing_to_do_gives_no_shard(store: Store) -> None:
+    listing = run(store, asked())
+
+    assert (listing.listed, listing.todo, listing.shards) == (0, 0, 0)
+
+
+def test_what_an_earlier_attempt_said_of_its_end_and_progress_is_gone(store: Store) -> None:
+    put(store, "1.jpg")
+    stale = [keys.summary_json("now"), keys.shard_progress("now", 1, 0)]
+    for key in stale:
+        store.write(key, b"{}")
+
+    run(store, asked())
+
+    assert [key for key in stale if store.stat(key)] == []
+
+
+@pytest.mark.parametrize(("images", "samples", "marked"), [(40, 8, 8), (5, 120, 5), (5, 0, 0)])
+def test_images_for_the_report_are_marked_evenly(store: Store, images: int, samples: int, marked: int) -> None:
+    put(store, *(f"{i:03d}.jpg" for i in range(images)))
+
+    run(store, asked(samples=samples, shard_size=10))
+
+    shards = manifests(store, asked())
+    counts = [sum(entry.sampled for entry in shard) for shard in shards]
+    assert sum(counts) == marked
+    assert max(counts) - min(counts) <= (1 if images == 40 else marked)
