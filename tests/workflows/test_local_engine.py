@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
@@ -12,48 +11,24 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests import photographs
+from tests.local_runs import PLAIN, dataset, pictures, submit
 
 from imgflow_steps import keys
 from imgflow_steps.contract import BadParametersError, Status
 from imgflow_steps.list import List
-from imgflow_steps.pipeline import Pipeline, parse
+from imgflow_steps.pipeline import parse
 from imgflow_steps.rows import merged
-from imgflow_steps.run import Run, Summary, load, read_summary, save
+from imgflow_steps.run import Run, load, save
 from imgflow_steps.store import Store, open_store
 from imgflow_workflows.default import DEFAULT
-from imgflow_workflows.engines.local import LocalEngine
-
-PLAIN = parse({"steps": [{"scale": {"width": 48, "height": 48}}, "grayscale"]})
-
-
-def dataset(store: Store, count: int, municipality: str = "Demo") -> None:
-    for i in range(count):
-        store.write(keys.images(municipality) + f"{'abc'[i % 3]}/{i:03d}.jpg", photographs.jpeg(i))
-
-
-def submit(store: Store, run_id: str, pipeline: Pipeline = PLAIN, **listing: Any) -> Summary:
-    run = Run(id=run_id, municipality="Demo", pipeline=pipeline, list=List(**listing), created=time.time())
-    save(store, run)
-    LocalEngine(store, workers=2).submit(run)
-    summary = read_summary(store, run_id)
-    assert summary
-    assert summary.counts.add_up
-    return summary
-
-
-def pictures(store: Store, run_id: str) -> dict[str, str]:
-    run = load(store, run_id)
-    prefix = keys.results(run.municipality, run.digest) + "images/"
-    return {f.key.removeprefix(prefix): hashlib.sha256(store.read(f.key)).hexdigest() for f in store.entries(prefix)}
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(str(tmp_path / "store"))
+def store(directory_store: Store) -> Store:
+    return directory_store
 
 
 def test_a_first_run_processes_every_image_and_a_second_none(store: Store) -> None:
@@ -65,22 +40,6 @@ def test_a_first_run_processes_every_image_and_a_second_none(store: Store) -> No
     assert (first.counts.listed, first.counts.processed) == (12, 12)
     assert (second.counts.listed, second.counts.cached) == (12, 12)
     assert len(pictures(store, "second")) == 12
-
-
-@pytest.mark.parametrize("layout", ["steps", "fused"])
-@pytest.mark.parametrize("shard_size", [1, 7, 1000])
-def test_every_layout_and_shard_size_gives_the_same_bytes(tmp_path: Path, layout: str, shard_size: int) -> None:
-    reference = open_store(str(tmp_path / "reference"))
-    other = open_store(str(tmp_path / "other"))
-    dataset(reference, 10)
-    dataset(other, 10)
-
-    submit(reference, "one", DEFAULT, layout="fused", shard_size=5)
-    submit(other, "two", DEFAULT, layout=layout, shard_size=shard_size)
-
-    assert pictures(other, "two") == pictures(reference, "one")
-    assert len(pictures(other, "two")) == 10
-    assert not list(other.entries("scratch/"))
 
 
 def test_rejected_images_have_a_reason_and_are_not_read_again(store: Store) -> None:
