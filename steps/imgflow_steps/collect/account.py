@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
@@ -22,15 +22,15 @@ BINS = 512
 FINEST = -40  # bins of numbers begin 2**-40 wide
 BEYOND = 1e200
 
-Scalar = str | bool | int | float
+Scalar = str | int | float
 
 
 def scalars(found: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Scalar]]:
     """What a model said, flat: names joined by dots; lists are left to results.jsonl."""
     for key, value in found.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             yield from scalars(value, f"{prefix}{key}.")
-        elif isinstance(value, Scalar):
+        elif isinstance(value, str | int | float):
             yield f"{prefix}{key}", value
 
 
@@ -182,13 +182,13 @@ class Account:
     counts: Counts = field(default_factory=Counts)
     bytes: int = 0
     formats: Tally = field(default_factory=Tally)
-    findings: dict[str, Finding] = field(default_factory=dict)
-    steps: dict[str, Times] = field(default_factory=dict)  # of what this run computed
+    findings: defaultdict[str, Finding] = field(default_factory=lambda: defaultdict(Finding))
+    steps: defaultdict[str, Times] = field(default_factory=lambda: defaultdict(Times))  # of what this run computed
     images: Times = field(default_factory=Times)  # the same, all steps together
     ended: Spread = field(default_factory=Spread)  # of the same, in seconds since the epoch
     began: float = math.inf
-    rejected: dict[str, Reason] = field(default_factory=dict)
-    failed: dict[str, Reason] = field(default_factory=dict)
+    rejected: defaultdict[str, Reason] = field(default_factory=lambda: defaultdict(Reason))
+    failed: defaultdict[str, Reason] = field(default_factory=lambda: defaultdict(Reason))
     pairs: Evenly = field(default_factory=Evenly)
     _slowest: list[tuple[float, int, Row]] = field(default_factory=list)
     _ties: Iterator[int] = field(default_factory=lambda: count(0, -1))
@@ -215,12 +215,12 @@ class Account:
         for output in row.outputs:
             for name, value in scalars(output.found):
                 if name in self.findings or len(self.findings) < FINDINGS:
-                    self.findings.setdefault(name, Finding()).add(value)
+                    self.findings[name].add(value)
 
     def _add_times(self, row: Row) -> None:
         total = sum(row.ms.values())
         for step, ms in row.ms.items():
-            self.steps.setdefault(step, Times()).add(ms)
+            self.steps[step].add(ms)
         self.images.add(total)
         self.ended.add(row.ended)
         self.began = min(self.began, row.ended - total / 1000)
@@ -228,9 +228,9 @@ class Account:
         if len(self._slowest) > SLOWEST:
             heapq.heappop(self._slowest)
 
-    def _add_reason(self, reasons: dict[str, Reason], row: Row) -> None:
+    def _add_reason(self, reasons: defaultdict[str, Reason], row: Row) -> None:
         code = row.code if row.code in reasons or len(reasons) < REASONS else "other"
-        reason = reasons.setdefault(code, Reason())
+        reason = reasons[code]
         reason.images += 1
         reason.known += row.run != self.run
         if len(reason.examples) < EXAMPLES:

@@ -110,6 +110,7 @@ def pipeline(facts: Facts) -> Markup:
     steps = [_step(label, call) for label, call in zip(run.pipeline.labels, run.pipeline.steps, strict=True)]
     details: dict[str, Content] = {
         "Source": tag("code", run.source or keys.images(run.municipality)),
+        "Read": ", ".join(f"{count(n)} {name}" for name, n in facts.account.formats.words.most_common()) or NONE,
         "Decoded": _decoded(run.pipeline),
         "Written": _written(run.pipeline.output),
         "Layout": f"{listing.layout}: {listing.why}" if listing.why else listing.layout,

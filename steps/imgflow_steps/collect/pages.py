@@ -135,13 +135,13 @@ def _pager(page: int, last: int) -> Markup:
 
 
 def _index(title: str, pages: list[Page], listed: int) -> bytes:
-    heads = (("Page", "figure"), ("From", None), ("To", None), ("Rejected", "figure"), ("Failed", "figure"))
+    heads = (("Page", "figure"), ("From", None), ("To", "wide"), ("Rejected", "figure"), ("Failed", "figure"))
     rows = [
         tag(
             "tr",
             tag("th", tag("a", str(page.number), href=file_name(page.number)), scope="row", class_="figure"),
             tag("td", image_name(page.first)),
-            tag("td", image_name(page.last)),
+            tag("td", image_name(page.last), class_="wide"),
             tag("td", count(page.rejected) if page.rejected else NONE, class_="figure"),
             tag("td", count(page.failed) if page.failed else NONE, class_="figure"),
         )

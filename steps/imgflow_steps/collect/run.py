@@ -114,17 +114,20 @@ def judge_run(counts: Counts, run: Run, listing: Listing) -> tuple[Exit, str]:
     """How a run ends, and why in one line, "" when all is well."""
     if listing.listed and listing.listed != counts.listed:
         return Exit.IMAGES_FAILED, (
-            f"list counted {listing.listed} images, but its listing holds {counts.listed}: was the run submitted "
+            f"list counted {listing.listed:,} images, but its listing holds {counts.listed:,}: was the run submitted "
             f"twice at once? `imgflow retry {run.id}` lists again"
         )
     if counts.failed:
         return (
             Exit.IMAGES_FAILED,
-            f"{counts.failed} of {counts.listed} images failed; `imgflow retry {run.id}` tries them again",
+            f"{counts.failed:,} of {counts.listed:,} images failed; `imgflow retry {run.id}` tries them again",
         )
     limit = run.collect.max_rejected
     if counts.rejected > _allowed(limit, counts.listed):
-        return Exit.TOO_MANY_REJECTED, f"{counts.rejected} of {counts.listed} images were rejected; allowed are {limit}"
+        return (
+            Exit.TOO_MANY_REJECTED,
+            f"{counts.rejected:,} of {counts.listed:,} images were rejected; allowed are {limit}",
+        )
     return Exit.DONE, ""
 
 
