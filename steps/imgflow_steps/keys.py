@@ -199,6 +199,11 @@ def results_csv(run: str) -> str:
     return f"runs/{run}/results.csv"
 
 
+def logs(run: str) -> str:
+    """Prefix of the containers' logs that Argo keeps: a folder per pod, as the chart's artifact repository says."""
+    return f"runs/{run}/logs/"
+
+
 def report(run: str) -> str:
     """Prefix of the report's directory."""
     return f"runs/{run}/report/"

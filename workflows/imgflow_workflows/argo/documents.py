@@ -12,7 +12,7 @@ from imgflow_steps.contract import BadParametersError
 from imgflow_steps.list import List
 from imgflow_steps.pipeline import Pipeline
 from imgflow_steps.run import Run
-from imgflow_workflows.argo.options import NAME, Options, options_of
+from imgflow_workflows.argo.options import NAME, PART_OF, Options, options_of
 
 DIGEST = "imgflow.io/pipeline-digest"
 MUNICIPALITY = "imgflow.io/municipality"
@@ -28,7 +28,7 @@ def workflow_template(pipeline: Pipeline, options: Options | None = None) -> Doc
     options = options or Options()
     metadata = {
         "name": NAME,
-        "labels": {"app.kubernetes.io/part-of": "imgflow"},
+        "labels": {PART_OF: NAME},
         "annotations": {
             DIGEST: pipeline.digest,
             "workflows.argoproj.io/title": "imgflow: every photograph of a municipality",
@@ -83,7 +83,7 @@ def cron_workflow(
     cron = {
         "schedules": [schedule],
         "concurrencyPolicy": "Forbid",
-        "workflowMetadata": {"labels": {"app.kubernetes.io/part-of": "imgflow"}},
+        "workflowMetadata": {"labels": {PART_OF: NAME}},
         "workflowSpec": spec,
     }
     return _document("CronWorkflow", {"name": name, **_known_as(run)}, cron, options.namespace)
@@ -115,7 +115,7 @@ def _known_as(run: Run) -> Document:
     """Labels for selectors, and annotations for people; Argo leaves an annotation's text as it is."""
     return {
         "labels": {
-            "app.kubernetes.io/part-of": "imgflow",
+            PART_OF: NAME,
             MUNICIPALITY: keys.slug(run.municipality),
         },
         "annotations": {

@@ -8,6 +8,7 @@ from typing import Any
 
 NAME = "imgflow"  # of the WorkflowTemplate, the pods' service account and the artifact repository's key
 STEP_LABEL = "imgflow.io/step"
+PART_OF = "app.kubernetes.io/part-of"
 
 Resources = Mapping[str, Mapping[str, str]]
 

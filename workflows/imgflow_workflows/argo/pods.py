@@ -27,7 +27,7 @@ from hera.workflows.models import (
 from hera.workflows.volume import EmptyDirVolume
 
 from imgflow_steps.contract import Exit
-from imgflow_workflows.argo.options import NODE_LOST, STEP_LABEL, Options
+from imgflow_workflows.argo.options import NAME, NODE_LOST, PART_OF, STEP_LABEL, Options
 
 RUN = "{{workflow.name}}"  # a run is called as its Workflow is
 USER = 10001
@@ -81,7 +81,7 @@ def pod_spec_patch() -> str:
                 "maxSkew": 1,
                 "topologyKey": "kubernetes.io/hostname",
                 "whenUnsatisfiable": "ScheduleAnyway",
-                "labelSelector": {"matchLabels": {"app.kubernetes.io/part-of": "imgflow"}},
+                "labelSelector": {"matchLabels": {PART_OF: NAME}},
                 "matchLabelKeys": ["workflows.argoproj.io/workflow"],
             }
         ],
@@ -102,7 +102,7 @@ def leaf(
     options: Options,
     *,
     retry: bool = True,
-    env: Sequence[Env] = (),
+    env: Sequence[Env | ResourceEnv] = (),
     inputs: Sequence[Any] = (),
     outputs: Sequence[Any] = (),
 ) -> Container:
@@ -136,7 +136,7 @@ def leaf(
     )
 
 
-def workers() -> tuple[list[str], list[Env]]:
+def workers() -> tuple[list[str], list[ResourceEnv]]:
     """A computing process per CPU of the pod's limit: Kubernetes fills both the variable and the argument."""
     return ["--workers=$(IMGFLOW_WORKERS)"], [ResourceEnv(name="IMGFLOW_WORKERS", resource="limits.cpu")]
 
@@ -145,7 +145,7 @@ def labels(municipality: str) -> Metadata:
     """Labels of every pod."""
     return Metadata(
         labels={
-            "app.kubernetes.io/part-of": "imgflow",
+            PART_OF: NAME,
             "imgflow.io/run": RUN,
             "imgflow.io/municipality": municipality,
         }

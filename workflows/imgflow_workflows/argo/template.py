@@ -6,7 +6,7 @@ import json
 from itertools import pairwise
 from typing import Any, get_args, get_origin
 
-from hera.workflows import DAG, Container, Env, NoneArchiveStrategy, Parameter, S3Artifact, Steps, Workflow
+from hera.workflows import DAG, Container, Env, NoneArchiveStrategy, Parameter, S3Artifact, Steps, Task, Workflow
 from hera.workflows.models import (
     ArtifactRepositoryRef,
     LabelValueFrom,
@@ -20,7 +20,7 @@ from hera.workflows.models import (
 from imgflow_steps.collect import Collect
 from imgflow_steps.list import List
 from imgflow_steps.pipeline import Pipeline
-from imgflow_workflows.argo.options import NAME, Options
+from imgflow_workflows.argo.options import NAME, PART_OF, Options
 from imgflow_workflows.argo.pods import (
     POD_SECURITY,
     RUN,
@@ -76,7 +76,7 @@ def render(pipeline: Pipeline, options: Options) -> dict[str, Any]:
         pod_gc=PodGC(strategy="OnPodSuccess", delete_delay_duration="10s"),
         ttl_strategy=TTLStrategy(seconds_after_success=DAY, seconds_after_failure=7 * DAY),
         workflow_metadata=WorkflowMetadata(
-            labels={"app.kubernetes.io/part-of": "imgflow"},
+            labels={PART_OF: NAME},
             annotations={"workflows.argoproj.io/description": NEXT},
             labels_from={
                 "imgflow.io/run": LabelValueFrom(expression="workflow.name"),
@@ -90,7 +90,7 @@ def render(pipeline: Pipeline, options: Options) -> dict[str, Any]:
         volumes=VOLUMES,
     ) as workflow:
         _order(_list(pipeline, options), _steps(pipeline, options), _fused(options), _collect("collect", options))
-        last_report = _collect("last-report", options, "--unless-done")
+        last_report = _collect("collect-last", options, "--unless-done")
         # Neither a DAG, which `argo stop` ends before its pod has, nor a hook, whose expression Argo ignores here.
         with Steps(name="exit"):
             last_report(name="last-report", when="{{workflow.status}} != Succeeded")
@@ -100,19 +100,13 @@ def render(pipeline: Pipeline, options: Options) -> dict[str, Any]:
 
 def _order(lister: Container, steps: DAG, fused: Container, collect: Container) -> None:
     with DAG(name=NAME, fail_fast=False):
-        listed = lister(name="list")
+        listed = Task(name="list", template=lister)
         for name, shard in (("steps", steps), ("fused", fused)):
             count = listed.get_parameter(f"{name}-count").value
-            fan_out = shard(
-                name=name,
-                arguments={"shard": "{{item}}"},
-                with_sequence=Sequence(count=count, format="%05d"),
-            )
-            listed >> fan_out
-        collect(
-            name="collect",
-            depends=" && ".join(f"({' || '.join(f'{n}.{end}' for end in ENDED)})" for n in ("steps", "fused")),
-        )
+            fan_out = Sequence(count=count, format="%05d")
+            listed >> Task(name=name, template=shard, arguments={"shard": "{{item}}"}, with_sequence=fan_out)
+        ended = [f"({' || '.join(f'{name}.{end}' for end in ENDED)})" for name in ("steps", "fused")]
+        Task(name="collect", template=collect, depends=" && ".join(ended))
 
 
 def _list(pipeline: Pipeline, options: Options) -> Container:
@@ -151,7 +145,7 @@ def _steps(pipeline: Pipeline, options: Options) -> DAG:
         container = call.step.container or call.name
         leaves.append(leaf(name, call.name, container, args, options, env=env, inputs=inputs, outputs=outputs))
     with DAG(name="steps", inputs=[Parameter(name="shard")], fail_fast=False) as dag:
-        tasks = [each(arguments={"shard": SHARD}) for each in leaves]
+        tasks = [Task(name=str(each.name), template=each, arguments={"shard": SHARD}) for each in leaves]
         for before, after in pairwise(tasks):
             before >> after
     return dag

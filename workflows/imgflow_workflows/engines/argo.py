@@ -1,0 +1,136 @@
+"""The argo engine: a run is a Workflow on a cluster, and its Workflow is called as the run is."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+from imgflow_steps import keys
+from imgflow_steps.contract import BadParametersError
+from imgflow_steps.store import NotFoundError, UnavailableError
+from imgflow_workflows.argo import NAME, cron_workflow, workflow
+from imgflow_workflows.argo.options import PART_OF
+from imgflow_workflows.engines.nodes import ended, failed_pods, phase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from imgflow_steps.run import Phase, Run
+    from imgflow_steps.store import Store
+    from imgflow_workflows.engines.cluster import Cluster, Document
+
+TRIES = 5  # to replace a finished Workflow while others do the same
+
+
+def open_cluster(namespace: str, kube_context: str = "") -> Cluster:
+    """The Argo Server that ``ARGO_SERVER`` names, else the kubeconfig's cluster."""
+    if os.environ.get("ARGO_SERVER"):
+        from imgflow_workflows.engines.argoserver import ArgoServer  # noqa: PLC0415
+
+        return ArgoServer(namespace)
+    from imgflow_workflows.engines.cluster import Kubernetes  # noqa: PLC0415
+
+    return Kubernetes(namespace, kube_context)
+
+
+class ArgoEngine:
+    """Starts Workflows in a namespace that has the chart. All state is in the store, so a Workflow is expendable."""
+
+    name = "argo"
+    detached = True
+
+    def __init__(self, store: Store, *, namespace: str, kube_context: str = "", cluster: Cluster | None = None) -> None:
+        self._store = store
+        self._cluster = cluster or open_cluster(namespace, kube_context)
+
+    def submit(self, run: Run) -> None:
+        """Start the run's Workflow and return. One that runs already is left alone; one that ended is replaced.
+
+        Raises BadParametersError when the chart is not installed or the name is taken, UnavailableError, DeniedError.
+        """
+        document = workflow(run, template=self._template())
+        for _ in range(TRIES):
+            if self._cluster.create(document):
+                return
+            there = self._cluster.workflow(run.id)
+            if there is None:
+                continue
+            if there["metadata"].get("labels", {}).get(PART_OF) != NAME:
+                where = f"namespace {self._cluster.namespace}"
+                raise BadParametersError(
+                    f"{where} has a Workflow {run.id!r} that is not of imgflow; choose another --run"
+                )
+            if not ended(there):
+                return
+            self._cluster.delete(run.id, there["metadata"]["uid"])
+        raise UnavailableError(f"Workflow {run.id} comes back as often as it is replaced; who else submits it?")
+
+    def schedule(self, name: str, cron: str, run: Run) -> None:
+        """Create or replace a CronWorkflow that does what ``run`` says. Raises as ``submit``."""
+        self._cluster.schedule(cron_workflow(name, cron, run, template=self._template()))
+
+    def phase(self, run: str) -> Phase | None:
+        """Where Argo says the run stands; None when it has no such Workflow (any more)."""
+        there = self._cluster.workflow(run)
+        return phase(there) if there else None
+
+    def stop(self, run: str) -> None:
+        """End the run's pods; the report of what is done is still written. Raises NotFoundError."""
+        if self._cluster.workflow(run) is None:
+            raise NotFoundError(
+                f"namespace {self._cluster.namespace} has no Workflow {run!r}: it ended, or never began"
+            )
+        self._cluster.stop(run)
+
+    def delete(self, run: str) -> None:
+        """Delete the Workflow and its pods, if it is there."""
+        there = self._cluster.workflow(run)
+        if there:
+            self._cluster.delete(run, there["metadata"]["uid"])
+
+    def logs(self, run: str, *, step: str = "", failed: bool = False, follow: bool = False) -> Iterator[str]:
+        """Lines of the containers' logs: first of pods whose log Argo has put into the store, then of the others."""
+        there = self._cluster.workflow(run)
+        bad = failed_pods(there) if there else set()
+        printed: set[str] = set()
+        for pod, lines in self._archived(run, step):
+            printed.add(pod)
+            if not failed or (pod in bad if there else not _went_well(lines)):
+                yield from lines
+        if not there:
+            return
+        live: set[str] = set()
+        for pod, line in self._cluster.logs(run, step, printed, follow=follow):
+            live.add(pod)
+            if not failed or pod in bad:
+                yield line
+        for pod, lines in self._archived(run, step):  # of pods that ended while others were printed
+            if pod not in printed | live and (not failed or pod in bad):
+                yield from lines
+
+    def _archived(self, run: str, step: str) -> Iterator[tuple[str, list[str]]]:
+        """Pod and lines of each log in the store. Pods are called ``<run>-<step>[-…]-<number>``."""
+        prefix = keys.logs(run)
+        for found in self._store.entries(prefix):
+            pod = found.key.removeprefix(prefix).partition("/")[0]
+            if step in {"", pod.removeprefix(f"{run}-").partition("-")[0]}:
+                yield pod, self._store.read(found.key).decode(errors="replace").splitlines()
+
+    def _template(self) -> Document:
+        template = self._cluster.template()
+        if template is None:
+            raise BadParametersError(
+                f"namespace {self._cluster.namespace} has no WorkflowTemplate imgflow; install the chart:"
+                f" helm install imgflow charts/imgflow --namespace {self._cluster.namespace} --create-namespace"
+            )
+        return template
+
+
+def _went_well(lines: list[str]) -> bool:
+    """Whether a container's log ends with its word that all went well."""
+    try:
+        last = json.loads(lines[-1])
+    except (IndexError, ValueError):
+        return False
+    return bool(last.get("event") == "end" and last.get("exit") == 0)
