@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 import yaml
 
@@ -75,7 +76,7 @@ def cron_workflow(
         raise BadParametersError(f"{name!r} is too long for a schedule's name; it may have {CRON_NAME} characters")
     values = {
         "municipality": keys.encode(run.municipality),
-        "source": keys.encode(run.source) if run.source else "",
+        "source": quote(run.source, safe=""),
         **{field.replace("_", "-"): str(getattr(run.list, field)) for field in List.model_fields},
         "max-rejected": run.collect.max_rejected,
     }

@@ -58,8 +58,10 @@ def connect(context: str = "") -> ApiClient:
 
     Raises BadParametersError when there is neither.
     """
-    from kubernetes import client, config  # noqa: PLC0415 - half a second, for this engine only
+    from kubernetes import client  # noqa: PLC0415 - half a second, for this engine only
+    from kubernetes import config as untyped  # noqa: PLC0415
 
+    config = cast("Any", untyped)
     configuration = client.Configuration()
     try:
         config.load_kube_config(context=context or None, client_configuration=configuration)
@@ -67,9 +69,7 @@ def connect(context: str = "") -> ApiClient:
         try:
             config.load_incluster_config(client_configuration=configuration)
         except config.ConfigException:
-            raise BadParametersError(
-                f"no cluster to talk to: {error}; set KUBECONFIG or run `kubectl config`"
-            ) from None
+            raise BadParametersError(f"no cluster to talk to: {error}; set KUBECONFIG") from None
     return client.ApiClient(configuration)
 
 

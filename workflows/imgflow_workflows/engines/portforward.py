@@ -116,7 +116,7 @@ class _Connection(BaseRequestHandler):
                 far.recv()
             threading.Thread(target=_send, args=(near, far), daemon=True).start()
             while True:
-                message = far.recv()
+                _, message = far.recv_data()
                 if not message or message[0] != 0:
                     return
                 near.sendall(memoryview(message)[1:])
