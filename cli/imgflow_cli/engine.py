@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from imgflow_cli.faults import CliError
+from imgflow_cli.settings import ENDPOINT
 from imgflow_steps.store import open_store
 
 if TYPE_CHECKING:
@@ -12,9 +17,19 @@ if TYPE_CHECKING:
     from imgflow_workflows.engines import Engine
 
 
-def the_store(settings: Settings) -> Store:
-    """The store that the settings name."""
-    return open_store(settings.store)
+@contextmanager
+def opened(resolved: Resolved) -> Iterator[Store]:
+    """The store that the settings name; one inside the cluster is reached through a port of this machine."""
+    settings = resolved.settings
+    resolved.export()
+    with ExitStack() as stack:
+        inside = os.environ.get(ENDPOINT, "") if settings.engine == "argo" else ""
+        if inside:
+            from imgflow_workflows.engines.portforward import reachable  # noqa: PLC0415 - only the engine in use
+
+            os.environ[ENDPOINT] = stack.enter_context(reachable(inside, kube_context=settings.kube_context))
+            stack.callback(os.environ.__setitem__, ENDPOINT, inside)
+        yield open_store(settings.store)
 
 
 def open_engine(settings: Settings, store: Store) -> Engine:
@@ -27,9 +42,11 @@ def open_engine(settings: Settings, store: Store) -> Engine:
         from imgflow_workflows.engines.docker import DockerEngine  # noqa: PLC0415
 
         return DockerEngine(store, workers=settings.workers)
+    if not store.url.startswith("s3://"):
+        raise CliError(f"pods cannot see the directory {store.url}", "give --store s3://BUCKET for the engine argo")
     from imgflow_workflows.engines.argo import ArgoEngine  # noqa: PLC0415
 
-    return ArgoEngine(store, namespace=settings.namespace)
+    return ArgoEngine(store, namespace=settings.namespace, kube_context=settings.kube_context)
 
 
 def where(resolved: Resolved) -> str:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Any
+from contextlib import ExitStack, suppress
+from typing import Annotated, Any
 
 import typer
 
-from imgflow_cli.engine import the_store
+from imgflow_cli.engine import opened
 from imgflow_cli.output import Format
 from imgflow_cli.runs import LATEST, municipalities
 from imgflow_cli.settings import Resolved, Settings, flag, resolve
-
-if TYPE_CHECKING:
-    from imgflow_steps.store import Store
+from imgflow_steps.store import Store
 
 Command = Callable[..., None]
 
@@ -31,10 +29,8 @@ def _municipalities_like(incomplete: str) -> list[str]:
 
 
 def _ask(question: Callable[[Store], Iterable[str]]) -> list[str]:
-    with suppress(Exception):  # a shell that completes must not be disturbed
-        resolved = resolve({})
-        resolved.export()
-        return list(question(the_store(resolved.settings)))
+    with suppress(Exception), opened(resolve({})) as store:  # a shell that completes must not be disturbed
+        return list(question(store))
     return []
 
 
@@ -53,17 +49,26 @@ SHORT = {"namespace": "-n"}  # as kubectl and argo spell it
 
 
 def takes_settings(*names: str) -> Callable[[Command], Command]:
-    """Give a command a flag for each named setting, and ``--context``; it gets them resolved as ``resolved``."""
+    """Give a command a flag for each named setting, and ``--context``.
+
+    Where the command declares a parameter of type Resolved or Store it gets the settings, or their store opened.
+    """
 
     def wrap(command: Command) -> Command:
+        parameters = inspect.signature(command, eval_str=True).parameters.values()
+        wanted = {parameter.annotation: parameter.name for parameter in parameters}
+
         @functools.wraps(command)
         def run(**given: Any) -> None:
-            flags = {name: given.pop(name) for name in ("context", *names)}
-            resolved = resolve(flags)
-            resolved.export()
-            command(resolved=resolved, **given)
+            resolved = resolve({name: given.pop(name) for name in ("context", *names)})
+            with ExitStack() as stack:
+                if Resolved in wanted:
+                    given[wanted[Resolved]] = resolved
+                if Store in wanted:
+                    given[wanted[Store]] = stack.enter_context(opened(resolved))
+                command(**given)
 
-        own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.annotation is not Resolved]
+        own = [parameter for parameter in parameters if parameter.annotation not in {Resolved, Store}]
         own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
         run.__signature__ = inspect.Signature([*own, *map(_parameter, names), _CONTEXT])  # type: ignore[attr-defined]  # what typer reads
         return run

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from imgflow_cli.faults import CliError, nearest
 
 FILE = "imgflow.yaml"
+ENDPOINT = "AWS_ENDPOINT_URL"  # what every S3 client reads
 
 
 class Settings(BaseModel):
@@ -28,6 +29,7 @@ class Settings(BaseModel):
         default="./.imgflow", min_length=1, description="Where everything lies: a directory or s3://bucket[/prefix]."
     )
     namespace: str = Field(default="imgflow", min_length=1, description="Kubernetes namespace of the argo engine.")
+    kube_context: str = Field(default="", description="Context of the kubeconfig; empty is its current one.")
     workers: int = Field(
         default=os.cpu_count() or 1, ge=1, le=1024, description="Processes or containers at the same time, here."
     )
@@ -69,7 +71,7 @@ class Resolved:
 
     def export(self) -> None:
         """Tell S3 clients, here and in child processes, what the environment does not say already."""
-        for name, value in (("AWS_ENDPOINT_URL", self.settings.endpoint), ("AWS_REGION", self.settings.region)):
+        for name, value in ((ENDPOINT, self.settings.endpoint), ("AWS_REGION", self.settings.region)):
             if value:
                 os.environ.setdefault(name, value)
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from imgflow_cli import engine
 from imgflow_cli.settings import Settings, resolve, variable
+from imgflow_steps.store import Store
+from imgflow_workflows.engines import portforward
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli
@@ -50,15 +55,13 @@ def test_a_flag_beats_a_variable_beats_a_context_beats_the_file_beats_the_user_s
         "layout": "steps",
     }
     assert resolved.origins == {
+        **dict.fromkeys(Settings.model_fields, "default"),
         "engine": "--engine",
         "namespace": "IMGFLOW_NAMESPACE",
         "store": "imgflow.yaml (context laptop)",
         "nodes": "imgflow.yaml (context laptop)",
         "workers": "imgflow.yaml",
         "layout": str(user),
-        "shard_size": "default",
-        "endpoint": "default",
-        "region": "default",
     }
 
 
@@ -69,7 +72,7 @@ def test_config_shows_each_value_with_its_origin(imgflow: Cli, project: Path) ->
     assert set(shown) == {"context", *Settings.model_fields}
     assert shown["context"] == {"value": "laptop", "origin": "imgflow.yaml"}
     assert shown["shard_size"] == {"value": 7, "origin": "--shard-size"}
-    assert "store       ./laptop  imgflow.yaml (context laptop)" in table
+    assert ["store", "./laptop", "imgflow.yaml", "(context", "laptop)"] in [line.split() for line in table.splitlines()]
 
 
 def test_a_context_is_chosen_by_flag_or_variable(imgflow: Cli, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,3 +136,35 @@ def test_every_setting_has_a_flag_and_a_variable(imgflow: Cli, monkeypatch: pyte
 
     assert (str(by_variable["value"]), by_variable["origin"]) == (value, variable(name))
     assert (str(by_flag["value"]), by_flag["origin"]) == (value, f"--{name.replace('_', '-')}")
+
+
+def test_a_store_inside_the_cluster_is_reached_while_a_command_runs(
+    imgflow: Cli, demo: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    @contextmanager
+    def reachable(endpoint: str, *, kube_context: str) -> Iterator[str]:
+        seen.append(f"{endpoint} by {kube_context}")
+        yield "http://127.0.0.1:4711"
+        seen.append("closed")
+
+    def open_there(_url: str) -> Store:
+        seen.append(os.environ["AWS_ENDPOINT_URL"])
+        return demo
+
+    monkeypatch.setattr(portforward, "reachable", reachable)
+    monkeypatch.setattr(engine, "open_store", open_there)
+    Path("imgflow.yaml").write_text(
+        "engine: argo\nstore: s3://imgflow\nendpoint: http://minio.imgflow.svc:9000\nkube_context: city\n"
+    )
+
+    assert "Demo" in imgflow("ls", "municipalities").out
+    assert seen == ["http://minio.imgflow.svc:9000 by city", "http://127.0.0.1:4711", "closed"]
+
+
+def test_the_argo_engine_needs_a_store_that_pods_can_see(imgflow: Cli, demo: Store) -> None:
+    done = imgflow("submit", "-m", "Demo", "--engine", "argo")
+
+    assert done.code == 2
+    assert "s3://BUCKET" in done.err

@@ -200,6 +200,7 @@ def test_a_polite_kill_is_an_interruption(store: Store) -> None:
 
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while not any(store.entries("runs/mine/progress/")):
+            assert process.poll() is None, process.communicate()
             time.sleep(0.05)
         process.terminate()
         _, err = process.communicate(timeout=30)

@@ -8,23 +8,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgflow_cli import runs
-from imgflow_cli.engine import open_engine, the_store
+from imgflow_cli.engine import open_engine
 from imgflow_cli.faults import CliError
 from imgflow_cli.flags import MunicipalityFlag, RunArgument, YesFlag, takes_settings
 from imgflow_cli.output import emit, printable
 from imgflow_cli.settings import Resolved
 from imgflow_steps import keys
+from imgflow_steps.store import Store
 
 if TYPE_CHECKING:
-    from imgflow_steps.store import Store
     from imgflow_workflows.engines import Engine
 
-PLACES = ("engine", "store", "namespace")
+PLACES = ("engine", "store", "namespace", "kube_context")
 
 
 @takes_settings(*PLACES)
 def logs(
     resolved: Resolved,
+    store: Store,
     run: RunArgument,
     municipality: MunicipalityFlag = "",
     step: Annotated[str, typer.Option(metavar="NAME", help="Only of this step.")] = "",
@@ -32,30 +33,32 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing until the run ends.")] = False,
 ) -> None:
     """Print the logs of a run's containers."""
-    _, engine, run_id = _engine_of(resolved, run, municipality)
+    engine, run_id = _engine_of(resolved, store, run, municipality)
     for line in engine.logs(run_id, step=step, failed=failed, follow=follow):
         emit(printable(line))
 
 
 @takes_settings(*PLACES)
-def stop(resolved: Resolved, run: RunArgument, municipality: MunicipalityFlag = "") -> None:
+def stop(resolved: Resolved, store: Store, run: RunArgument, municipality: MunicipalityFlag = "") -> None:
     """End a run early; what is published stays.
 
     A run on this machine ends with Ctrl-C where it was started. `imgflow retry RUN` goes on with it.
     """
-    _, engine, run_id = _engine_of(resolved, run, municipality)
+    engine, run_id = _engine_of(resolved, store, run, municipality)
     engine.stop(run_id)
     emit(run_id)
 
 
 @takes_settings(*PLACES)
-def delete(resolved: Resolved, run: RunArgument, municipality: MunicipalityFlag = "", yes: YesFlag = False) -> None:
+def delete(
+    resolved: Resolved, store: Store, run: RunArgument, municipality: MunicipalityFlag = "", yes: YesFlag = False
+) -> None:
     """Forget a run; its results stay.
 
     What goes is its listing, its report and what the engine knows of it. Published pictures and what is
     known of each image stay, so that later runs find them.
     """
-    store, engine, run_id = _engine_of(resolved, run, municipality)
+    engine, run_id = _engine_of(resolved, store, run, municipality)
     if not yes:
         if not sys.stdin.isatty():
             raise CliError(f"delete asks before it forgets run {run_id}", "--yes answers where nobody can")
@@ -66,9 +69,8 @@ def delete(resolved: Resolved, run: RunArgument, municipality: MunicipalityFlag 
     emit(run_id)
 
 
-def _engine_of(resolved: Resolved, run: str, municipality: str) -> tuple[Store, Engine, str]:
-    """The store, the engine that a run was submitted with, and the run's id."""
-    store = the_store(resolved.settings)
+def _engine_of(resolved: Resolved, store: Store, run: str, municipality: str) -> tuple[Engine, str]:
+    """The engine that a run was submitted with, and the run's id."""
     known = runs.read(store, runs.find(store, run, municipality))
     settings = resolved.settings.model_copy(update={"engine": known.run.engine or resolved.settings.engine})
-    return store, open_engine(settings, store), known.run.id
+    return open_engine(settings, store), known.run.id

@@ -7,13 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from imgflow_cli.engine import the_store, where
+from imgflow_cli.engine import where
 from imgflow_cli.faults import CliError, ExitCode
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, takes_settings
 from imgflow_cli.output import Voice, document, emit, printable, size
 from imgflow_cli.progress import status_line
 from imgflow_cli.settings import Resolved
 from imgflow_steps import keys
+from imgflow_steps.store import Store
 from imgflow_workflows.ingest import IngestProgress, IngestSummary, Reason
 from imgflow_workflows.ingest import ingest as copy
 
@@ -24,6 +25,7 @@ AGAIN = {Reason.UNREADABLE, Reason.CHANGED}  # a second try may succeed: the com
 @takes_settings("store")
 def ingest(
     resolved: Resolved,
+    store: Store,
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where the photographs are.")],
     municipality: MunicipalityFlag,
     output: OutputFlag = None,
@@ -36,7 +38,6 @@ def ingest(
     """
     voice = Voice(quiet=quiet)
     voice.say(where(resolved))
-    store = the_store(resolved.settings)
     name = keys.decode(keys.encode(municipality))
     try:
         with status_line(voice) as show:

@@ -6,22 +6,20 @@ import tempfile
 import time
 import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from imgflow_cli import launch
 from imgflow_cli import runs as known_runs
-from imgflow_cli.engine import open_engine, the_store, where
+from imgflow_cli.engine import open_engine, where
 from imgflow_cli.faults import CliError, ExitCode
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, RunArgument, takes_settings
 from imgflow_cli.output import Voice, document, duration, emit, printable, table
 from imgflow_cli.settings import Resolved
 from imgflow_steps import keys
 from imgflow_steps.collect.report import single_file
-
-if TYPE_CHECKING:
-    from imgflow_steps.store import Store
+from imgflow_steps.store import Store
 
 COLUMNS = ["NAME", "STATUS", "MUNICIPALITY", "LISTED", "PROCESSED", "CACHED", "REJECTED", "FAILED", "AGE"]
 WIDE = ["ENGINE", "LAYOUT", "DIGEST", "VERSION"]
@@ -29,7 +27,7 @@ WIDE = ["ENGINE", "LAYOUT", "DIGEST", "VERSION"]
 
 @takes_settings("store")
 def ls(
-    resolved: Resolved,
+    store: Store,
     what: Annotated[
         Literal["runs", "municipalities"], typer.Argument(metavar="[runs|municipalities]", help="What to list.")
     ] = "runs",
@@ -37,7 +35,6 @@ def ls(
     output: OutputFlag = None,
 ) -> None:
     """List runs, newest first, or municipalities."""
-    store = the_store(resolved.settings)
     if what == "municipalities":
         _list_municipalities(store, output)
         return
@@ -72,15 +69,15 @@ def _row(one: known_runs.Known, *, wide: bool) -> list[object]:
 
 
 @takes_settings("store")
-def get(resolved: Resolved, run: RunArgument, municipality: MunicipalityFlag = "", output: OutputFlag = None) -> None:
+def get(store: Store, run: RunArgument, municipality: MunicipalityFlag = "", output: OutputFlag = None) -> None:
     """Show how one run stands."""
-    store = the_store(resolved.settings)
     launch.say_how(store, known_runs.read(store, known_runs.find(store, run, municipality)), output)
 
 
-@takes_settings("engine", "store", "namespace")
+@takes_settings("engine", "store", "namespace", "kube_context")
 def watch(
     resolved: Resolved,
+    store: Store,
     run: RunArgument,
     municipality: MunicipalityFlag = "",
     output: OutputFlag = None,
@@ -92,7 +89,6 @@ def watch(
     """
     voice = Voice(quiet=quiet)
     voice.say(where(resolved))
-    store = the_store(resolved.settings)
     known = known_runs.read(store, known_runs.find(store, run, municipality))
     engine = open_engine(resolved.settings, store) if known.run.engine == resolved.settings.engine else None
     known = launch.wait(known.run, engine, store, voice)
@@ -102,14 +98,13 @@ def watch(
 
 @takes_settings("store")
 def report(
-    resolved: Resolved,
+    store: Store,
     run: RunArgument,
     municipality: MunicipalityFlag = "",
     show: Annotated[bool, typer.Option("--open", help="Open the report in a browser, as one file.")] = False,
     file: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Save it as one file.")] = None,
 ) -> None:
     """Say where a run's report is, open it, or save it as one file."""
-    store = the_store(resolved.settings)
     known = known_runs.read(store, known_runs.find(store, run, municipality))
     summary = known.progress.summary
     if not (summary and summary.report):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from imgflow_cli import launch, runs
-from imgflow_cli.engine import open_engine, the_store, where
+from imgflow_cli.engine import open_engine, where
 from imgflow_cli.faults import CliError
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, RunArgument, takes_settings
 from imgflow_cli.output import Format, Voice, document, emit, printable, size
@@ -19,10 +19,10 @@ from imgflow_steps.list.run import survey
 from imgflow_steps.pipeline import decode_plan
 from imgflow_steps.plan import bytes_between
 from imgflow_steps.run import load
+from imgflow_steps.store import Store
 
 if TYPE_CHECKING:
     from imgflow_steps.run import Listing, Run
-    from imgflow_steps.store import Store
 
 SourceFlag = Annotated[str, typer.Option(metavar="DIR|URL", help="Photographs that lie elsewhere; only read.")]
 PipelineFlag = Annotated[Path | None, typer.Option(metavar="FILE", help="A pipeline of your own, as YAML or JSON.")]
@@ -37,13 +37,14 @@ RetryFlag = Annotated[
     Literal["failed", "rejected"] | None,
     typer.Option(help="What of earlier runs is tried again; rejected includes failed.  [default: failed]"),
 ]
-PLACES = ("engine", "store", "namespace", "workers")
+PLACES = ("engine", "store", "namespace", "kube_context", "workers")
 CUTS = ("nodes", "layout", "shard_size")
 
 
 @takes_settings(*PLACES, *CUTS)
 def submit(
     resolved: Resolved,
+    store: Store,
     municipality: MunicipalityFlag = "",
     source: SourceFlag = "",
     pipeline: PipelineFlag = None,
@@ -64,7 +65,7 @@ def submit(
     """
     voice = Voice(quiet=quiet)
     asked = Asked(municipality, source, pipeline, changes or (), max_rejected, retry or "", run)
-    store = _open(resolved, voice)
+    voice.say(where(resolved))
     request = _request(asked, resolved, store)
     if dry_run:
         _say_plan(store, request.run, resolved, output)
@@ -75,6 +76,7 @@ def submit(
 @takes_settings(*PLACES, *CUTS)
 def plan(
     resolved: Resolved,
+    store: Store,
     municipality: MunicipalityFlag,
     source: SourceFlag = "",
     pipeline: PipelineFlag = None,
@@ -87,7 +89,7 @@ def plan(
 
     Nothing is written to the store, and no image is read.
     """
-    store = _open(resolved, Voice(quiet=quiet))
+    Voice(quiet=quiet).say(where(resolved))
     asked = Asked(municipality, source, pipeline, changes or (), retry=retry or "")
     _say_plan(store, build(asked, resolved.settings, store).run, resolved, output)
 
@@ -95,6 +97,7 @@ def plan(
 @takes_settings(*PLACES)
 def retry(
     resolved: Resolved,
+    store: Store,
     run: RunArgument,
     municipality: MunicipalityFlag = "",
     rejected: Annotated[bool, typer.Option("--rejected", help="Try rejected images again, too.")] = False,
@@ -108,16 +111,11 @@ def retry(
     The same as `imgflow submit --run RUN`.
     """
     voice = Voice(quiet=quiet)
-    store = _open(resolved, voice)
+    voice.say(where(resolved))
     asked = Asked("", retry="rejected" if rejected else "", run=runs.find(store, run, municipality))
     known = runs.read(store, asked.run)
     request = again(known.run, asked, resolved.settings, store)
     _run(request, resolved, store, voice, output, patient=watch or wait, silent=wait and not watch)
-
-
-def _open(resolved: Resolved, voice: Voice) -> Store:
-    voice.say(where(resolved))
-    return the_store(resolved.settings)
 
 
 def _request(asked: Asked, resolved: Resolved, store: Store) -> Request:
