@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from imgflow_steps import keys
 from imgflow_steps.contract import BadParametersError
-from imgflow_steps.store import ChangedError, KeyRefusedError, NotFoundError, Store, open_store
+from imgflow_steps.store import ChangedError, KeyRefusedError, NotFoundError, Store, UnavailableError, open_store
 from imgflow_steps.store.versions import PART
 
 AWKWARD = [
@@ -203,6 +203,12 @@ def test_a_file_that_is_not_there_cannot_be_uploaded(store: Store, tmp_path: Pat
     with pytest.raises(OSError, match="absent"):
         store.upload(tmp_path / "absent", "a")
     assert listed(store) == []
+
+
+def test_a_download_to_where_nothing_can_be_written_says_so(store: Store, tmp_path: Path) -> None:
+    store.write("a", b"x")
+    with pytest.raises(UnavailableError, match="absent"):
+        store.download("a", tmp_path / "absent" / "copy")
 
 
 def test_deleting_what_is_not_there_is_fine(store: Store) -> None:

@@ -83,7 +83,7 @@ class Directory:
 
     def download(self, key: str, path: Path) -> None:
         """See ``Store``."""
-        with self._faults(key), self._opened(key) as file, arriving(path) as part, part.open("xb") as copy:
+        with arriving(path) as part, self._faults(key), self._opened(key) as file, part.open("xb") as copy:
             shutil.copyfileobj(file, copy, 1 << 20)
 
     def upload(self, path: Path, key: str, content_type: str = "") -> None:  # noqa: ARG002 - as for write

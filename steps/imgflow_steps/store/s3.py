@@ -176,7 +176,7 @@ class S3:
 
 
 def _drain(response: BaseHTTPResponse, file: BinaryIO, patience: float) -> None:
-    """Raises urllib3's errors when the body breaks off, stops, or comes too slowly."""
+    """Raises urllib3's errors when the body stops, comes too slowly, or ends before its Content-Length."""
     started, received = time.monotonic(), 0
     while chunk := response.read1(CHUNK, decode_content=False):
         file.write(chunk)
@@ -184,6 +184,3 @@ def _drain(response: BaseHTTPResponse, file: BinaryIO, patience: float) -> None:
         seconds = time.monotonic() - started
         if seconds > patience and received < seconds * PACE:
             raise ProtocolError(f"{received} bytes in {seconds:.0f} seconds are too slow")
-    expected = response.headers.get("Content-Length")
-    if expected and received != int(expected):
-        raise ProtocolError(f"{received} bytes of {expected}")

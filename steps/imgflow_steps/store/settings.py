@@ -40,9 +40,7 @@ class Settings:
     backoff: float = 0.2  # seconds before the second retry, doubled with each; jitter of the same size
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.endpoint)
-        plain = parts.hostname and not parts.username and parts.path in {"", "/"} and not parts.query
-        if parts.scheme not in {"http", "https"} or not plain:
+        if not _is_server(self.endpoint):
             raise BadParametersError(  # the address is not shown: it may hold a password
                 "the S3 endpoint (IMGFLOW_S3_ENDPOINT or AWS_ENDPOINT_URL) is an address such as "
                 "http://minio:9000, without a path or a password"
@@ -90,3 +88,13 @@ class Settings:
             ),
             ca_certs=os.environ.get("AWS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or certifi.where(),
         )
+
+
+def _is_server(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        host_only = f"{parts.scheme}://{parts.netloc}" == address.removesuffix("/")
+        named = bool(parts.hostname and (parts.port is None or parts.port > 0))
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and host_only and named and "@" not in parts.netloc
