@@ -22,7 +22,7 @@ from imgflow_steps.pipeline import Pipeline, parse
 from imgflow_steps.run import Phase, Run, Summary, read_summary, save
 from imgflow_steps.store import Store, UnavailableError
 from imgflow_workflows.default import DEFAULT
-from imgflow_workflows.engines import docker
+from imgflow_workflows.engines import jobs
 from imgflow_workflows.engines.docker import DockerEngine, run_arguments
 from imgflow_workflows.engines.local import LocalEngine
 
@@ -76,7 +76,7 @@ def command(here: Path) -> str:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(docker, "PAUSE", 0.01)
+    monkeypatch.setattr(jobs, "PAUSE", 0.01)
 
 
 def dataset(store: Store, count: int) -> None:

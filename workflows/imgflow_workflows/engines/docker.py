@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
@@ -20,15 +21,13 @@ from imgflow_steps import keys
 from imgflow_steps.contract import BadParametersError, Exit, Job, Result
 from imgflow_steps.run import Phase, Run, load, read_summary
 from imgflow_steps.store import Store, UnavailableError
+from imgflow_workflows.engines.jobs import chain, ended, jobs, tried
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import BinaryIO
 
-TRIES = 3  # of a job that the platform failed
-PAUSE = 1.0  # seconds before the second try, doubled for each further one
 GRACE = 10  # seconds that a stopped container has to write down what it knows
-VERDICTS = frozenset({Exit.DONE, Exit.IMAGES_FAILED, Exit.TOO_MANY_REJECTED, Exit.BAD_PARAMETERS})
 OVERHEAD = 1 << 30  # bytes of memory that a container needs beside its computing process
 
 
@@ -57,13 +56,14 @@ class DockerEngine:
         self._stopping.clear()
         self._store.delete([stop_key(run.id)])
         self._end(run.id)  # what an earlier attempt left running
+        do, wait = partial(self._container, run), self._stopping.wait
         with ThreadPoolExecutor(self._workers) as crew:
             try:
-                listed = _ended(crew.submit(self._job, Job(step="list", run=run.id), run).result())
-                chains = [crew.submit(self._chain, run, shard, listed.layout) for shard in range(listed.shards)]
-                for chain in as_completed(chains):
-                    chain.result()
-                _ended(crew.submit(self._job, Job(step="collect", run=run.id), run).result())
+                listed = ended(crew.submit(tried, Job(step="list", run=run.id), do, wait).result())
+                shards = [jobs(run, shard, listed.layout) for shard in range(listed.shards)]
+                for done in as_completed([crew.submit(chain, todo, do, wait) for todo in shards]):
+                    done.result()
+                ended(crew.submit(tried, Job(step="collect", run=run.id), do, wait).result())
             except BaseException:
                 self._stopping.set()
                 crew.shutdown(wait=False, cancel_futures=True)
@@ -72,23 +72,7 @@ class DockerEngine:
                     time.sleep(0.2)  # one that is only being created shows up later
                 raise
 
-    def _chain(self, run: Run, shard: int, layout: str) -> None:
-        """One shard through all its containers. What the platform failed stays without rows: collect names it."""
-        for job in jobs(run, shard, layout):
-            result = self._job(job, run)
-            if result.exit == Exit.BAD_PARAMETERS:
-                raise BadParametersError(result.error)
-            if result.exit:
-                break
-
-    def _job(self, job: Job, run: Run) -> Result:
-        for attempt in range(TRIES):
-            result = self._container(job, run, attempt)
-            if result.exit in VERDICTS or attempt + 1 == TRIES or self._stopping.wait(PAUSE * 2**attempt):
-                break
-        return result
-
-    def _container(self, job: Job, run: Run, attempt: int) -> Result:
+    def _container(self, run: Run, job: Job, attempt: int) -> Result:
         name = container_name(job)
         argv = [*self._command, *run_arguments(job, run, self._store.url, name), self._image(job, run)]
         job = job.model_copy(update={"store": self._store.url})
@@ -169,16 +153,6 @@ class DockerEngine:
             if check and process.returncode:
                 raise UnavailableError(f"{shlex.join([*self._command, *arguments])} failed: {_tail(log)}")
             return answer.decode()
-
-
-def jobs(run: Run, shard: int, layout: str) -> list[Job]:
-    """What a shard goes through, in order: every step in its container, or all in one."""
-    if layout == "fused":
-        return [Job(step="fused", run=run.id, shard=shard)]
-    return [
-        Job(step=call.name, run=run.id, position=position, shard=shard)
-        for position, call in enumerate(run.pipeline.steps, 1)
-    ]
 
 
 def container_prefix(run: str) -> str:
@@ -275,11 +249,3 @@ def _went_wrong(lines: list[str]) -> bool:
         return bool(json.loads(lines[-1])["exit"])
     except (IndexError, KeyError, TypeError, ValueError):
         return True  # its last word is not the runner's
-
-
-def _ended(result: Result) -> Result:
-    if result.exit == Exit.BAD_PARAMETERS:
-        raise BadParametersError(result.error)
-    if result.exit not in VERDICTS:
-        raise UnavailableError(result.error)
-    return result

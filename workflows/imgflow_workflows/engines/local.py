@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 from typing import TYPE_CHECKING
 
-from imgflow_steps.store import UnavailableError
-
-from imgflow_steps.contract import BadParametersError, Exit, Job
+from imgflow_steps.contract import BadParametersError, Job
 from imgflow_steps.pool import Pool
 from imgflow_steps.run import Phase, read_summary
 from imgflow_steps.runner import run_job
+from imgflow_workflows.engines.jobs import chain, ended, jobs, tried
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from imgflow_steps.store import Store
-
     from imgflow_steps.contract import Result
     from imgflow_steps.run import Run
-
-TRIES = 3  # of a job that the platform failed
-PAUSE = 1.0  # seconds before the second try, doubled for each further one
+    from imgflow_steps.store import Store
 
 
 class LocalEngine:
@@ -36,48 +32,28 @@ class LocalEngine:
 
     def submit(self, run: Run) -> None:
         """List, compute and collect. Raises UnavailableError, BadParametersError; Ctrl-C loses nothing flushed."""
-        listed = _ended(self._job(Job(step="list", run=run.id)))
+        listed = ended(tried(Job(step="list", run=run.id), self._do, _sleep))
         if listed.shards:
             self._shards(run, listed)
-        _ended(self._job(Job(step="collect", run=run.id)))
+        ended(tried(Job(step="collect", run=run.id), self._do, _sleep))
 
     def _shards(self, run: Run, listed: Result) -> None:
         with (
             Pool(self._workers, run.pipeline.limits.memory) as pool,
             ThreadPoolExecutor(min(listed.shards, self._workers + 1)) as crew,
         ):
-            chains = [crew.submit(self._chain, run, shard, listed.layout, pool) for shard in range(listed.shards)]
+            do = partial(self._do, pool=pool)
+            shards = [jobs(run, shard, listed.layout) for shard in range(listed.shards)]
             try:
-                for chain in as_completed(chains):
-                    chain.result()
+                for done in as_completed([crew.submit(chain, todo, do, pool.stopping.wait) for todo in shards]):
+                    done.result()
             except BaseException:
                 pool.stop()
                 crew.shutdown(cancel_futures=True)
                 raise
 
-    def _chain(self, run: Run, shard: int, layout: str, pool: Pool) -> None:
-        """One shard through all its jobs. What the platform failed stays without rows: collect names it."""
-        names = [call.name for call in run.pipeline.steps]
-        jobs = (
-            [Job(step="fused", run=run.id, shard=shard)]
-            if layout == "fused"
-            else [Job(step=name, run=run.id, position=i, shard=shard) for i, name in enumerate(names, 1)]
-        )
-        for job in jobs:
-            result = self._job(job, pool)
-            if result.exit == Exit.BAD_PARAMETERS:
-                raise BadParametersError(result.error)
-            if result.exit:
-                break
-
-    def _job(self, job: Job, pool: Pool | None = None) -> Result:
-        for attempt in range(TRIES):
-            result = run_job(job, self._store, pool=pool)
-            if result.exit != Exit.TEMPORARY:
-                break
-            if attempt + 1 < TRIES:
-                time.sleep(PAUSE * 2**attempt)
-        return result
+    def _do(self, job: Job, _attempt: int, pool: Pool | None = None) -> Result:
+        return run_job(job, self._store, pool=pool)
 
     def phase(self, run: str) -> Phase | None:
         """Succeeded or failed once collected; before that only the process that runs it could say."""
@@ -103,9 +79,6 @@ class LocalEngine:
         raise BadParametersError(f"run {run} is local and has no container logs; `imgflow report {run}` has its errors")
 
 
-def _ended(result: Result) -> Result:
-    if result.exit == Exit.BAD_PARAMETERS:
-        raise BadParametersError(result.error)
-    if result.exit == Exit.TEMPORARY:
-        raise UnavailableError(result.error)
-    return result
+def _sleep(seconds: float) -> bool:
+    time.sleep(seconds)
+    return False
