@@ -174,7 +174,7 @@ def wait_for(store: Store, key: str) -> None:
         time.sleep(0.5)
 
 
-@pytest.mark.parametrize("who", ["argo", "imgflow"])
+@pytest.mark.parametrize("who", ["argo", "engine"])
 @pytest.mark.parametrize("layout", ["steps", "fused"])
 def test_a_lost_shard_fails_the_run_and_a_retry_does_that_shard_alone(
     place: Place,
