@@ -163,7 +163,9 @@ def test_kill_minus_nine_loses_nothing_that_was_flushed(tmp_path: Path, victim: 
     for i in range(40):
         store.write(f"{keys.images('Demo')}{i:03d}.png", big + bytes([i]))
     layout = "steps" if seed % 2 else "fused"
-    run = Run(id="killed", municipality="Demo", pipeline=PLAIN, list=List(layout=layout, samples=0), created=time.time())
+    run = Run(
+        id="killed", municipality="Demo", pipeline=PLAIN, list=List(layout=layout, samples=0), created=time.time()
+    )
     save(store, run)
     script = tmp_path / "coordinator.py"
     script.write_text(COORDINATOR)
