@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -19,7 +19,6 @@ from imgflow_workflows.engines.cluster import TIMEOUT, connect, told
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
-    from websocket import WebSocket
 
 CHUNK = 1 << 16
 
@@ -87,17 +86,16 @@ class _Forward(ThreadingTCPServer):
     def __init__(self, api: ApiClient, name: str, namespace: str, port: int) -> None:
         super().__init__(("127.0.0.1", 0), _Connection)
         self._api, self._service, self._namespace = api, (name, namespace, port), namespace
-        self._tunnels: WeakSet[Any] = WeakSet()  # closing one is not typed
+        self._tunnels: WeakSet[Any] = WeakSet()
 
     def server_close(self) -> None:
         """End the tunnels, too: a store's client keeps its connections open."""
         super().server_close()
         for tunnel in list(self._tunnels):
-            with suppress(WebSocketException, OSError):
-                tunnel.shutdown()
+            tunnel.abort()
 
-    def tunnel(self) -> WebSocket:
-        """A connection to a pod of the Service, whichever is ready now."""
+    def tunnel(self) -> Any:
+        """A websocket to a pod of the Service, whichever is ready now."""
         # Not the client's own portforward(): it takes a minute for 64 MB, and keeps all of them in memory.
         from kubernetes.stream import ws_client  # noqa: PLC0415
 
@@ -108,7 +106,7 @@ class _Forward(ThreadingTCPServer):
         headers = {"sec-websocket-protocol": "v4.channel.k8s.io"}
         headers |= {one["key"]: one["value"] for one in configuration.auth_settings().values()}
         url = streams.get_websocket_url(configuration.host + path)
-        websocket: WebSocket = streams.create_websocket(configuration, url, headers)
+        websocket = streams.create_websocket(configuration, url, headers)
         self._tunnels.add(websocket)
         return websocket
 
@@ -121,18 +119,28 @@ class _Connection(BaseRequestHandler):
     def handle(self) -> None:
         """One connection. When its tunnel fails it just closes; the store's client tries again or says so."""
         near: socket.socket = self.request
-        with suppress(StoreError, WebSocketException, OSError), closing(self.server.tunnel()) as far:
-            for _ in range(2):  # each channel begins with the port's number
-                far.recv()
-            threading.Thread(target=_send, args=(near, far), daemon=True).start()
-            while True:
-                _, message = far.recv_data()
-                if not message or message[0] != 0:
-                    return
-                near.sendall(memoryview(message)[1:])
+        with suppress(StoreError, WebSocketException, OSError):
+            far = self.server.tunnel()
+            try:
+                _receive(near, far)
+            finally:
+                far.shutdown()  # and not close(), which leaves the socket open when the other side closed first
+                near.shutdown(socket.SHUT_RD)  # wakes the thread that sends
 
 
-def _send(near: socket.socket, far: WebSocket) -> None:
-    with suppress(WebSocketException, OSError), closing(far):
+def _receive(near: socket.socket, far: Any) -> None:
+    for _ in range(2):  # each channel begins with the port's number
+        far.recv()
+    threading.Thread(target=_send, args=(near, far), daemon=True).start()
+    while True:
+        _, message = far.recv_data()
+        if not message or message[0] != 0:
+            return
+        near.sendall(memoryview(message)[1:])
+
+
+def _send(near: socket.socket, far: Any) -> None:
+    with suppress(WebSocketException, OSError):
         while data := near.recv(CHUNK):
             far.send_binary(b"\0" + data)
+    far.abort()  # wakes the thread that receives, which closes
