@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-
-import pytest
+from typing import TYPE_CHECKING
 
 from imgflow_cli.output import Voice
 from imgflow_cli.progress import Line, Pace, Plain, Watcher, describe, notes
 from imgflow_steps.contract import Counts
 from imgflow_steps.pipeline import parse
 from imgflow_steps.run import Listing, Phase, Progress, Run, ShardProgress, Summary
+
+if TYPE_CHECKING:
+    import pytest
 
 RUN = Run(id="r", municipality="Demo", pipeline=parse({"steps": ["scale", "grayscale", "scale"]}))
 
