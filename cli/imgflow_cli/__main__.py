@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     if arguments is None:
         signal.signal(signal.SIGTERM, _interrupt)
+        logging.getLogger("urllib3").setLevel(logging.ERROR)  # a store tries again by itself and says when it gives up
     argv = list(sys.argv[1:] if arguments is None else arguments)
     if argv == ["--version"]:
         argv = ["version"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
 import typer.core
@@ -42,16 +43,38 @@ EPILOG = "Exit codes: " + "; ".join(f"{code} {words}" for code, words in MEANING
 class Lazy(typer.core.TyperCommand):
     """A command of which only the name and the summary are known until it is used."""
 
-    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Whoever needs more than the summary begins here: the real command takes over."""
-        return load(str(self.name)).make_context(*args, **kwargs)
+        before = {name: value for name, value in parent.params.items() if value} if parent else {}
+        return load(str(self.name)).make_context(info_name, args, parent, default_map=before, **extra)
+
+
+def anywhere(
+    context: Annotated[str | None, typer.Option(metavar="NAME", help="Named context of imgflow.yaml.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="Where steps run: processes here, containers here, or a cluster.")
+    ] = None,
+    store: Annotated[
+        str | None, typer.Option(help="Where everything lies: a directory or s3://bucket[/prefix].")
+    ] = None,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Kubernetes namespace of the argo engine.")
+    ] = None,
+    kube_context: Annotated[
+        str | None, typer.Option(help="Context of the kubeconfig; empty is its current one.")
+    ] = None,
+) -> None:
+    """Flags that say where; they stand before a command or behind it, and mean the same."""
 
 
 def load(name: str) -> Any:
     """Import a command."""
-    module = import_module(f"imgflow_cli.commands.{COMMANDS[name].module}")
+    return _command(name, getattr(import_module(f"imgflow_cli.commands.{COMMANDS[name].module}"), name))
+
+
+def _command(name: str, function: Callable[..., None]) -> Any:
     one = typer.Typer(add_completion=False, rich_markup_mode=None)
-    one.command(name)(getattr(module, name))
+    one.command(name)(function)
     return typer.main.get_command(one)
 
 
@@ -62,7 +85,7 @@ def group() -> Any:
         commands={
             name: Lazy(name, short_help=command.summary, rich_markup_mode=None) for name, command in COMMANDS.items()
         },
-        params=list(typer.main.get_install_completion_arguments()),
+        params=[*_command("imgflow", anywhere).params, *typer.main.get_install_completion_arguments()],
         no_args_is_help=True,
         help=ABOUT,
         epilog=EPILOG,

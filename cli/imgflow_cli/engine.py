@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imgflow_cli.faults import CliError
-from imgflow_cli.settings import ENDPOINT
+from imgflow_cli.settings import DEFAULT, ENDPOINT, REGION, Source
 from imgflow_steps.store import open_store
 
 if TYPE_CHECKING:
@@ -17,25 +18,55 @@ if TYPE_CHECKING:
     from imgflow_workflows.engines import Engine
 
 
+def located(resolved: Resolved) -> Resolved:
+    """The settings; where nobody names a store for the argo engine, with the one that the chart tells its users."""
+    settings = resolved.settings
+    if settings.engine != "argo" or resolved.origins["store"] != DEFAULT:
+        return resolved
+    from imgflow_workflows.engines import discovery  # noqa: PLC0415 - only the engine in use is loaded
+
+    place = settings.namespace, settings.kube_context
+    where = f"in namespace {settings.namespace}"
+    told = discovery.store(*place)
+    store = {"store": told["IMGFLOW_STORE"], "endpoint": told.get(ENDPOINT, ""), "region": told.get(REGION, "")}
+    resolved = resolved.filled(Source(f"{discovery.STORE} {where}", store))
+    if resolved.credentials_origin != DEFAULT:
+        return resolved
+    credentials = discovery.credentials(*place)
+    return replace(resolved, credentials=credentials, credentials_origin=f"{discovery.CREDENTIALS} {where}")
+
+
 @contextmanager
 def opened(resolved: Resolved) -> Iterator[Store]:
-    """The store that the settings name; one inside the cluster is reached through a port of this machine."""
-    settings = resolved.settings
-    resolved.export()
-    with ExitStack() as stack:
-        inside = os.environ.get(ENDPOINT, "") if settings.engine == "argo" else ""
-        if inside:
-            from imgflow_workflows.engines.portforward import reachable  # noqa: PLC0415 - only the engine in use
+    """The store that the settings name; one inside the cluster is reached through a port of this machine.
 
-            os.environ[ENDPOINT] = stack.enter_context(reachable(inside, kube_context=settings.kube_context))
-            stack.callback(os.environ.__setitem__, ENDPOINT, inside)
-        yield open_store(settings.store)
+    While it is open the environment says the same to other S3 clients and to child processes.
+    """
+    environment = resolved.environment
+    with ExitStack() as stack:
+        if resolved.settings.engine == "argo" and ENDPOINT in environment:
+            from imgflow_workflows.engines.portforward import reachable  # noqa: PLC0415
+
+            forward = reachable(environment[ENDPOINT], kube_context=resolved.settings.kube_context)
+            environment[ENDPOINT] = stack.enter_context(forward)
+        before = {name: os.environ.get(name) for name in environment}
+        os.environ.update(environment)
+        stack.callback(_restore, before)
+        yield open_store(resolved.settings.store)
+
+
+def _restore(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def open_engine(settings: Settings, store: Store) -> Engine:
     """The engine that the settings name."""
     if settings.engine == "local":
-        from imgflow_workflows.engines.local import LocalEngine  # noqa: PLC0415 - only the engine in use is loaded
+        from imgflow_workflows.engines.local import LocalEngine  # noqa: PLC0415
 
         return LocalEngine(store, workers=settings.workers)
     if settings.engine == "docker":

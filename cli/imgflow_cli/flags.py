@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from imgflow_cli.engine import opened
+from imgflow_cli.engine import located, opened
 from imgflow_cli.output import Format
 from imgflow_cli.runs import LATEST, municipalities
 from imgflow_cli.settings import Resolved, Settings, flag, resolve
@@ -29,7 +29,7 @@ def _municipalities_like(incomplete: str) -> list[str]:
 
 
 def _ask(question: Callable[[Store], Iterable[str]]) -> list[str]:
-    with suppress(Exception), opened(resolve({})) as store:  # a shell that completes must not be disturbed
+    with suppress(Exception), opened(located(resolve({}))) as store:  # a shell that completes must not be disturbed
         return list(question(store))
     return []
 
@@ -52,6 +52,7 @@ def takes_settings(*names: str) -> Callable[[Command], Command]:
     """Give a command a flag for each named setting, and ``--context``.
 
     Where the command declares a parameter of type Resolved or Store it gets the settings, or their store opened.
+    Only a command with the setting ``store`` asks a cluster where it is.
     """
 
     def wrap(command: Command) -> Command:
@@ -61,6 +62,8 @@ def takes_settings(*names: str) -> Callable[[Command], Command]:
         @functools.wraps(command)
         def run(**given: Any) -> None:
             resolved = resolve({name: given.pop(name) for name in ("context", *names)})
+            if "store" in names:
+                resolved = located(resolved)
             with ExitStack() as stack:
                 if Resolved in wanted:
                     given[wanted[Resolved]] = resolved

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 OPEN = {Phase.PENDING, Phase.RUNNING}
 
 
-def start(request: Request, engine: Engine, store: Store, voice: Voice) -> None:
+def start(request: Request, engine: Engine, store: Store, voice: Voice, command: str) -> None:
     """Write the run and submit it. Returns at its end, or at once when the engine is detached.
+
+    ``command`` is how the user calls imgflow for this place; hints begin with it.
 
     Raises CliError when interrupted: the run's rows are in the store, and retry goes on from there.
     """
@@ -43,7 +45,7 @@ def start(request: Request, engine: Engine, store: Store, voice: Voice) -> None:
         _mark(store, run, Phase.INTERRUPTED, ExitCode.INTERRUPTED, "stopped by Ctrl-C")
         raise CliError(
             f"run {run.id} was interrupted; what was finished is safe in {store.url}",
-            f"`imgflow retry {run.id}` goes on from there",
+            f"`{command} retry {run.id}` goes on from there",
             ExitCode.INTERRUPTED,
         ) from None
     except Exception as error:
@@ -69,7 +71,7 @@ def _mark(store: Store, run: Run, status: Phase, code: ExitCode, message: str) -
         store.write(keys.summary_json(run.id), summary.model_dump_json(indent=1).encode(), "application/json")
 
 
-def wait(run: Run, engine: Engine | None, store: Store, voice: Voice) -> runs.Known:
+def wait(run: Run, engine: Engine | None, store: Store, voice: Voice, command: str) -> runs.Known:
     """Follow a run that goes on elsewhere until it ends. Ctrl-C ends only the following."""
     reader = ProgressReader(store, run.id)
     try:
@@ -84,7 +86,7 @@ def wait(run: Run, engine: Engine | None, store: Store, voice: Voice) -> runs.Kn
     except KeyboardInterrupt:
         raise CliError(
             f"run {run.id} goes on without this terminal",
-            f"`imgflow watch {run.id}` follows it again, `imgflow stop {run.id}` ends it",
+            f"`{command} watch {run.id}` follows it again, `{command} stop {run.id}` ends it",
             ExitCode.INTERRUPTED,
         ) from None
 
@@ -129,12 +131,12 @@ def _in_words(store: Store, known: runs.Known, *, wide: bool) -> None:
             emit(f"{name:<13} {printable(str(value))}")
 
 
-def next_commands(known: runs.Known) -> str:
+def next_commands(known: runs.Known, command: str) -> str:
     """What to type next."""
     run_id = known.run.id
     if known.status in OPEN:
-        return f"next: imgflow watch {run_id} · imgflow logs {run_id} · imgflow stop {run_id}"
-    return f"next: imgflow report {run_id} --open · imgflow get {run_id} -o json"
+        return f"next: {command} watch {run_id}\n      {command} logs {run_id}\n      {command} stop {run_id}"
+    return f"next: {command} report {run_id} --open\n      {command} get {run_id} -o json"
 
 
 def exit_code(known: runs.Known) -> ExitCode:

@@ -32,10 +32,8 @@ class Known:
 
     @property
     def counts(self) -> Counts:
-        """Counts so far; what an earlier step has done is not yet processed."""
-        last = self.run.pipeline.labels[-1]
-        steps = {label: step for label, step in self.progress.steps.items() if label == last}
-        return self.progress.model_copy(update={"steps": steps}).counts
+        """Counts so far."""
+        return self.progress.counts
 
     @property
     def status(self) -> Phase:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from imgflow_cli.faults import CliError, nearest
 
 FILE = "imgflow.yaml"
-ENDPOINT = "AWS_ENDPOINT_URL"  # what every S3 client reads
+DEFAULT = "default"  # the origin of what nobody has set
+ENDPOINT, REGION = "AWS_ENDPOINT_URL", "AWS_REGION"  # what every S3 client reads
+CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+OTHERS = {"endpoint": ("IMGFLOW_S3_ENDPOINT", ENDPOINT), "region": (REGION, "AWS_DEFAULT_REGION")}  # read first
 
 
 class Settings(BaseModel):
@@ -42,6 +46,9 @@ class Settings(BaseModel):
     region: str = Field(default="", description="S3 region; AWS_REGION is used first.")
 
 
+PLACES = ("engine", "store", "namespace", "kube_context")  # settings that say where things lie
+
+
 def variable(name: str) -> str:
     """The environment variable of a setting."""
     return f"IMGFLOW_{name.upper()}"
@@ -62,18 +69,37 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """Settings in use, each with its origin; ``context`` is "" when no named one is in use."""
+    """Settings in use, each with its origin; ``context`` is "" when no named one is in use.
+
+    ``credentials`` are variables for S3 clients that the environment does not have; they are never shown.
+    """
 
     settings: Settings
     origins: Mapping[str, str]
     context: str
     context_origin: str
+    credentials_origin: str
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
 
-    def export(self) -> None:
-        """Tell S3 clients, here and in child processes, what the environment does not say already."""
-        for name, value in ((ENDPOINT, self.settings.endpoint), ("AWS_REGION", self.settings.region)):
-            if value:
-                os.environ.setdefault(name, value)
+    @property
+    def environment(self) -> dict[str, str]:
+        """What S3 clients, here and in child processes, are to be told."""
+        told = {ENDPOINT: self.settings.endpoint, REGION: self.settings.region, **self.credentials}
+        return {name: value for name, value in told.items() if value}
+
+    @property
+    def command(self) -> str:
+        """``imgflow`` with the flags that led here, for the next command of the same user."""
+        places = {"context": self.context, **self.settings.model_dump(include=set(PLACES))}
+        origins = {"context": self.context_origin, **self.origins}
+        given = [f"{flag(name)} {shlex.quote(value)}" for name, value in places.items() if origins[name] == flag(name)]
+        return " ".join(["imgflow", *given])
+
+    def filled(self, source: Source) -> Resolved:
+        """With what a source says of settings that nobody has set."""
+        values = {n: v for n, v in source.values.items() if v and self.origins[n] == DEFAULT}
+        settings = Settings.model_validate({**self.settings.model_dump(), **values})
+        return replace(self, settings=settings, origins={**self.origins, **dict.fromkeys(values, source.origin)})
 
 
 def files() -> list[Path]:
@@ -90,6 +116,7 @@ def resolve(flags: Mapping[str, Any]) -> Resolved:
     documents = {str(path): _read(path) for path in files() if path.is_file()}
     context, context_origin = _context(flags.get("context"), documents)
     sources = [
+        *(Source(v, {n: os.environ[v]}) for n, variables in OTHERS.items() for v in variables if os.environ.get(v)),
         *(Source(flag(n), {n: v}) for n, v in flags.items() if v is not None and n != "context"),
         *(
             Source(variable(n), {n: os.environ[variable(n)]})
@@ -102,7 +129,7 @@ def resolve(flags: Mapping[str, Any]) -> Resolved:
     chosen = {
         name: next((source for source in sources if name in source.values), None) for name in Settings.model_fields
     }
-    origins = {name: source.origin if source else "default" for name, source in chosen.items()}
+    origins = {name: source.origin if source else DEFAULT for name, source in chosen.items()}
     values = {name: source.values[name] for name, source in chosen.items() if source}
     try:
         settings = Settings.model_validate(values)
@@ -111,7 +138,8 @@ def resolve(flags: Mapping[str, Any]) -> Resolved:
         raise CliError(
             "\n".join(f"{n} from {origins[n]}: {msg} (given: {given})" for n, msg, given in faults)
         ) from None
-    return Resolved(settings, origins, context, context_origin)
+    credentials_origin = next((name for name in CREDENTIALS if os.environ.get(name)), DEFAULT)
+    return Resolved(settings, origins, context, context_origin, credentials_origin)
 
 
 def _context(asked: str | None, documents: Mapping[str, dict[str, Any]]) -> tuple[str, str]:
@@ -121,7 +149,7 @@ def _context(asked: str | None, documents: Mapping[str, dict[str, Any]]) -> tupl
         (variable("context"), os.environ.get(variable("context"))),
         *((path, document["context"]) for path, document in documents.items()),
     ]
-    origin, name = next(((origin, name) for origin, name in candidates if name), ("default", ""))
+    origin, name = next(((origin, name) for origin, name in candidates if name), (DEFAULT, ""))
     known = [c for document in documents.values() for c in document["contexts"]]
     if name and name not in known:
         there = f"there are: {', '.join(known)}" if known else f"no {FILE} names any"

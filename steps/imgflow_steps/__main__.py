@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import signal
 import sys
@@ -52,6 +53,7 @@ def arguments() -> argparse.ArgumentParser:
 def main() -> int:
     """Do one job. Standard output carries nothing but the result, whatever libraries print."""
     signal.signal(signal.SIGTERM, _stop)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # the store tries again by itself and says when it gives up
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     if len(sys.argv) > 1:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -110,6 +111,7 @@ class Progress(BaseModel):
     phase: Phase
     listing: Listing | None = None
     steps: dict[str, ShardProgress] = Field(default_factory=dict)  # per step, summed over shards
+    publishes: str = ""  # the last step: what it has done is done
     summary: Summary | None = None
 
     @property
@@ -118,7 +120,7 @@ class Progress(BaseModel):
         if self.summary:
             return self.summary.counts
         listing = self.listing or Listing()
-        last = next(reversed(self.steps.values()), None)
+        last = self.steps.get(self.publishes)
         done, rejected, failed = (last.done, last.rejected, last.failed) if last else (0, 0, 0)
         return Counts(
             listed=listing.listed,
@@ -161,24 +163,29 @@ class ProgressReader:
     def __init__(self, store: Store, run: str) -> None:
         self._store, self._run = store, run
         self._seen: dict[str, tuple[str, ShardProgress]] = {}
-        self._listing: Listing | None = None
+        self._publishes = ""
 
     def read(self) -> Progress:
         """The progress now. Raises NotFoundError when there is no such run."""
         summary = read_summary(self._store, self._run)
-        self._listing = read_listing(self._store, self._run)
-        if self._listing is None and summary is None and self._store.stat(keys.run_json(self._run)) is None:
-            raise NotFoundError(f"there is no run {self._run!r} in {self._store.url}")
+        listing = read_listing(self._store, self._run)
+        self._publishes = self._publishes or load(self._store, self._run).pipeline.labels[-1]
+        self._seen = dict(self._shards())
+        steps = _sum(shard for _, shard in self._seen.values())
+        phase = summary.status if summary else (Phase.RUNNING if listing else Phase.PENDING)
+        return Progress(
+            run=self._run, phase=phase, listing=listing, steps=steps, publishes=self._publishes, summary=summary
+        )
+
+    def _shards(self) -> Iterator[tuple[str, tuple[str, ShardProgress]]]:
         for found in self._store.entries(keys.progress(self._run)):
-            if self._seen.get(found.key, ("",))[0] != found.version:
-                try:
-                    shard = ShardProgress.model_validate_json(self._store.read(found.key))
-                except NotFoundError:
-                    continue
-                self._seen[found.key] = (found.version, shard)
-        steps = _sum(shard for _, (_, shard) in sorted(self._seen.items()))
-        phase = summary.status if summary else (Phase.RUNNING if self._listing else Phase.PENDING)
-        return Progress(run=self._run, phase=phase, listing=self._listing, steps=steps, summary=summary)
+            known = self._seen.get(found.key)
+            if known and known[0] == found.version:
+                yield found.key, known
+                continue
+            with suppress(NotFoundError):  # the run was listed anew meanwhile
+                shard = ShardProgress.model_validate_json(self._store.read(found.key))
+                yield found.key, (found.version, shard)
 
 
 def _sum(shards: Iterable[ShardProgress]) -> dict[str, ShardProgress]:

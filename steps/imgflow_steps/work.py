@@ -12,7 +12,6 @@ import os
 import resource
 import signal
 import sys
-import tempfile
 import time
 import traceback
 from collections import deque
@@ -90,7 +89,7 @@ def process(piece: Slice) -> list[Row]:
 
     Raises UnavailableError when the store is away and MemoryError when an image needs too much.
     """
-    desk = _desk(piece.store, piece.run)
+    desk = _desk(piece.store, piece.run, piece.journal.parent)
     chain = desk.chain(piece.first, piece.last)
     rows: list[Row] = []
     with ExitStack() as stack:
@@ -190,7 +189,7 @@ class _Desk:
     prefix: str
     plan: DecodePlan
     threads: ThreadPoolExecutor
-    files: Path
+    files: Path  # the pool's own folder, so that processes share what one of them has fetched
     slowest: float = 0.0  # decode, in milliseconds: records get a thumbnail
     behind: list[Future[None]] = field(default_factory=list)  # thumbnails on their way
     chains: dict[tuple[int, int], list[tuple[str, Apply]]] = field(default_factory=dict)
@@ -238,16 +237,16 @@ class _Desk:
 
 
 @cache
-def _desk(store_url: str, run_json: Run) -> _Desk:
+def _desk(store_url: str, run: Run, folder: Path) -> _Desk:
     store = open_store(store_url)
     return _Desk(
-        run=run_json,
+        run=run,
         store=store,
-        source=open_store(run_json.source) if run_json.source else store,
-        prefix="" if run_json.source else keys.images(run_json.municipality),
-        plan=decode_plan(run_json.pipeline),
+        source=open_store(run.source) if run.source else store,
+        prefix="" if run.source else keys.images(run.municipality),
+        plan=decode_plan(run.pipeline),
         threads=ThreadPoolExecutor(THREADS, thread_name_prefix="store"),
-        files=Path(tempfile.mkdtemp(prefix="imgflow-files-")),
+        files=folder,
     )
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests import photographs
+from tests import clusters, photographs
 
 from imgflow_cli.__main__ import main
 from imgflow_steps import keys
@@ -34,16 +34,13 @@ Cli = Callable[..., Outcome]
 
 
 @pytest.fixture(autouse=True)
-def _nobody_s_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _nobody_s_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("IMGFLOW_", "AWS_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    clusters.use(tmp_path / "home/no-cluster", monkeypatch)
     monkeypatch.chdir(tmp_path)
-    before = dict(os.environ)
-    yield
-    for name in os.environ.keys() - before.keys():  # what settings exported for S3 clients
-        del os.environ[name]
 
 
 @pytest.fixture

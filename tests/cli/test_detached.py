@@ -59,6 +59,7 @@ def engine(demo: Store, monkeypatch: pytest.MonkeyPatch) -> Elsewhere:
     for module in (submit, runs, engine_commands):
         monkeypatch.setattr(module, "open_engine", lambda *_: engine)
     monkeypatch.setenv("IMGFLOW_ENGINE", "argo")
+    monkeypatch.setenv("IMGFLOW_STORE", "./.imgflow")
     return engine
 
 
@@ -67,7 +68,7 @@ def test_submit_returns_at_once_and_says_how_to_follow(imgflow: Cli, engine: Els
 
     assert done.code == 0
     assert done.err.splitlines()[0] == "engine argo in namespace photos, store ./.imgflow"
-    assert "imgflow watch mine" in done.err
+    assert "imgflow --namespace photos watch mine" in done.err
     assert engine.asked == 0
     assert engine.submitted[0].list.layout == "auto"
 

@@ -41,7 +41,7 @@ def test_what_is_left_out_is_told_with_its_reason(imgflow: Cli) -> None:
     assert "1 left out: empty file" in done.out
     assert "empty.jpg: empty file: it has no bytes" in done.err
     assert "notes.txt" not in done.err
-    assert "imgflow submit --municipality 'Demo'" in done.err
+    assert "imgflow submit --municipality Demo" in done.err
 
 
 def test_what_was_ingested_is_submitted_by_its_name(imgflow: Cli) -> None:

@@ -133,7 +133,7 @@ def test_a_source_that_is_not_there_is_named(imgflow: Cli) -> None:
 
 
 def test_pods_cannot_see_a_directory_of_this_machine(imgflow: Cli, tmp_path: Path) -> None:
-    done = imgflow("submit", "-m", "Demo", "--source", str(tmp_path), "--engine", "argo")
+    done = imgflow("submit", "-m", "Demo", "--source", str(tmp_path), "--engine", "argo", "--store", "x")
 
     assert done.code == 2
     assert "imgflow ingest" in done.err

@@ -303,3 +303,14 @@ def test_results_belong_to_whoever_submitted(directory_store: Store) -> None:
     DockerEngine(directory_store, workers=1).submit(new_run(directory_store, "mine"))
     owners = {path.stat().st_uid for path in Path(directory_store.url).rglob("*")}
     assert owners == {os.getuid()}
+
+
+def test_a_daemon_that_does_not_answer_is_told_from_a_missing_image(directory_store: Store, tmp_path: Path) -> None:
+    script = tmp_path / "docker"
+    script.write_text("#!/bin/sh\necho 'Cannot connect to the Docker daemon' >&2\nexit 1\n")
+    script.chmod(0o755)
+    run = Run(id="nobody-home", municipality="Demo", pipeline=PLAIN)
+    save(directory_store, run)
+
+    with pytest.raises(UnavailableError, match="Cannot connect to the Docker daemon"):
+        DockerEngine(directory_store, workers=1, command=str(script)).submit(run)

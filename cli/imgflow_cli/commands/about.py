@@ -11,7 +11,7 @@ import typer
 from imgflow_cli.faults import CliError, nearest
 from imgflow_cli.flags import OutputFlag, takes_settings
 from imgflow_cli.output import document, emit, table
-from imgflow_cli.settings import Resolved, Settings
+from imgflow_cli.settings import DEFAULT, Resolved, Settings
 from imgflow_steps import __version__
 from imgflow_steps.contract import Step
 from imgflow_steps.pipeline import STEPS
@@ -90,10 +90,12 @@ def config(resolved: Resolved, output: OutputFlag = None) -> None:
     """Show every setting and where it comes from.
 
     Flags win over IMGFLOW_* variables, those over the context in use, that over the rest of imgflow.yaml
-    here and then of imgflow/config.yaml in the user's configuration folder.
+    here and then of imgflow/config.yaml in the user's configuration folder. The engine argo without a store
+    takes that of the chart in its namespace.
     """
     rows = [("context", resolved.context, resolved.context_origin)]
     rows += [(n, getattr(resolved.settings, n), origin) for n, origin in resolved.origins.items()]
+    rows += [("credentials", "" if resolved.credentials_origin == DEFAULT else "set", resolved.credentials_origin)]
     if output in {"json", "yaml"}:
         document({name: {"value": value, "origin": origin} for name, value, origin in rows}, output)
     elif output == "name":

@@ -12,14 +12,12 @@ from imgflow_cli.engine import open_engine
 from imgflow_cli.faults import CliError
 from imgflow_cli.flags import MunicipalityFlag, RunArgument, YesFlag, takes_settings
 from imgflow_cli.output import emit, printable
-from imgflow_cli.settings import Resolved
+from imgflow_cli.settings import PLACES, Resolved
 from imgflow_steps import keys
 from imgflow_steps.store import Store
 
 if TYPE_CHECKING:
     from imgflow_workflows.engines import Engine
-
-PLACES = ("engine", "store", "namespace", "kube_context")
 
 
 @takes_settings(*PLACES)

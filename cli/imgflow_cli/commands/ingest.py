@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ from imgflow_cli.faults import CliError, ExitCode
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, takes_settings
 from imgflow_cli.output import Voice, document, emit, printable, size
 from imgflow_cli.progress import status_line
-from imgflow_cli.settings import Resolved
+from imgflow_cli.settings import PLACES, Resolved
 from imgflow_steps import keys
 from imgflow_steps.store import Store
 from imgflow_workflows.ingest import IngestProgress, IngestSummary, Reason
@@ -22,7 +23,7 @@ COPIES = 8  # files copied at the same time
 AGAIN = {Reason.UNREADABLE, Reason.CHANGED}  # a second try may succeed: the command has failed
 
 
-@takes_settings("store")
+@takes_settings(*PLACES)
 def ingest(
     resolved: Resolved,
     store: Store,
@@ -57,7 +58,7 @@ def ingest(
         document(_document(name, summary), output)
     else:
         emit(f"{name}: {in_words(summary)}")
-    voice.say(f"next: imgflow submit --municipality {name!r}")
+    voice.say(f"next: {resolved.command} submit --municipality {shlex.quote(name)}")
     raise typer.Exit(ExitCode.FAILED if summary.refused.keys() & AGAIN else ExitCode.DONE)
 
 

@@ -16,7 +16,7 @@ from imgflow_cli.engine import open_engine, where
 from imgflow_cli.faults import CliError, ExitCode
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, RunArgument, takes_settings
 from imgflow_cli.output import Voice, document, duration, emit, printable, table
-from imgflow_cli.settings import Resolved
+from imgflow_cli.settings import PLACES, Resolved
 from imgflow_steps import keys
 from imgflow_steps.collect.report import single_file
 from imgflow_steps.store import Store
@@ -25,7 +25,7 @@ COLUMNS = ["NAME", "STATUS", "MUNICIPALITY", "LISTED", "PROCESSED", "CACHED", "R
 WIDE = ["ENGINE", "LAYOUT", "DIGEST", "VERSION"]
 
 
-@takes_settings("store")
+@takes_settings(*PLACES)
 def ls(
     store: Store,
     what: Annotated[
@@ -68,13 +68,13 @@ def _row(one: known_runs.Known, *, wide: bool) -> list[object]:
     return cells + ([run.engine, listing.layout if listing else "", run.digest, run.version] if wide else [])
 
 
-@takes_settings("store")
+@takes_settings(*PLACES)
 def get(store: Store, run: RunArgument, municipality: MunicipalityFlag = "", output: OutputFlag = None) -> None:
     """Show how one run stands."""
     launch.say_how(store, known_runs.read(store, known_runs.find(store, run, municipality)), output)
 
 
-@takes_settings("engine", "store", "namespace", "kube_context")
+@takes_settings(*PLACES)
 def watch(
     resolved: Resolved,
     store: Store,
@@ -91,13 +91,14 @@ def watch(
     voice.say(where(resolved))
     known = known_runs.read(store, known_runs.find(store, run, municipality))
     engine = open_engine(resolved.settings, store) if known.run.engine == resolved.settings.engine else None
-    known = launch.wait(known.run, engine, store, voice)
+    known = launch.wait(known.run, engine, store, voice, resolved.command)
     launch.say_how(store, known, output)
     raise typer.Exit(launch.exit_code(known))
 
 
-@takes_settings("store")
+@takes_settings(*PLACES)
 def report(
+    resolved: Resolved,
     store: Store,
     run: RunArgument,
     municipality: MunicipalityFlag = "",
@@ -110,7 +111,7 @@ def report(
     if not (summary and summary.report):
         raise CliError(
             f"run {known.run.id} is {known.status.value} and has no report yet",
-            f"`imgflow {'watch' if known.status in launch.OPEN else 'retry'} {known.run.id}` brings it",
+            f"`{resolved.command} {'watch' if known.status in launch.OPEN else 'retry'} {known.run.id}` brings it",
             ExitCode.FAILED,
         )
     if not (show or file):

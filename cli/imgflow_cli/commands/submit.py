@@ -13,7 +13,7 @@ from imgflow_cli.faults import CliError
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, RunArgument, takes_settings
 from imgflow_cli.output import Format, Voice, document, emit, printable, size
 from imgflow_cli.request import Asked, Request, again, build
-from imgflow_cli.settings import Resolved
+from imgflow_cli.settings import PLACES, Resolved
 from imgflow_steps import keys
 from imgflow_steps.list.run import survey
 from imgflow_steps.pipeline import decode_plan
@@ -37,11 +37,10 @@ RetryFlag = Annotated[
     Literal["failed", "rejected"] | None,
     typer.Option(help="What of earlier runs is tried again; rejected includes failed.  [default: failed]"),
 ]
-PLACES = ("engine", "store", "namespace", "kube_context", "workers")
 CUTS = ("nodes", "layout", "shard_size")
 
 
-@takes_settings(*PLACES, *CUTS)
+@takes_settings(*PLACES, "workers", *CUTS)
 def submit(
     resolved: Resolved,
     store: Store,
@@ -73,7 +72,7 @@ def submit(
     _run(request, resolved, store, voice, output, patient=watch or wait, silent=wait and not watch)
 
 
-@takes_settings(*PLACES, *CUTS)
+@takes_settings(*PLACES, "workers", *CUTS)
 def plan(
     resolved: Resolved,
     store: Store,
@@ -94,7 +93,7 @@ def plan(
     _say_plan(store, build(asked, resolved.settings, store).run, resolved, output)
 
 
-@takes_settings(*PLACES)
+@takes_settings(*PLACES, "workers")
 def retry(
     resolved: Resolved,
     store: Store,
@@ -137,12 +136,12 @@ def _run(
     silent: bool,
 ) -> None:
     engine = open_engine(resolved.settings, store)
-    launch.start(request, engine, store, voice)
+    launch.start(request, engine, store, voice, resolved.command)
     known = runs.read(store, request.run.id)
     if engine.detached and patient:
-        known = launch.wait(request.run, engine, store, Voice(quiet=silent or voice.quiet))
+        known = launch.wait(request.run, engine, store, Voice(quiet=silent or voice.quiet), resolved.command)
     launch.say_how(store, known, output)
-    voice.say(launch.next_commands(known))
+    voice.say(launch.next_commands(known, resolved.command))
     raise typer.Exit(launch.exit_code(known))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Container, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from imgflow_steps.store import UnavailableError
@@ -14,6 +14,8 @@ from imgflow_workflows.engines.cluster import TIMEOUT, Document, refusal, until_
 
 if TYPE_CHECKING:
     from hera.workflows import WorkflowsService
+
+OK, NOT_FOUND, CONFLICT = 200, 404, 409
 
 
 def service() -> WorkflowsService:
@@ -32,7 +34,10 @@ def service() -> WorkflowsService:
 
 
 class ArgoServer:
-    """The cluster through an Argo Server."""
+    """The cluster through an Argo Server.
+
+    Documents travel as they are and not as Hera's models, which drop every field they do not know.
+    """
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
@@ -40,99 +45,81 @@ class ArgoServer:
 
     def template(self) -> Document | None:
         """See Cluster."""
-        return self._get("workflow-templates", NAME)
+        return self._read("workflow-templates", NAME)
 
     def workflow(self, name: str) -> Document | None:
         """See Cluster."""
-        return self._get("workflows", name)
+        return self._read("workflows", name)
 
     def create(self, workflow: Document) -> bool:
         """See Cluster."""
-        from hera.exceptions import AlreadyExists  # noqa: PLC0415
-        from hera.workflows.models import Workflow, WorkflowCreateRequest  # noqa: PLC0415
-
-        request = WorkflowCreateRequest(workflow=Workflow.model_validate(workflow))
-        with _told(f"creating Workflow {workflow['metadata']['name']}"):
-            try:
-                self._service.create_workflow(request, self.namespace)
-            except AlreadyExists:
-                return False
-            return True
+        return self._create("workflows", {"workflow": workflow}, workflow["metadata"]["name"])
 
     def schedule(self, cron_workflow: Document) -> None:
         """See Cluster."""
-        from hera.exceptions import AlreadyExists  # noqa: PLC0415
-        from hera.workflows.models import (  # noqa: PLC0415
-            CreateCronWorkflowRequest,
-            CronWorkflow,
-            UpdateCronWorkflowRequest,
-        )
-
-        name, cron = cron_workflow["metadata"]["name"], CronWorkflow.model_validate(cron_workflow)
-        with _told(f"creating CronWorkflow {name}"):
-            try:
-                self._service.create_cron_workflow(CreateCronWorkflowRequest(cron_workflow=cron), self.namespace)
-            except AlreadyExists:
-                self._service.update_cron_workflow(name, UpdateCronWorkflowRequest(cron_workflow=cron), self.namespace)
+        name = cron_workflow["metadata"]["name"]
+        if self._create("cron-workflows", {"cronWorkflow": cron_workflow}, name):
+            return
+        there = self._read("cron-workflows", name) or {}
+        version = there.get("metadata", {}).get("resourceVersion")
+        document = {**cron_workflow, "metadata": {**cron_workflow["metadata"], "resourceVersion": version}}
+        path = f"cron-workflows/{self.namespace}/{name}"
+        self._ask(f"replacing CronWorkflow {name}", "put", path, json={"cronWorkflow": document})
 
     def stop(self, name: str) -> None:
         """See Cluster."""
-        from hera.workflows.models import WorkflowStopRequest  # noqa: PLC0415
-
-        with _told(f"stopping Workflow {name}"):
-            self._service.stop_workflow(name, WorkflowStopRequest(name=name, namespace=self.namespace), self.namespace)
+        self._ask(f"stopping Workflow {name}", "put", f"workflows/{self.namespace}/{name}/stop", json={})
 
     def delete(self, name: str, uid: str) -> None:
         """See Cluster."""
-        from hera.exceptions import AlreadyExists, NotFound  # noqa: PLC0415
-
-        # Suppressed: it is gone, or another one has its name by now.
-        with _told(f"deleting Workflow {name}"), suppress(NotFound, AlreadyExists):
-            self._service.delete_workflow(name, self.namespace, uid=uid, propagation_policy="Foreground")
+        options = {"deleteOptions.preconditions.uid": uid, "deleteOptions.propagationPolicy": "Foreground"}
+        path = f"workflows/{self.namespace}/{name}"
+        self._ask(f"deleting Workflow {name}", "delete", path, params=options, expected={OK, NOT_FOUND, CONFLICT})
         until_gone(self, name, uid)
 
     def logs(self, name: str, step: str, skip: Container[str], *, follow: bool) -> Iterator[tuple[str, str]]:
-        """See Cluster. Not through Hera, which reads the first line only."""
+        """See Cluster."""
+        what = f"reading logs of Workflow {name}"
         options = {"logOptions.container": "main", "logOptions.follow": str(follow).lower()}
         if step:
             options["selector"] = f"{STEP_LABEL}={step}"
-        with _told(f"reading logs of Workflow {name}"):
-            path = f"workflows/{self.namespace}/{name}/log"
-            for line in whole_lines(self._request(path, options, stream=True).iter_content(None)):
+        answer = self._ask(what, "get", f"workflows/{self.namespace}/{name}/log", params=options, stream=True)
+        with _told(what):
+            for line in whole_lines(answer.iter_content(None)):
                 entry = json.loads(line).get("result", {}) if line else {}
                 if entry and entry.get("podName") not in skip:
                     yield entry["podName"], entry.get("content", "")
 
-    def _get(self, kind: str, name: str) -> Document | None:
-        """Not through Hera, whose models do not know every field that a newer server sends."""
-        with _told(f"reading {kind}/{name} in namespace {self.namespace}"):
-            answer = self._request(f"{kind}/{self.namespace}/{name}", {})
-            if answer.status_code == 404:  # noqa: PLR2004
-                return None
-            if not answer.ok:
-                raise refusal(f"reading {kind}/{name}", answer.status_code, answer.text[:500])
-            found: Document = answer.json()
-            return found
+    def _read(self, kind: str, name: str) -> Document | None:
+        what = f"reading {kind}/{name} in namespace {self.namespace}"
+        answer = self._ask(what, "get", f"{kind}/{self.namespace}/{name}", expected={OK, NOT_FOUND})
+        return answer.json() if answer.status_code == OK else None
 
-    def _request(self, path: str, params: dict[str, str], *, stream: bool = False) -> Any:
-        return self._service.session.get(
-            f"{self._service.host}/api/v1/{path}",
-            params=params,
-            headers={"Authorization": self._service.token} if self._service.token else {},
-            verify=self._service.verify_ssl,
-            timeout=(TIMEOUT, None if stream else TIMEOUT),
-            stream=stream,
-        )
+    def _create(self, kind: str, document: Document, name: str) -> bool:
+        what = f"creating {kind}/{name} in namespace {self.namespace}"
+        answer = self._ask(what, "post", f"{kind}/{self.namespace}", json=document, expected={OK, CONFLICT})
+        return bool(answer.status_code == OK)
+
+    def _ask(self, what: str, method: str, path: str, expected: Container[int] = (OK,), **request: Any) -> Any:
+        with _told(what):
+            answer = self._service.session.request(
+                method,
+                f"{self._service.host}/api/v1/{path}",
+                headers={"Authorization": self._service.token} if self._service.token else {},
+                verify=self._service.verify_ssl,
+                timeout=(TIMEOUT, None if request.get("stream") else TIMEOUT),
+                **request,
+            )
+        if answer.status_code not in expected:
+            raise refusal(what, answer.status_code, answer.text[:500])
+        return answer
 
 
 @contextmanager
 def _told(what: str) -> Iterator[None]:
-    from hera.exceptions import HeraException  # noqa: PLC0415
     from requests import RequestException  # noqa: PLC0415
 
     try:
         yield
-    except HeraException as error:
-        raise refusal(what, getattr(error, "status_code", 500), str(error)[:500]) from error
     except RequestException as error:
         raise UnavailableError(f"{what}: the Argo Server does not answer: {error}; is ARGO_SERVER right?") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
@@ -56,7 +57,7 @@ class Cluster(Protocol):
 def connect(context: str = "") -> ApiClient:
     """A client for the kubeconfig's context (its current one when empty), or for the cluster this runs in.
 
-    Raises BadParametersError when there is neither.
+    Its connections are closed when nobody holds it any more. Raises BadParametersError when there is neither.
     """
     from kubernetes import client  # noqa: PLC0415 - half a second, for this engine only
     from kubernetes import config as untyped  # noqa: PLC0415
@@ -70,7 +71,9 @@ def connect(context: str = "") -> ApiClient:
             config.load_incluster_config(client_configuration=configuration)
         except config.ConfigException:
             raise BadParametersError(f"no cluster to talk to: {error}; set KUBECONFIG") from None
-    return client.ApiClient(configuration)
+    api: Any = client.ApiClient(configuration)
+    weakref.finalize(api, api.rest_client.pool_manager.clear)
+    return cast("ApiClient", api)
 
 
 @contextmanager

@@ -96,6 +96,7 @@ class DockerEngine:
     def _check_images(self, run: Run) -> None:
         ends = [Job(step=step, run=run.id) for step in ("list", "fused", "collect")]
         images = [self._image(job, run) for job in (*ends, *jobs(run, 0, "steps"))]
+        self._tool("version")  # tells a daemon that does not answer from an image that is missing
         try:
             self._tool("image", "inspect", *images)
         except UnavailableError as error:

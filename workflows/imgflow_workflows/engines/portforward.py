@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager, suppress
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
+from weakref import WeakSet
 
 from websocket import WebSocketException
 
@@ -37,8 +38,8 @@ def reachable(endpoint: str, *, kube_context: str = "") -> Iterator[str]:
     if url.scheme == "https":
         raise BadParametersError(f"{endpoint} is inside the cluster, and its certificate is not for this machine")
     api = connect(kube_context)
-    _pod_of(api, *service)  # fails here and not in a thread
     with _Forward(api, *service) as forward:
+        _pod_of(api, *service)  # fails here and not in a thread
         threading.Thread(target=forward.serve_forever, daemon=True).start()
         try:
             yield urlunsplit(url._replace(netloc=f"127.0.0.1:{forward.server_address[1]}"))
@@ -86,6 +87,14 @@ class _Forward(ThreadingTCPServer):
     def __init__(self, api: ApiClient, name: str, namespace: str, port: int) -> None:
         super().__init__(("127.0.0.1", 0), _Connection)
         self._api, self._service, self._namespace = api, (name, namespace, port), namespace
+        self._tunnels: WeakSet[Any] = WeakSet()  # closing one is not typed
+
+    def server_close(self) -> None:
+        """End the tunnels, too: a store's client keeps its connections open."""
+        super().server_close()
+        for tunnel in list(self._tunnels):
+            with suppress(WebSocketException, OSError):
+                tunnel.shutdown()
 
     def tunnel(self) -> WebSocket:
         """A connection to a pod of the Service, whichever is ready now."""
@@ -100,6 +109,7 @@ class _Forward(ThreadingTCPServer):
         headers |= {one["key"]: one["value"] for one in configuration.auth_settings().values()}
         url = streams.get_websocket_url(configuration.host + path)
         websocket: WebSocket = streams.create_websocket(configuration, url, headers)
+        self._tunnels.add(websocket)
         return websocket
 
 

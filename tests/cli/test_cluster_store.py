@@ -1,0 +1,123 @@
+"""A cluster is used by its name alone: where its store is, and who may use it, the chart tells."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests import clusters, photographs, servers
+
+from imgflow_cli import app
+from imgflow_cli.commands import submit
+from imgflow_cli.settings import PLACES, Settings
+from imgflow_steps import keys
+from imgflow_steps.run import Run
+from imgflow_steps.store import open_store
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Cli
+
+IN_CITY = ("--engine", "argo", "--namespace", "city")
+
+
+@pytest.fixture
+def api(tmp_path: Path, moto_server: servers.Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[clusters.Api]:
+    """A cluster whose namespace city has the chart, with Demo in its store."""
+    url, variables = moto_server.new_bucket(), moto_server.environment
+    endpoint = variables.pop("IMGFLOW_S3_ENDPOINT")
+    region = variables.pop("AWS_REGION")
+    told = {"IMGFLOW_STORE": url, "AWS_ENDPOINT_URL": endpoint, "AWS_REGION": region}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**told, **variables}.items():
+            patch.setenv(name, value)
+        open_store(url).write(keys.images("Demo") + "a.jpg", photographs.jpeg(0))
+    with clusters.api(tmp_path) as served:
+        clusters.use(served.kubeconfig, monkeypatch)
+        served.chart("city", told, variables)
+        yield served
+
+
+def test_nothing_but_the_namespace_has_to_be_named(imgflow: Cli, api: clusters.Api, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more/b.jpg").write_bytes(photographs.jpeg(1))
+
+    assert imgflow("ls", "municipalities", *IN_CITY, "-o", "name").out == "Demo\n"
+    assert imgflow("ingest", "more", "-m", "Demo", *IN_CITY).code == 0
+    assert imgflow("plan", "-m", "Demo", *IN_CITY, "-o", "json").json["listing"]["listed"] == 2
+
+
+def test_the_environment_is_left_as_it_was(imgflow: Cli, api: clusters.Api) -> None:
+    before = dict(os.environ)
+
+    assert imgflow("ls", *IN_CITY).code == 0
+
+    assert dict(os.environ) == before
+
+
+def test_flags_that_say_where_may_stand_before_the_command(imgflow: Cli, api: clusters.Api) -> None:
+    before = imgflow(*IN_CITY, "config", "-o", "json").json
+
+    assert before == imgflow("config", *IN_CITY, "-o", "json").json
+    assert before["namespace"] == {"value": "city", "origin": "--namespace"}
+    assert imgflow("--namespace", "village", "config", *IN_CITY, "-o", "json").json == before
+
+
+def test_they_are_told_as_they_are() -> None:
+    told = {parameter.name: parameter.help for parameter in app.group().params}
+
+    assert {name: told[name] for name in PLACES} == {n: Settings.model_fields[n].description for n in PLACES}
+
+
+def test_config_shows_what_the_chart_tells_but_no_secret(imgflow: Cli, api: clusters.Api) -> None:
+    done = imgflow("config", *IN_CITY, "-o", "json")
+
+    store = "ConfigMap imgflow-store in namespace city"
+    assert [done.json[name]["origin"] for name in ("store", "endpoint", "region")] == [store] * 3
+    assert done.json["credentials"] == {"value": "set", "origin": "Secret imgflow-s3 in namespace city"}
+    assert all(value not in done.out for value in ("testing", "secret_key"))
+
+
+def test_a_store_that_the_user_names_is_used_without_asking_the_cluster(imgflow: Cli, api: clusters.Api) -> None:
+    shown = imgflow("config", *IN_CITY, "--store", "s3://mine", "-o", "json").json
+
+    assert (shown["store"]["value"], shown["endpoint"]["value"], api.asked) == ("s3://mine", "", [])
+
+
+def test_what_the_user_sets_wins_over_what_the_chart_tells(
+    imgflow: Cli, api: clusters.Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://elsewhere:9000")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "me")
+
+    shown = imgflow("config", *IN_CITY, "--region", "eu-north-1", "-o", "json").json
+
+    assert shown["endpoint"] == {"value": "http://elsewhere:9000", "origin": "AWS_ENDPOINT_URL"}
+    assert shown["region"] == {"value": "eu-north-1", "origin": "--region"}
+    assert shown["credentials"]["origin"] == "AWS_ACCESS_KEY_ID"
+    assert api.asked == [clusters.config_map("city")]
+
+
+def test_hints_lead_to_the_same_place(imgflow: Cli, api: clusters.Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Elsewhere:
+        detached = True
+
+        def submit(self, run: Run) -> None:
+            """Somebody else's business."""
+
+    monkeypatch.setattr(submit, "open_engine", lambda *_: Elsewhere())
+
+    done = imgflow("submit", "-m", "Demo", *IN_CITY, "--run", "mine")
+
+    assert f"imgflow {' '.join(IN_CITY)} watch mine" in done.err
+
+
+def test_a_cluster_that_does_not_answer_ends_with_5(imgflow: Cli, api: clusters.Api) -> None:
+    api.answers = {clusters.config_map("city"): 500}
+
+    done = imgflow("ls", *IN_CITY)
+
+    assert done.code == 5
+    assert "reading ConfigMap imgflow-store in namespace city" in done.err

@@ -1,0 +1,87 @@
+"""A Kubernetes API on loopback that knows what it is told, and a kubeconfig that leads to it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from kubernetes.config import kube_config
+
+if TYPE_CHECKING:
+    import pytest
+
+
+@dataclass
+class Api:
+    """Answers GET by path with a document, or with the status when it is a number; unknown paths with 404."""
+
+    kubeconfig: Path
+    answers: dict[str, dict[str, Any] | int] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def chart(self, namespace: str, store: dict[str, str], secret: dict[str, str]) -> None:
+        """A namespace that has the chart."""
+        encoded = {name: base64.b64encode(value.encode()).decode() for name, value in secret.items()}
+        self.answers[config_map(namespace)] = {"kind": "ConfigMap", "apiVersion": "v1", "data": store}
+        self.answers[secret_of(namespace)] = {"kind": "Secret", "apiVersion": "v1", "data": encoded}
+
+
+def config_map(namespace: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/configmaps/imgflow-store"
+
+
+def secret_of(namespace: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/secrets/imgflow-s3"
+
+
+def use(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a kubeconfig the user's own; the client has read the variable when it was imported."""
+    monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+
+
+@contextmanager
+def api(folder: Path) -> Iterator[Api]:
+    """Serves while in use; afterwards nothing listens there."""
+    known = Api(folder / "kubeconfig")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            known.asked.append(self.path)
+            answer = known.answers.get(self.path, 404)
+            status = answer if isinstance(answer, int) else 200
+            body = json.dumps({"kind": "Status", "code": status} if isinstance(answer, int) else answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Silent."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        known.kubeconfig.write_text(_kubeconfig(server.server_port))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield known
+        server.shutdown()
+
+
+def _kubeconfig(port: int) -> str:
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "here", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+        "users": [{"name": "me", "user": {}}],
+        "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
+        "current-context": "here",
+    }
+    return yaml.safe_dump(document)
