@@ -132,16 +132,17 @@ class Plain:
 
     def __init__(self, run: Run, voice: Voice) -> None:
         self._watcher, self._voice = Watcher(run), voice
-        self._phase, self._said = "", 0.0
+        self._phase, self._said = ("", False), 0.0
 
     def show(self, progress: Progress) -> None:
         """Say it when there is something to say."""
         now = time.monotonic()
         lines = self._watcher.lines(progress)
         line = next((line for line in lines if not line.ended), lines[-1])
-        if line.label == self._phase and now - self._said < PLAIN:
+        phase = (line.label, line.ended)
+        if phase == self._phase and now - self._said < PLAIN:
             return
-        self._phase, self._said = line.label, now
+        self._phase, self._said = phase, now
         self._voice.say(describe(line))
 
 

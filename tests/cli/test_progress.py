@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
-from imgflow_cli.progress import Line, Pace, Watcher, describe, notes
+from imgflow_cli.output import Voice
+from imgflow_cli.progress import Line, Pace, Plain, Watcher, describe, notes
 from imgflow_steps.contract import Counts
 from imgflow_steps.pipeline import parse
 from imgflow_steps.run import Listing, Phase, Progress, Run, ShardProgress, Summary
+
+if TYPE_CHECKING:
+    import pytest
 
 RUN = Run(id="r", municipality="Demo", pipeline=parse({"steps": ["scale", "grayscale", "scale"]}))
 
@@ -85,3 +90,13 @@ def test_a_line_in_words_says_what_matters() -> None:
     assert describe(line) == "scale: 30/90 · 2 rejected · 1 failed · 12.0/s · 5.0s left"
     assert describe(Line("collect")) == "collect …"
     assert describe(Line("collect", ended=True)) == "collect: done"
+
+
+def test_plain_lines_say_each_phase_once_and_that_the_last_one_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = Plain(RUN, Voice())
+    all_done = [step(label, 10) for label in RUN.pipeline.labels]
+
+    for ended in (False, False, True):
+        shown.show(progress("fused", *all_done, ended=ended))
+
+    assert capsys.readouterr().err.splitlines() == ["collect …", "collect: done"]

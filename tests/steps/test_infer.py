@@ -370,3 +370,12 @@ def test_a_trained_classifier_tells_upright_text_from_text_upside_down(tmp_path:
     assert said["label"] == str(degrees)
     assert said["score"] > 0.9
     assert sum(score for _, score in said["top"]) == pytest.approx(1, abs=1e-5)
+
+
+def test_onnx_runtime_keeps_no_session_for_its_maker(tmp_path: Path) -> None:
+    env = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    script = "from imgflow_steps.infer import Infer, run; run.build(Infer())"
+
+    subprocess.run([sys.executable, "-c", script], env={**env, "TMPDIR": str(tmp_path)}, check=True)
+
+    assert list(tmp_path.iterdir()) == []

@@ -18,6 +18,7 @@ from tests.local_runs import PLAIN, dataset, pictures, submit
 
 from imgflow_steps import keys
 from imgflow_steps.contract import BadParametersError, Status
+from imgflow_steps.infer.quality import MODEL
 from imgflow_steps.list import List
 from imgflow_steps.pipeline import parse
 from imgflow_steps.rows import merged
@@ -189,3 +190,18 @@ def test_kill_minus_nine_loses_nothing_that_was_flushed(tmp_path: Path, victim: 
     assert set(images.values()) == {1}
     assert {image: after[image] for image in flushed} == flushed
     assert len(pictures(store, "killed")) == 40
+
+
+def test_a_run_leaves_nothing_in_the_temporary_folder(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    dataset(store, 4)
+    store.write("models/quality.onnx", MODEL.read_bytes())
+
+    submit(store, "tidy", parse({"steps": ["scale", {"infer": {"model": "models/quality.onnx"}}]}), layout="steps")
+
+    assert list(temporary.iterdir()) == []

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read once, when it is loaded: it would report to its maker
 import onnxruntime as ort
 
 from imgflow_steps.contract import Apply, BadParametersError, Rejected, Sample
