@@ -23,6 +23,7 @@ COMMANDS = {
     "submit": Command("submit", "Run a municipality's photographs through the pipeline."),
     "plan": Command("submit", "Say what submit would do, and why, without doing it."),
     "retry": Command("submit", "Go on with a run: what failed or is missing is done again."),
+    "render": Command("render", "Print the pipeline as YAML for `kubectl create -f`."),
     "ingest": Command("ingest", "Copy photographs into a municipality's dataset."),
     "ls": Command("runs", "List runs, newest first, or municipalities."),
     "get": Command("runs", "Show how one run stands."),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from imgflow_cli.settings import Resolved, Settings
     from imgflow_steps.store import Store
     from imgflow_workflows.engines import Engine
+    from imgflow_workflows.engines.argo import ArgoEngine
 
 
 def located(resolved: Resolved) -> Resolved:
@@ -73,6 +74,11 @@ def open_engine(settings: Settings, store: Store) -> Engine:
         from imgflow_workflows.engines.docker import DockerEngine  # noqa: PLC0415
 
         return DockerEngine(store, workers=settings.workers)
+    return open_argo(settings, store)
+
+
+def open_argo(settings: Settings, store: Store) -> ArgoEngine:
+    """The argo engine, with a store that pods see."""
     if not store.url.startswith("s3://"):
         raise CliError(f"pods cannot see the directory {store.url}", "give --store s3://BUCKET for the engine argo")
     from imgflow_workflows.engines.argo import ArgoEngine  # noqa: PLC0415

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_origin
@@ -59,11 +59,21 @@ class Request:
 
 
 def build(asked: Asked, settings: Settings, store: Store) -> Request:
-    """The run that was asked for. Raises CliError or BadParametersError; writes nothing."""
-    keys.encode(asked.municipality)
-    source = _source(asked.source, settings) if asked.source else ""
-    if not source:
+    """The run that was asked for, if the store holds what it needs. Raises as ``describe``; writes nothing."""
+    if not asked.municipality:
+        raise CliError("whose photographs? give --municipality NAME", "`imgflow ls municipalities` lists them")
+    if not asked.source:
         check_municipality(store, asked.municipality)
+    request = describe(asked, settings)
+    for label, field, value in named_files(request.run.pipeline):
+        if value not in request.files and store.stat(value) is None:
+            raise CliError(f"{label}.{field}: there is no file {value!r} here, and no such key in {store.url}")
+    return request
+
+
+def describe(asked: Asked, settings: Settings) -> Request:
+    """The run that was asked for, without a look into any store. Raises CliError or BadParametersError."""
+    municipality = keys.decode(keys.encode(asked.municipality))
     pipeline = _read_pipeline(asked.pipeline) if asked.pipeline else DEFAULT
     layout = "fused" if (settings.engine, settings.layout) == ("local", "auto") else settings.layout
     listing, collect = List(shard_size=settings.shard_size, nodes=settings.nodes, layout=layout), Collect()
@@ -77,12 +87,12 @@ def build(asked: Asked, settings: Settings, store: Store) -> Request:
         else:
             pipeline = _change(pipeline, target, field, value, origin)
     folders = [Path(), asked.pipeline.parent] if asked.pipeline else [Path()]
-    pipeline, files = _with_keys(pipeline, store, folders)
+    pipeline, files = _with_keys(pipeline, folders)
     run = Run(
-        id=keys.check_run(asked.run) if asked.run else new_id(asked.municipality),
-        municipality=keys.decode(keys.encode(asked.municipality)),
+        id=keys.check_run(asked.run) if asked.run else new_id(municipality),
+        municipality=municipality,
         pipeline=pipeline,
-        source=source,
+        source=_source(asked.source, settings) if asked.source else "",
         list=listing,
         collect=collect,
         created=time.time(),
@@ -191,18 +201,21 @@ def _change(pipeline: Pipeline, target: str, field: str, value: str, origin: str
     return pipeline.with_params(position, **changed.model_dump())
 
 
-def _with_keys(pipeline: Pipeline, store: Store, folders: Sequence[Path]) -> tuple[Pipeline, dict[str, Path]]:
+def named_files(pipeline: Pipeline) -> Iterator[tuple[str, str, str]]:
+    """Step, parameter and value of every parameter that names a file."""
+    for label, call in zip(pipeline.labels, pipeline.steps, strict=True):
+        for name in file_fields(call.params):
+            yield label, name, getattr(call.params, name)
+
+
+def _with_keys(pipeline: Pipeline, folders: Sequence[Path]) -> tuple[Pipeline, dict[str, Path]]:
     """The pipeline with store keys where its parameters name files of this machine, and those files."""
     files: dict[str, Path] = {}
-    for position, (label, call) in enumerate(zip(pipeline.labels, pipeline.steps, strict=True), 1):
-        for name in file_fields(call.params):
-            value = getattr(call.params, name)
-            path = next((p for p in (f / Path(value).expanduser() for f in folders) if p.is_file()), None)
-            if path:
-                with path.open("rb") as file:
-                    key = keys.model(hashlib.file_digest(file, "sha256").hexdigest(), path.suffix)
-                files[key] = path
-                pipeline = pipeline.with_params(position, **{name: key})
-            elif store.stat(value) is None:
-                raise CliError(f"{label}.{name}: there is no file {value!r} here, and no such key in {store.url}")
+    for label, name, value in named_files(pipeline):
+        path = next((p for p in (f / Path(value).expanduser() for f in folders) if p.is_file()), None)
+        if path:
+            with path.open("rb") as file:
+                key = keys.model(hashlib.file_digest(file, "sha256").hexdigest(), path.suffix)
+            files[key] = path
+            pipeline = pipeline.with_params(pipeline.labels.index(label) + 1, **{name: key})
     return pipeline, files

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from imgflow_cli import launch, runs
-from imgflow_cli.engine import open_engine, where
+from imgflow_cli.engine import open_argo, open_engine, where
 from imgflow_cli.faults import CliError
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, RunArgument, takes_settings
 from imgflow_cli.output import Format, Voice, document, emit, printable, size
@@ -20,6 +21,7 @@ from imgflow_steps.pipeline import decode_plan
 from imgflow_steps.plan import bytes_between
 from imgflow_steps.run import load
 from imgflow_steps.store import Store
+from imgflow_workflows.argo import schedule_name
 
 if TYPE_CHECKING:
     from imgflow_steps.run import Listing, Run
@@ -53,6 +55,10 @@ def submit(
     run: Annotated[str, typer.Option(metavar="ID", help="Name the run, or go on with the one of that name.")] = "",
     watch: Annotated[bool, typer.Option("--watch", help="argo: show progress until the run ends.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="argo: wait in silence until the run ends.")] = False,
+    cron: Annotated[
+        str,
+        typer.Option(metavar="SCHEDULE", help="argo: do it again and again, such as '0 3 * * *'; in UTC as a rule."),
+    ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     output: OutputFlag = None,
     quiet: QuietFlag = False,
@@ -60,11 +66,15 @@ def submit(
     """Run a municipality's photographs through the pipeline.
 
     What earlier runs with the same pipeline finished is not done again. On this machine the command
-    ends with the run; on a cluster it returns at once unless --watch or --wait is given.
+    ends with the run; on a cluster it returns at once unless --watch or --wait is given. With --cron
+    nothing runs now: the cluster starts a run at these times, and --run names the schedule.
     """
     voice = Voice(quiet=quiet)
     asked = Asked(municipality, source, pipeline, changes or (), max_rejected, retry or "", run)
     voice.say(where(resolved))
+    if cron and not dry_run:
+        _schedule(asked, cron, resolved, store, voice, output)
+        return
     request = _request(asked, resolved, store)
     if dry_run:
         _say_plan(store, request.run, resolved, output)
@@ -120,8 +130,6 @@ def retry(
 def _request(asked: Asked, resolved: Resolved, store: Store) -> Request:
     if asked.run and store.stat(keys.run_json(keys.check_run(asked.run))):
         return again(load(store, asked.run), asked, resolved.settings, store)
-    if not asked.municipality:
-        raise CliError("whose photographs? give --municipality NAME", "`imgflow ls municipalities` lists them")
     return build(asked, resolved.settings, store)
 
 
@@ -143,6 +151,32 @@ def _run(
     launch.say_how(store, known, output)
     voice.say(launch.next_commands(known, resolved.command))
     raise typer.Exit(launch.exit_code(known))
+
+
+def _schedule(asked: Asked, cron: str, resolved: Resolved, store: Store, voice: Voice, output: Format | None) -> None:
+    """Without --run the schedule is named after the municipality, so that the same command replaces it."""
+    settings = resolved.settings
+    if settings.engine != "argo":
+        raise CliError("only a cluster keeps schedules", "give --engine argo with --cron")
+    request = build(asked, settings, store)
+    run = request.run
+    name = asked.run or schedule_name(run.municipality)
+    engine = open_argo(settings, store)
+    request.upload(store)
+    engine.schedule(name, cron, run)
+    if output == "name":
+        emit(name)
+    elif output in {"json", "yaml"}:
+        document({"schedule": name, "cron": cron, "municipality": run.municipality, "digest": run.digest}, output)
+    else:
+        emit(f"{'Schedule':<13} {name}")
+        emit(f"{'Municipality':<13} {printable(run.municipality)}")
+        emit(f"{'When':<13} {cron}")
+    voice.say(
+        f"next: {resolved.command} ls --municipality {shlex.quote(run.municipality)}\n"
+        f"      kubectl -n {settings.namespace} get cronworkflow {name}\n"
+        f"      kubectl -n {settings.namespace} delete cronworkflow {name}"
+    )
 
 
 def _say_plan(store: Store, run: Run, resolved: Resolved, output: Format | None) -> None:

@@ -3,7 +3,15 @@
 What Argo does with each spelling was tried on a real cluster; a comment says where the plainer one fails.
 """
 
-from imgflow_workflows.argo.documents import DIGEST, cron_workflow, to_yaml, workflow, workflow_template
+from imgflow_workflows.argo.documents import (
+    DIGEST,
+    cron_workflow,
+    parameters_of,
+    schedule_name,
+    to_yaml,
+    workflow,
+    workflow_template,
+)
 from imgflow_workflows.argo.options import NAME, Options, Placement, options_of
 
 __all__ = [
@@ -13,6 +21,8 @@ __all__ = [
     "Placement",
     "cron_workflow",
     "options_of",
+    "parameters_of",
+    "schedule_name",
     "to_yaml",
     "workflow",
     "workflow_template",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from imgflow_steps.list import List
 from imgflow_steps.pipeline import Pipeline
 from imgflow_steps.run import Run
 from imgflow_workflows.argo.options import NAME, PART_OF, Options, options_of
+from imgflow_workflows.argo.schedule import check_schedule
 
 DIGEST = "imgflow.io/pipeline-digest"
 MUNICIPALITY = "imgflow.io/municipality"
@@ -22,13 +24,18 @@ CRON_NAME = 42  # characters; each run's id is the name, a dash and ten digits
 Document = dict[str, Any]
 
 
-def workflow_template(pipeline: Pipeline, options: Options | None = None) -> Document:
-    """The WorkflowTemplate ``imgflow``: what the Argo UI, ``argo submit --from`` and `imgflow submit` start."""
+def workflow_template(
+    pipeline: Pipeline, options: Options | None = None, *, name: str = NAME, defaults: Mapping[str, str] | None = None
+) -> Document:
+    """A WorkflowTemplate: what the Argo UI and ``argo submit --from`` start; `imgflow submit` the one named imgflow.
+
+    ``defaults`` are values for parameters other than the municipality.
+    """
     from imgflow_workflows.argo.template import render  # noqa: PLC0415 - hera takes a second to import
 
     options = options or Options()
     metadata = {
-        "name": NAME,
+        "name": name,
         "labels": {PART_OF: NAME},
         "annotations": {
             DIGEST: pipeline.digest,
@@ -36,20 +43,44 @@ def workflow_template(pipeline: Pipeline, options: Options | None = None) -> Doc
             "workflows.argoproj.io/description": f"list, then {', '.join(pipeline.labels)} over shards, then collect",
         },
     }
-    return _document("WorkflowTemplate", metadata, render(pipeline, options), options.namespace)
+    spec = render(pipeline, options)
+    for parameter in spec["arguments"]["parameters"]:
+        if defaults and parameter["name"] in defaults:
+            parameter["value"] = defaults[parameter["name"]]
+    return _document("WorkflowTemplate", metadata, spec, options.namespace)
 
 
-def workflow(run: Run, options: Options | None = None, *, template: Mapping[str, Any] | None = None) -> Document:
-    """The Workflow of a run whose ``run.json`` is in the store; its name is the run id.
+def workflow(
+    run: Run, options: Options | None = None, *, template: Mapping[str, Any] | None = None, named: bool = True
+) -> Document:
+    """The Workflow of a run; its name is the run's id, or left to the cluster when not ``named``.
 
+    Where no ``run.json`` is in the store, list writes one from what the Workflow says.
     ``template`` is the cluster's WorkflowTemplate. With the run's pipeline the Workflow only refers to it;
     with another one it carries its own spec, with the container images and placements of the template.
     """
-    options, spec = _spec(run, options, template, {"municipality": keys.encode(run.municipality)})
-    metadata = {"name": run.id, **_known_as(run)}
-    if options.namespace:
+    options, spec = _spec(run, options, template)
+    name = {"name": run.id} if named else {"generateName": f"{keys.slug(run.municipality)}-"}
+    metadata = {**name, **_known_as(run)}
+    if options.namespace and named:
         metadata["annotations"]["imgflow.io/report"] = report_path(options.namespace, run.id)
     return _document("Workflow", metadata, spec, options.namespace)
+
+
+def schedule_name(municipality: str) -> str:
+    """A name for a municipality's schedule, the same every time."""
+    digest = hashlib.sha256(keys.encode(municipality).encode()).hexdigest()[:6]
+    return f"{keys.slug(municipality)[: CRON_NAME - 7].strip('-')}-{digest}"
+
+
+def parameters_of(run: Run) -> dict[str, str]:
+    """What a run was asked to do, as parameters of its Workflow; what Argo might expand is percent-encoded."""
+    return {
+        "municipality": keys.encode(run.municipality),
+        "source": quote(run.source, safe=""),
+        **{field.replace("_", "-"): str(getattr(run.list, field)) for field in List.model_fields},
+        "max-rejected": run.collect.max_rejected,
+    }
 
 
 def report_path(namespace: str, run: str) -> str:
@@ -70,17 +101,12 @@ def cron_workflow(
 ) -> Document:
     """A CronWorkflow that does what ``run`` says at every ``schedule``; each time list writes a new ``run.json``.
 
-    Raises BadParametersError for a name that leaves no room for the run ids made of it.
+    Raises BadParametersError for what is no schedule, and for a name that leaves no room for the run ids made of it.
     """
     if len(keys.check_run(name)) > CRON_NAME:
         raise BadParametersError(f"{name!r} is too long for a schedule's name; it may have {CRON_NAME} characters")
-    values = {
-        "municipality": keys.encode(run.municipality),
-        "source": quote(run.source, safe=""),
-        **{field.replace("_", "-"): str(getattr(run.list, field)) for field in List.model_fields},
-        "max-rejected": run.collect.max_rejected,
-    }
-    options, spec = _spec(run, options, template, values)
+    check_schedule(schedule)
+    options, spec = _spec(run, options, template)
     cron = {
         "schedules": [schedule],
         "concurrencyPolicy": "Forbid",
@@ -108,7 +134,8 @@ _Dumper.add_representer(str, _text)
 
 def _document(kind: str, metadata: Document, spec: Document, namespace: str) -> Document:
     if namespace:
-        metadata = {"name": metadata["name"], "namespace": namespace, **metadata}
+        name, *others = metadata.items()
+        metadata = dict([name, ("namespace", namespace), *others])
     return {"apiVersion": "argoproj.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
 
 
@@ -126,18 +153,14 @@ def _known_as(run: Run) -> Document:
     }
 
 
-def _spec(
-    run: Run, options: Options | None, template: Mapping[str, Any] | None, values: Mapping[str, str]
-) -> tuple[Options, Document]:
+def _spec(run: Run, options: Options | None, template: Mapping[str, Any] | None) -> tuple[Options, Document]:
     """A reference to the template where it holds this pipeline already, else a spec of its own; with arguments."""
     options = options or (options_of(template) if template else Options())
-    defaults: dict[str, str] = {}
     if template and template["metadata"].get("annotations", {}).get(DIGEST) == run.pipeline.digest:
         spec: Document = {"workflowTemplateRef": {"name": template["metadata"]["name"]}}
     else:
         spec = workflow_template(run.pipeline, options)["spec"]
-        defaults = {p["name"]: p.get("value", "") for p in spec["arguments"]["parameters"]}
-    spec["arguments"] = {"parameters": [{"name": n, "value": v} for n, v in {**defaults, **values}.items()]}
+    spec["arguments"] = {"parameters": [{"name": n, "value": v} for n, v in parameters_of(run).items()]}
     # The template makes a label of the encoded name; of the name itself a more readable one can be made.
     slug = keys.slug(run.municipality)
     _put(spec, slug, "podMetadata", "labels", MUNICIPALITY)
