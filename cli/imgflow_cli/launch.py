@@ -30,6 +30,9 @@ def start(request: Request, engine: Engine, store: Store, voice: Voice, command:
     Raises CliError when interrupted: the run's rows are in the store, and retry goes on from there.
     """
     run = request.run
+    if engine.detached and engine.phase(run.id) in OPEN:
+        voice.say(f"run {run.id} is under way already; nothing was started")
+        return
     request.upload(store)
     stale = [found.key for found in store.entries(keys.progress(run.id))]
     store.delete([keys.summary_json(run.id), keys.listing_json(run.id), *stale])  # an earlier attempt's

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from imgflow_steps.run import ShardProgress
 
 STEPS = ["list", *PIXEL_STEPS, "fused", "collect"]
+LAST_WORDS = Path("/dev/termination-log")  # Kubernetes shows it as the reason, and Argo in its list of pods
 LIST_FLAGS = ["layout", "shard_size", "retry", "nodes", "samples"]
 
 
@@ -64,6 +65,8 @@ def main() -> int:
         answer.write(result.model_dump_json() + "\n")
         answer.flush()
     _log("end", result.job, exit=result.exit, error=result.error, **result.counts.model_dump())
+    if result.error and LAST_WORDS.exists():
+        LAST_WORDS.write_text(result.error[:200])
     return result.exit
 
 

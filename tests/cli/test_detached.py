@@ -35,6 +35,8 @@ class Elsewhere:
         self.submitted.append(run)
 
     def phase(self, run: str) -> Phase | None:
+        if run not in {one.id for one in self.submitted}:
+            return None
         self.asked += 1
         if self.asked < 2:
             return Phase.RUNNING
@@ -80,6 +82,16 @@ def test_submit_waits_when_asked(imgflow: Cli, engine: Elsewhere, flag: str) -> 
     assert done.code == 0
     assert done.json["counts"]["processed"] == 3
     assert ("list" in done.err) == (flag == "--watch")
+
+
+def test_a_run_that_is_under_way_is_not_started_again(imgflow: Cli, engine: Elsewhere) -> None:
+    imgflow("submit", "--municipality", "Demo", "--run", "mine")
+
+    again = imgflow("submit", "--municipality", "Demo", "--run", "mine")
+
+    assert again.code == 0
+    assert "run mine is under way already" in again.err
+    assert len(engine.submitted) == 1
 
 
 def test_ctrl_c_ends_only_the_following(imgflow: Cli, engine: Elsewhere, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,6 +156,16 @@ def test_the_summary_is_written_when_everything_else_is_in_place_and_tidying_com
     assert {key for key in after if key.startswith("scratch/")} == {"scratch/utrecht-10/1/00000.tar"}
 
 
+def test_what_lies_between_steps_stays_while_images_failed(made: MadeRun) -> None:
+    made.list(["a.jpg", "b.jpg"])
+    made.add(made.row("a.jpg"))
+    made.store.write("scratch/utrecht-1/1/00000.tar", b"pixels")
+
+    collect(made.store, made.run, output=None)
+
+    assert made.store.stat("scratch/utrecht-1/1/00000.tar")
+
+
 def test_without_the_report_in_place_there_is_no_summary_and_no_row_is_touched(made: MadeRun) -> None:
     def fail() -> None:
         raise UnavailableError("the store is away")

@@ -34,8 +34,8 @@ def run(store: Store, run: Run, *, output: Path | None) -> Summary:
     """Give every listed image its verdict, write what people and programs read, and tidy up.
 
     The report goes to ``output`` when something else carries it into the store. The summary is written
-    when all of that is in place; compacting rows and deleting scratch come after it. Raises NotFoundError
-    when the run was never listed.
+    when all of that is in place; compacting rows and, unless images failed, deleting scratch come after it.
+    Raises NotFoundError when the run was never listed.
     """
     listing = read_listing(store, run.id) or Listing()
     with TemporaryDirectory(prefix="imgflow-collect-") as name:
@@ -61,7 +61,8 @@ def run(store: Store, run: Run, *, output: Path | None) -> Summary:
             _upload(store, target, keys.report(run.id))
     store.write(keys.summary_json(run.id), summary.model_dump_json(indent=1).encode(), "application/json")
     compact(store, run.rows)
-    store.delete(found.key for found in store.entries(keys.all_scratch(run.id)))
+    if not summary.counts.failed:  # else what was computed so far is what a retry of a later step begins with
+        store.delete(found.key for found in store.entries(keys.all_scratch(run.id)))
     return summary
 
 
