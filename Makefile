@@ -33,8 +33,12 @@ $(READY): pyproject.toml
 	@touch $@
 
 .PHONY: test
-test: $(READY)  ## Every test that can run here; ARGS='-k name' picks some, IMGFLOW_REQUIRE=minio,… forbids skipping
-	$(BIN)/pytest -n auto $(ARGS)
+test: $(READY)  ## Every test that needs no container and no cluster; ARGS='-k name' picks some
+	$(BIN)/pytest -n auto -m "not containers and not cluster" $(ARGS)
+
+.PHONY: e2e
+e2e: $(READY)  ## Tests of the built containers, and of the cluster that KUBECONFIG names, one after another
+	$(BIN)/pytest -m "containers or cluster" $(ARGS)
 
 .PHONY: lint
 lint: $(READY)  ## Style, and who may import whom
@@ -69,6 +73,11 @@ help:  ## Say what there is
 .PHONY: containers
 containers: $(READY)  ## Container images, with docker, podman or buildah; images/build says what can be set
 	PYTHON=$(BIN)/python images/build
+
+.PHONY: cluster
+cluster: containers  ## Containers, Argo Workflows and chart into your kind, k3d or minikube cluster (not tried here)
+	images/load
+	charts/install
 
 .PHONY: pins
 pins: $(READY)  ## Pin what containers hold; ARGS=--upgrade takes the newest

@@ -44,7 +44,7 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "minio": (has_minio, "no `minio` on PATH; provide it with: go install github.com/minio/minio@latest"),
     "containers": (
         has_containers,
-        "no container image localhost/imgflow-fused:dev for IMGFLOW_DOCKER; build it with: images/build",
+        "no container image localhost/imgflow-fused:dev for IMGFLOW_DOCKER; build it with: make containers",
     ),
     "cluster": (has_cluster, "no Kubernetes with Argo Workflows behind KUBECONFIG; provide it with: make cluster"),
 }
