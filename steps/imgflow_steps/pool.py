@@ -18,6 +18,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from imgflow_steps import work
 from imgflow_steps.contract import Rejected, Row
+from imgflow_steps.journal import suspect
 from imgflow_steps.store import UnavailableError
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ class _Shift:
     def _watch(self) -> Iterator[Done]:
         """End processes that compute one image for too long."""
         for future, (piece, _) in list(self._pending.items()):
-            at = work.suspect(piece.journal)
+            at = suspect(piece.journal)
             if at and at[1] > self._seconds and future.cancel():  # type: ignore[no-untyped-call]  # as above
                 yield from self._settle(future)  # wait() does not report a future that was cancelled while it ran
 
@@ -168,7 +169,7 @@ class _Shift:
 
     def _suspect(self, piece: work.Slice, error: BaseException, *, alone: bool) -> Iterator[Done]:
         """Set the image apart over which a process died; the rest of its slice goes on as before."""
-        at = work.suspect(piece.journal)
+        at = suspect(piece.journal)
         piece.journal.unlink(missing_ok=True)
         if at is None:
             self._strikes += 1

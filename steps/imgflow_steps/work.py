@@ -8,7 +8,6 @@ death end it early, and then the runner finds the image at fault by the journal.
 from __future__ import annotations
 
 import hashlib
-import os
 import resource
 import signal
 import sys
@@ -16,43 +15,34 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from functools import cache, partial
+from concurrent.futures import Future
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO
 
 from imgflow_steps import keys, picture, shard
 from imgflow_steps.contract import (
     Apply,
-    BadParametersError,
     Entry,
     Output,
-    Params,
     Rejected,
     Row,
     Sample,
     Status,
-    file_fields,
 )
-from imgflow_steps.pipeline import decode_plan
+from imgflow_steps.desk import THREADS, Desk, open_desk
+from imgflow_steps.journal import Journal
 from imgflow_steps.run import Run
 from imgflow_steps.store import (
     ChangedError,
     DeniedError,
     KeyRefusedError,
     NotFoundError,
-    Store,
-    open_store,
 )
 
-if TYPE_CHECKING:
-    from imgflow_steps.pipeline import DecodePlan, StepCall
-
 AHEAD = 3  # images fetched before their turn
-THREADS = 8  # for the store only
-
 
 Item = tuple[int, Entry] | shard.Member
 
@@ -89,7 +79,7 @@ def process(piece: Slice) -> list[Row]:
 
     Raises UnavailableError when the store is away and MemoryError when an image needs too much.
     """
-    desk = _desk(piece.store, piece.run, piece.journal.parent)
+    desk = open_desk(piece.store, piece.run, piece.journal.parent)
     chain = desk.chain(piece.first, piece.last)
     rows: list[Row] = []
     with ExitStack() as stack:
@@ -107,38 +97,6 @@ def process(piece: Slice) -> list[Row]:
         sink.settle(leave=0)
         desk.settle()
     return rows
-
-
-class Journal:
-    """A file that says which image a process computes, and since when; empty between two images.
-
-    Waiting for the store is not computing, so a slow store never makes an image a suspect.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("wb", buffering=0)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    @contextmanager
-    def computing(self, number: int) -> Iterator[None]:
-        """Say that the image is being computed; unsaid only when that ends in order."""
-        os.pwrite(self._file.fileno(), f"{number} {time.monotonic()}\n".ljust(48).encode(), 0)
-        yield
-        os.pwrite(self._file.fileno(), b" " * 48, 0)
-
-
-def suspect(journal: Path) -> tuple[int, float] | None:
-    """The image that a process computes or died over, and for how many seconds; None between two."""
-    try:
-        number, since = journal.read_text().split()
-    except (OSError, ValueError):
-        return None
-    return int(number), time.monotonic() - float(since)
 
 
 Load = Callable[[], tuple[Row, list[Sample]]]
@@ -179,78 +137,7 @@ def _since(started: float) -> float:
     return round((time.perf_counter() - started) * 1000, 3)
 
 
-@dataclass(slots=True)
-class _Desk:
-    """What a process opens once for a run: stores, threads, files that parameters name, steps."""
-
-    run: Run
-    store: Store
-    source: Store
-    prefix: str
-    plan: DecodePlan
-    threads: ThreadPoolExecutor
-    files: Path  # the pool's own folder, so that processes share what one of them has fetched
-    slowest: float = 0.0  # decode, in milliseconds: records get a thumbnail
-    behind: list[Future[None]] = field(default_factory=list)  # thumbnails on their way
-    chains: dict[tuple[int, int], list[tuple[str, Apply]]] = field(default_factory=dict)
-
-    def chain(self, first: int, last: int) -> list[tuple[str, Apply]]:
-        if (first, last) not in self.chains:
-            calls = self.run.pipeline.steps[first - 1 : last]
-            labels = self.run.pipeline.labels[first - 1 : last]
-            self.chains[first, last] = [
-                (label, self._build(label, call)) for label, call in zip(labels, calls, strict=True)
-            ]
-        return self.chains[first, last]
-
-    def _build(self, label: str, call: StepCall) -> Apply:
-        params = self.with_files(call.params)
-        try:
-            return call.step.build(params)
-        except BadParametersError as error:
-            text = str(error)
-            for name in file_fields(params):  # the user knows the key, not this process's copy of it
-                text = text.replace(getattr(params, name), getattr(call.params, name))
-            raise BadParametersError(f"step {label}: {text}") from error
-
-    def with_files(self, params: Params) -> Params:
-        """The parameters with paths where they name files in the store."""
-        paths: dict[str, str] = {}
-        for name in file_fields(params):
-            key = getattr(params, name)
-            path = self.files / keys.local_name(key)
-            if not path.exists():
-                self.store.download(key, path)
-            paths[name] = str(path)
-        return params.model_copy(update=paths)
-
-    def thumb(self, row: Row, side: str, data: bytes) -> str:
-        """Write a small picture for reports, behind; gives its key."""
-        key = keys.thumb(self.run.municipality, self.run.digest, row.image, row.version, side)
-        self.behind.append(self.threads.submit(self.store.write, key, data, "image/jpeg"))
-        return key
-
-    def settle(self) -> None:
-        """Wait for what is still on its way."""
-        while self.behind:
-            self.behind.pop().result()
-
-
-@cache
-def _desk(store_url: str, run: Run, folder: Path) -> _Desk:
-    store = open_store(store_url)
-    return _Desk(
-        run=run,
-        store=store,
-        source=open_store(run.source) if run.source else store,
-        prefix="" if run.source else keys.images(run.municipality),
-        plan=decode_plan(run.pipeline),
-        threads=ThreadPoolExecutor(THREADS, thread_name_prefix="store"),
-        files=folder,
-    )
-
-
-def _loads(desk: _Desk, piece: Slice, stack: ExitStack) -> Iterator[tuple[int, Load]]:
+def _loads(desk: Desk, piece: Slice, stack: ExitStack) -> Iterator[tuple[int, Load]]:
     if piece.input is None:
         yield from _photographs(desk, piece)
         return
@@ -260,7 +147,7 @@ def _loads(desk: _Desk, piece: Slice, stack: ExitStack) -> Iterator[tuple[int, L
         yield member.number, partial(shard.read, file, member)
 
 
-def _photographs(desk: _Desk, piece: Slice) -> Iterator[tuple[int, Load]]:
+def _photographs(desk: Desk, piece: Slice) -> Iterator[tuple[int, Load]]:
     waiting: deque[tuple[int, Entry, Future[_Fetched]]] = deque()
     items = iter(piece.items)
 
@@ -285,7 +172,7 @@ class _Fetched:
     error: Rejected | ChangedError | NotFoundError | DeniedError | None = None
 
 
-def _fetch(desk: _Desk, entry: Entry) -> _Fetched:
+def _fetch(desk: Desk, entry: Entry) -> _Fetched:
     if entry.problem:
         return _Fetched(b"", 0, Rejected("unsupported-key", entry.problem))
     limit = desk.run.pipeline.limits.bytes
@@ -299,7 +186,7 @@ def _fetch(desk: _Desk, entry: Entry) -> _Fetched:
     return _Fetched(data, _since(started))
 
 
-def _decode(desk: _Desk, entry: Entry, fetched: _Fetched) -> tuple[Row, list[Sample]]:
+def _decode(desk: Desk, entry: Entry, fetched: _Fetched) -> tuple[Row, list[Sample]]:
     row = Row(image=entry.image, version=entry.version, bytes=entry.bytes)
     if isinstance(fetched.error, Rejected):
         return _reject(row, fetched.error), []
@@ -337,7 +224,7 @@ class _Members:
 class _Pictures:
     """Samples at the end: encoded here, written by threads behind the next image's computing."""
 
-    def __init__(self, desk: _Desk) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._pending: deque[tuple[Row, list[Future[float]]]] = deque()
 
