@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from pebble import ProcessExpired, ProcessPool
+from pebble import CONSTS, ProcessExpired, ProcessPool
 
 from imgflow_steps import work
 from imgflow_steps.contract import Rejected, Row
@@ -28,6 +28,7 @@ SLICE_SECONDS = 1.5  # work handed over at a time: long enough to be cheap, shor
 SLICE_IMAGES = 32
 STRIKES = 3  # deaths without a suspect before it is the platform's fault
 TICK = 0.2  # seconds between two looks at the journals
+LOCK_SECONDS = 5.0  # a process killed while it hands over its rows keeps pebble's lock; its fellows wait so long
 
 
 class InterruptedRunError(Exception):
@@ -49,6 +50,7 @@ class Pool:
     def __init__(self, workers: int, memory: int) -> None:
         self.workers = workers
         self.stopping = threading.Event()
+        self.generation = 0  # of the crowd, which is opened anew when pebble gives it up
         self._memory = memory
         self._crowd = self._open(workers, tasks=0)
         self._cell: ProcessPool | None = None
@@ -89,6 +91,7 @@ class Pool:
             if not self._crowd.active:  # pebble gives a pool up when a process dies while none has a task
                 _close(self._crowd)
                 self._crowd = self._open(self.workers, tasks=0)
+                self.generation += 1
             if alone and not (self._cell and self._cell.active):
                 self._cell = self._open(1, tasks=1)
             pool = self._cell if alone and self._cell else self._crowd
@@ -98,15 +101,30 @@ class Pool:
         return ProcessPool(
             max_workers=workers,
             max_tasks=tasks,
-            initializer=work.limit_process,
+            initializer=_prepare,
             initargs=[self._memory],
             context=multiprocessing.get_context("spawn"),
         )
 
 
+def _prepare(memory: int) -> None:
+    """Make a computing process ready: bounded, and not patient with a lock that nobody will release."""
+    CONSTS.channel_lock_timeout = LOCK_SECONDS
+    work.limit_process(memory)
+
+
 def _close(pool: ProcessPool) -> None:
     pool.stop()  # type: ignore[no-untyped-call]  # pebble annotates only in part
     pool.join()
+
+
+@dataclass(frozen=True, slots=True)
+class _Handed:
+    """A slice on its way through a process of the crowd, of that generation, or alone through a fresh one."""
+
+    piece: work.Slice
+    alone: bool
+    generation: int
 
 
 class _Shift:
@@ -115,8 +133,8 @@ class _Shift:
     def __init__(self, pool: Pool, whole: work.Slice, seconds: float) -> None:
         self._pool, self._whole, self._seconds = pool, whole, seconds
         self._todo = deque(whole.items)
-        self._pending: dict[ProcessFuture[list[Row]], tuple[work.Slice, bool]] = {}
-        self._strikes = 0
+        self._pending: dict[ProcessFuture[list[Row]], _Handed] = {}
+        self._strikes: set[object] = set()
         self._mean = SLICE_SECONDS  # seconds per image: begin with slices of one
 
     def results(self) -> Iterator[Done]:
@@ -146,34 +164,37 @@ class _Shift:
             output=self._pool.path("part") if self._whole.output else None,
             journal=self._pool.path("journal"),
         )
-        self._pending[self._pool.schedule(piece, alone=alone)] = (piece, alone)
+        future = self._pool.schedule(piece, alone=alone)
+        self._pending[future] = _Handed(piece, alone, self._pool.generation)
 
     def _watch(self) -> Iterator[Done]:
         """End processes that compute one image for too long."""
-        for future, (piece, _) in list(self._pending.items()):
-            at = suspect(piece.journal)
+        for future, handed in list(self._pending.items()):
+            at = suspect(handed.piece.journal)
             if at and at[1] > self._seconds and future.cancel():  # type: ignore[no-untyped-call]  # as above
                 yield from self._settle(future)  # wait() does not report a future that was cancelled while it ran
 
     def _settle(self, future: ProcessFuture[list[Row]]) -> Iterator[Done]:
-        piece, alone = self._pending.pop(future)
+        handed = self._pending.pop(future)
         try:
             rows = future.result()
         except (CancelledError, MemoryError, ProcessExpired, BrokenProcessPool) as error:
-            yield from self._suspect(piece, error, alone=alone)
+            yield from self._suspect(handed, error)
             return
-        piece.journal.unlink()
+        handed.piece.journal.unlink()
         busy = sum(sum(ms for label, ms in row.ms.items() if label not in {"fetch", "publish"}) for row in rows)
         self._mean = max(1e-4, 0.7 * self._mean + 0.3 * busy / 1000 / max(1, len(rows)))
-        yield Done(piece, rows)
+        yield Done(handed.piece, rows)
 
-    def _suspect(self, piece: work.Slice, error: BaseException, *, alone: bool) -> Iterator[Done]:
+    def _suspect(self, handed: _Handed, error: BaseException) -> Iterator[Done]:
         """Set the image apart over which a process died; the rest of its slice goes on as before."""
+        piece, alone = handed.piece, handed.alone
         at = suspect(piece.journal)
         piece.journal.unlink(missing_ok=True)
         if at is None:
-            self._strikes += 1
-            if self._strikes >= STRIKES:
+            # A pool that broke took all its tasks with it: that is one death and not as many as there were tasks.
+            self._strikes.add(handed.generation if isinstance(error, BrokenProcessPool) else object())
+            if len(self._strikes) >= STRIKES:
                 raise UnavailableError(f"computing processes die between images: {_cause(error)}") from error
             self._requeue(piece.items, alone=alone)
             return
