@@ -200,6 +200,7 @@ def test_a_plan_says_why_little_is_left_to_do(imgflow: Cli, demo: Store) -> None
 
     assert "0 to do" in known.out
     assert "3 done by earlier runs; 1 rejected before" in known.out
+    assert [line.split() for line in known.out.splitlines()[5:7]] == [["Shards", "none"], ["Layout", "none"]]
     assert "4 to do" in other.out
     assert "results of 1 other pipelines do not count" in other.out
 

@@ -224,10 +224,10 @@ def _plan_in_words(store: Store, run: Run, listing: Listing) -> dict[str, str]:
         "Pipeline": " → ".join(run.pipeline.labels) + f" → {run.pipeline.output.format} ({run.digest})",
         "Decode": f"{box}, {colour}",
         "Shards": f"{listing.shards:,} of up to {listing.shard_size:,} images" if listing.shards else "none",
-        "Layout": f"{listing.layout} ({listing.why})",
+        "Layout": f"{listing.layout} ({listing.why})" if listing.shards else "none",
         "Between steps": (
             f"about {size(bytes_between(decode) * listing.shard_size)} a shard"
-            if listing.layout == "steps"
+            if listing.shards and listing.layout == "steps"
             else "nothing"
         ),
         "Results": f"{store.url.rstrip('/')}/{keys.results(run.municipality, run.digest)}",
