@@ -104,6 +104,9 @@ def test_hints_lead_to_the_same_place(imgflow: Cli, api: clusters.Api, monkeypat
     class Elsewhere:
         detached = True
 
+        def phase(self, run: str) -> None:
+            """Not known here."""
+
         def submit(self, run: Run) -> None:
             """Somebody else's business."""
 
