@@ -33,12 +33,12 @@ $(READY): pyproject.toml
 	@touch $@
 
 .PHONY: test
-test: $(READY)  ## Every test that needs no container and no cluster; ARGS='-k name' picks some
-	$(BIN)/pytest -n auto -m "not containers and not cluster" $(ARGS)
+test: $(READY)  ## Every test that can run here, none on a cluster unless IMGFLOW_REQUIRE asks; ARGS='-k name' picks some
+	$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
 
 .PHONY: e2e
 e2e: $(READY)  ## Tests of the built containers, and of the cluster that KUBECONFIG names, one after another
-	$(BIN)/pytest -m "containers or cluster" $(ARGS)
+	IMGFLOW_REQUIRE="$${IMGFLOW_REQUIRE:-containers,cluster}" $(BIN)/pytest -m "containers or cluster" $(ARGS)
 
 .PHONY: lint
 lint: $(READY)  ## Style, and who may import whom

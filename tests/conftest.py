@@ -59,8 +59,18 @@ def pytest_configure() -> None:
         raise pytest.UsageError(f"IMGFLOW_REQUIRE names {', '.join(NEEDS)}; it does not know {', '.join(unknown)}")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share one cluster, or the memory of one machine's containers, never run beside each other."""
+    for item in items:
+        for name in ("containers", "cluster"):
+            if item.get_closest_marker(name):
+                item.add_marker(pytest.mark.xdist_group(name))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("cluster") and "cluster" not in required():
+        pytest.skip("a cluster is used only when asked: make e2e, on the one that KUBECONFIG names")
     for name, (is_there, missing) in NEEDS.items():
         if item.get_closest_marker(name) and not is_there():
             if name in required():
