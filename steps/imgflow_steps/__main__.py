@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import ValidationError
 
-from imgflow_steps import keys, runner
+from imgflow_steps import __version__, keys, runner
 from imgflow_steps import run as runs
 from imgflow_steps.contract import BadParametersError, Exit, Job, Result
 from imgflow_steps.pipeline import PIXEL_STEPS, explain, parse
@@ -124,6 +124,7 @@ def _write_run(store: Store, flags: argparse.Namespace) -> None:
                 "collect": {"max_rejected": flags.max_rejected},
                 "created": time.time(),
                 "engine": "argo",
+                "version": __version__,
             }
         )
     except ValidationError as error:

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from tests import photographs
 
-from imgflow_steps import keys
+from imgflow_steps import __version__, keys
 from imgflow_steps.contract import Exit, Job, Result
 from imgflow_steps.list import List
 from imgflow_steps.pipeline import parse
-from imgflow_steps.run import Run, read_listing, read_summary, save
+from imgflow_steps.run import Run, load, read_listing, read_summary, save
 from imgflow_steps.store import Store, open_store
 
 PIPELINE = parse({"steps": [{"scale": {"width": 40, "height": 40}}, "grayscale", "infer"]})
@@ -159,6 +159,7 @@ def test_without_run_json_list_writes_it_from_its_flags(store: Store) -> None:
     assert ended.returncode == 0
     assert listing
     assert (listing.listed, listing.shards, listing.shard_size) == (6, 2, 3)
+    assert load(store, "door-2").version == __version__
 
 
 @pytest.mark.parametrize(
