@@ -78,8 +78,8 @@ class Pipeline(BaseModel):
     @field_validator("steps", mode="before")
     @classmethod
     def _read_steps(cls, value: Any) -> Any:
-        if not isinstance(value, (list, tuple)):
-            raise ValueError("steps is a list such as [{scale: {width: 512}}, grayscale]")  # noqa: TRY004
+        if not isinstance(value, (list, tuple)) or not value:
+            raise ValueError("steps is a list such as [{scale: {width: 512}}, grayscale]")
         return tuple(_read_step(item) for item in value)
 
     @field_serializer("steps")
@@ -122,7 +122,7 @@ def _read_step(item: Any) -> StepCall:
     if isinstance(item, str):
         item = {item: {}}
     if not isinstance(item, dict) or len(item) != 1:
-        raise ValueError(f"a step is a name, or one name with its parameters; this is {item!r}")
+        raise ValueError(f"a step is a name, or one name with its parameters; this is {repr(item)[:80]}")
     [(name, params)] = item.items()
     if name not in PIXEL_STEPS:
         raise ValueError(f"there is no step {name!r}; there are: {', '.join(PIXEL_STEPS)}")
@@ -137,6 +137,8 @@ def parse(document: Any, *, where: str = "pipeline") -> Pipeline:
 
     Raises BadParametersError, one line per fault, each with its place in the document.
     """
+    if not isinstance(document, dict):
+        raise BadParametersError(f"{where}: a pipeline is a mapping such as {{steps: [scale, grayscale]}}; this is not")
     try:
         return Pipeline.model_validate(document)
     except ValidationError as error:
@@ -147,7 +149,7 @@ def explain(error: ValidationError, where: str) -> str:
     """A validation error in one line per fault: place, what is wrong, what was given."""
     lines = []
     for fault in error.errors(include_url=False, include_context=False):
-        place = ".".join([where, *(str(part) for part in fault["loc"])])
+        place = ".".join(filter(None, [where, *(str(part) for part in fault["loc"])]))
         given = "" if fault["type"] in {"missing", "value_error"} else f" (given: {str(fault['input'])[:80]})"
         lines.append(f"{place}: {fault['msg'].removeprefix('Value error, ')}{given}")
     return "\n".join(lines)

@@ -104,7 +104,7 @@ def test_a_digest_is_16_hex_digits() -> None:
 @pytest.mark.parametrize(
     ("document", "told"),
     [
-        ({"steps": []}, "pipeline.steps"),
+        ({"steps": []}, "steps is a list such as"),
         ({"steps": "scale"}, "steps is a list"),
         ({"steps": ["sharpen"]}, "there is no step 'sharpen'"),
         ({"steps": ["list"]}, "there is no step 'list'"),
@@ -114,8 +114,8 @@ def test_a_digest_is_16_hex_digits() -> None:
         ({"steps": ["scale"], "output": {"format": "bmp"}}, "pipeline.output.format"),
         ({"steps": ["scale"], "output": {"quality": 101}}, "given: 101"),
         ({"steps": ["scale"], "outptu": {}}, "pipeline.outptu"),
-        ([], "pipeline"),
-        (None, "pipeline"),
+        ([], "pipeline: a pipeline is a mapping such as"),
+        (None, "pipeline: a pipeline is a mapping such as"),
     ],
 )
 def test_a_fault_is_told_with_its_place(document: Any, told: str) -> None:
@@ -129,6 +129,12 @@ def test_every_fault_is_told_at_once() -> None:
         parse({"steps": ["scale"], "output": {"quality": 0}, "limits": {"seconds": 0}}, where="flow.yaml")
     assert len(str(error.value).splitlines()) == 2
     assert "flow.yaml.output.quality" in str(error.value)
+
+
+def test_what_was_given_is_told_in_short() -> None:
+    with pytest.raises(BadParametersError) as error:
+        parse({"steps": [["scale"] * 10_000]})
+    assert len(str(error.value)) < 200
 
 
 def test_one_parameter_changes_at_one_place() -> None:
