@@ -66,7 +66,7 @@ def build(asked: Asked, settings: Settings, store: Store) -> Request:
         check_municipality(store, asked.municipality)
     request = describe(asked, settings)
     for label, field, value in named_files(request.run.pipeline):
-        if value not in request.files and store.stat(value) is None:
+        if value not in request.files and (keys.unstorable(value) or store.stat(value) is None):
             raise CliError(f"{label}.{field}: there is no file {value!r} here, and no such key in {store.url}")
     return request
 
@@ -160,7 +160,7 @@ def _read_pipeline(path: Path) -> Pipeline:
 
 def _split(change: str) -> tuple[str, str, str]:
     path, equals, value = change.partition("=")
-    if not equals or "." not in path:
+    if not all([equals, *path.partition(".")]):
         raise CliError(f"--set {change}: give STEP.PARAMETER=VALUE, such as scale.width=512")
     return path.strip(), value.strip(), f"--set {change}"
 
@@ -173,7 +173,7 @@ def _with(params: Model, field: str, value: str, origin: str) -> Model:
     try:
         return type(params).model_validate({**params.model_dump(), field: _plain(fields[field].annotation, value)})
     except ValidationError as error:
-        raise CliError(explain(error, origin)) from None
+        raise CliError(f"{origin}: {explain(error, '')}") from None
 
 
 def _plain(annotation: Any, value: str) -> Any:

@@ -63,10 +63,11 @@ def test_a_list_is_written_with_commas(demo: Store, text: str) -> None:
         ("scale.widht=3", "did you mean 'width'?"),
         ("scael.width=3", "did you mean 'scale'?"),
         ("grayscale.depth=3", "it has none"),
-        ("scale.width=wide", "valid integer"),
+        ("scale.width=wide", "--set scale.width=wide: width: Input should be a valid integer"),
         ("scale.width=0", "greater than or equal to 1"),
         ("scale", "STEP.PARAMETER=VALUE"),
         ("width=3", "STEP.PARAMETER=VALUE"),
+        (".width=3", "STEP.PARAMETER=VALUE"),
         ("collect.max_rejected=many", "pattern"),
     ],
 )

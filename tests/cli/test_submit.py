@@ -171,8 +171,9 @@ def test_a_model_file_travels_into_the_store_under_its_hash(imgflow: Cli, demo: 
     assert demo.read(f"models/{digest}.txt") == model.read_bytes()
 
 
-def test_a_model_that_is_nowhere_is_told_before_anything_is_written(imgflow: Cli, demo: Store) -> None:
-    done = imgflow(*QUICK, "--set", "infer.model=nowhere.onnx")
+@pytest.mark.parametrize("path", ["nowhere.onnx", "./nowhere.onnx", "/nowhere.onnx"])
+def test_a_model_that_is_nowhere_is_told_before_anything_is_written(imgflow: Cli, demo: Store, path: str) -> None:
+    done = imgflow(*QUICK, "--set", f"infer.model={path}")
 
     assert done.code == 2
     assert "infer.model" in done.err
