@@ -10,7 +10,9 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -87,7 +89,7 @@ class Pool:
 
     def schedule(self, piece: work.Slice, *, alone: bool) -> ProcessFuture[list[Row]]:
         """Hand a slice to a process."""
-        with self._lock:
+        with self._lock, _deaf():
             if not self._crowd.active:  # pebble gives a pool up when a process dies while none has a task
                 _close(self._crowd)
                 self._crowd = self._open(self.workers, tasks=0)
@@ -105,6 +107,17 @@ class Pool:
             initargs=[self._memory],
             context=multiprocessing.get_context("spawn"),
         )
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Threads and processes that start inside never hear of Ctrl-C, not even before their first own line."""
+    resource_tracker.ensure_running()  # Python starts it before the first process, and lifts the block as it does
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _prepare(memory: int) -> None:

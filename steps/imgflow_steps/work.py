@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import resource
-import signal
 import sys
 import time
 import traceback
@@ -68,8 +67,7 @@ def number(item: Item) -> int:
 
 
 def limit_process(memory: int) -> None:
-    """Bound a computing process; Ctrl-C is the coordinator's to handle."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Bound a computing process."""
     if sys.platform == "linux":  # elsewhere the limit does not cover mapped memory, or breaks the loader
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
 

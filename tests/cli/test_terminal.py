@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests import photographs
+from tests.processes import children, command_line
 
 from imgflow_cli.output import duration, printable, size
 from imgflow_steps import keys
@@ -203,6 +205,23 @@ def test_a_polite_kill_is_an_interruption(store: Store) -> None:
             assert process.poll() is None, process.communicate()
             time.sleep(0.05)
         process.terminate()
+        _, err = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert "imgflow retry mine" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sees processes start below /proc")
+def test_ctrl_c_while_processes_start_is_said_once_and_without_a_traceback(store: Store) -> None:
+    photographs.folder(Path("photos"), 20)
+    command = [*IMGFLOW, "submit", "-m", "Demo", "--source", "photos", "--workers", "2", "--run", "mine"]
+
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        while not any("spawn_main" in command_line(child) for child in children(process.pid)):
+            assert process.poll() is None, process.communicate()
+        time.sleep(0.1)  # it is importing now
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to everything that runs in it
         _, err = process.communicate(timeout=30)
 
     assert process.returncode == 130

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from tests import photographs
 from tests.local_runs import PLAIN, dataset, pictures, submit
+from tests.processes import children
 
 from imgflow_steps import keys
 from imgflow_steps.contract import BadParametersError, Status
@@ -140,12 +141,6 @@ if __name__ == "__main__":
     store = open_store(sys.argv[1])
     LocalEngine(store, workers=2).submit(load(store, sys.argv[2]))
 """
-
-
-def children(pid: int) -> list[int]:
-    listed = [file.read_text() for file in Path(f"/proc/{pid}/task").glob("*/children")]
-    own = sorted(int(child) for text in listed for child in text.split())
-    return own + [p for child in own for p in children(child)]
 
 
 def wait_until(there: Callable[[], bool], seconds: float = 30) -> None:
