@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from imgflow_steps import keys
-from imgflow_steps.contract import Entry, Row, Status
+from imgflow_steps.contract import BadParametersError, Entry, Row, Status
 from imgflow_steps.list import List
 from imgflow_steps.list.run import read_manifest, run, survey
 from imgflow_steps.pipeline import parse
 from imgflow_steps.rows import write_part
 from imgflow_steps.run import Run, read_listing
-from imgflow_steps.store import Store, open_store
+from imgflow_steps.store import Store, inside, open_store
 
 PIPELINE = parse({"steps": ["grayscale"]})
 
@@ -175,3 +175,44 @@ def test_images_for_the_report_are_marked_evenly(store: Store, images: int, samp
     counts = [sum(entry.sampled for entry in shard) for shard in shards]
     assert sum(counts) == marked
     assert max(counts) - min(counts) <= (1 if images == 40 else marked)
+
+
+def test_a_source_that_holds_the_store_gives_its_photographs_and_no_results(tmp_path: Path) -> None:
+    source, store = open_store(str(tmp_path)), open_store(str(tmp_path / "all of it"))
+    for name in ("a.jpg", "all of it.jpg", "all of it/results/Demo/0/images/a.jpg.jpg", "all.jpg"):
+        source.write(name, b"x")
+
+    listing = run(store, asked(source=source.url))
+
+    assert todo(store, asked()) == ["a.jpg", "all of it.jpg", "all.jpg"]
+    assert (listing.listed, listing.other) == (3, 0)
+
+
+def test_the_store_itself_is_no_source_but_what_lies_in_it_can_be(store: Store) -> None:
+    put(store, "a.jpg")
+
+    with pytest.raises(BadParametersError, match="is the store itself"):
+        run(store, asked(source=store.url))
+
+    assert run(store, asked(source=f"{store.url}/datasets")).listed == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "outer", "prefix"),
+    [
+        ("s3://bucket/a/b", "s3://bucket/a", "b/"),
+        ("s3://bucket/a", "s3://bucket", "a/"),
+        ("s3://bucket/a", "s3://bucket/a", ""),
+        ("s3://bucket/ab", "s3://bucket/a", None),
+        ("s3://bucket", "s3://bucket/a", None),
+        ("./x/../y", ".", "y/"),
+        ("/", "s3://bucket", None),
+    ],
+)
+def test_one_store_can_lie_inside_another(
+    url: str, outer: str, prefix: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "anything")
+
+    assert inside(open_store(url), open_store(outer)) == prefix

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgflow_steps import keys, plan
-from imgflow_steps.contract import Entry, Row, Status
+from imgflow_steps.contract import BadParametersError, Entry, Row, Status
 from imgflow_steps.rows import join, merged, order
 from imgflow_steps.run import Listing
-from imgflow_steps.store import open_store
+from imgflow_steps.store import inside, open_store
 
 if TYPE_CHECKING:
     from imgflow_steps.run import Run
@@ -79,9 +79,9 @@ def _survey(store: Store, run: Run, folder: Path) -> _Spool:
     started = time.monotonic()
     listing = Listing()
     spool = _Spool(folder, listing)
-    source = open_store(run.source) if run.source else store
     prefix = "" if run.source else keys.images(run.municipality)
-    found = _spool_listing(source.entries(prefix), prefix, folder / "found.jsonl", listing)
+    photographs = _elsewhere(run.source, store) if run.source else store.entries(prefix)
+    found = _spool_listing(photographs, prefix, folder / "found.jsonl", listing)
     with merged(store, run.rows) as rows, spool.entries.open("wb") as entries, spool.todo.open("wb") as todo:
         for entry, row in join(found, rows):
             line = entry.model_dump_json(exclude_defaults=True).encode() + b"\n"
@@ -98,6 +98,20 @@ def _survey(store: Store, run: Run, folder: Path) -> _Spool:
     _mark_samples(spool.todo, listing.todo, run.list.samples)
     listing.seconds = round(time.monotonic() - started, 3)
     return spool
+
+
+def _elsewhere(source: str, store: Store) -> Iterator[Found]:
+    """What lies at a source, without the store where that holds it (``--source .``): results are no photographs.
+
+    Raises BadParametersError when the source is the store itself.
+    """
+    opened = open_store(source)
+    own = inside(store, opened)
+    if own == "":
+        raise BadParametersError(
+            f"the source {source} is the store itself, with all results; leave --source out, or name a folder in it"
+        )
+    return (found for found in opened.entries() if own is None or not found.key.startswith(own))
 
 
 def _spool_listing(found: Iterable[Found], prefix: str, path: Path, listing: Listing) -> Iterator[Entry]:

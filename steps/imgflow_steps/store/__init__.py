@@ -106,6 +106,12 @@ def open_store(url: str) -> Store:
     return Directory(_local(url))
 
 
+def inside(store: Store, outer: Store) -> str | None:
+    """What a store's keys begin with in an outer one that holds it: "" where both are the same; None elsewhere."""
+    mine, theirs = (f"{s.url if s.url.startswith('s3://') else Path(s.url).resolve()}/" for s in (store, outer))
+    return mine.removeprefix(theirs) if mine.startswith(theirs) else None
+
+
 def _local(url: str) -> Path:
     kinds = "./dir, /dir, file:///dir or s3://bucket/prefix"
     if not url:
