@@ -146,6 +146,16 @@ def test_report_says_where_it_is_or_that_there_is_none_yet(imgflow: Cli, store: 
     assert "imgflow watch open" in not_yet.err
 
 
+def test_report_that_cannot_be_saved_is_wrong_usage(imgflow: Cli, demo: Store) -> None:
+    imgflow("submit", "-m", "Demo", "--workers", "1")
+
+    done = imgflow("report", "@latest", "-o", "nowhere/one.html")
+
+    assert done.code == 2
+    assert "nowhere/one.html" in done.err
+    assert "unexpected" not in done.err
+
+
 def test_report_is_saved_as_one_file_and_opened(imgflow: Cli, demo: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     monkeypatch.setattr(webbrowser, "open", lambda url: opened.append(url) or True)

@@ -119,7 +119,11 @@ def report(
         return
     prefix = keys.report(known.run.id)
     path = file or Path(tempfile.gettempdir()) / f"imgflow-{known.run.id}.html"
-    path.write_bytes(single_file(lambda name: store.read(prefix + name)))
+    page = single_file(lambda name: store.read(prefix + name))
+    try:
+        path.write_bytes(page)
+    except OSError as error:
+        raise CliError(f"{path} cannot be written: {error.strerror}", "choose another file with --output") from error
     emit(str(path))
     if show and not webbrowser.open(path.resolve().as_uri()):
         raise CliError(f"no browser could be started; the report is in {path}", code=ExitCode.FAILED)
