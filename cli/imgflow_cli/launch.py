@@ -11,7 +11,7 @@ from imgflow_cli.faults import CliError, ExitCode
 from imgflow_cli.output import Format, Voice, document, duration, emit, printable
 from imgflow_steps import keys
 from imgflow_steps.run import Phase, ProgressReader, Summary, save
-from imgflow_steps.store import StoreError
+from imgflow_steps.store import StoreError, UnavailableError
 
 if TYPE_CHECKING:
     from imgflow_cli.request import Request
@@ -27,7 +27,7 @@ def start(request: Request, engine: Engine, store: Store, voice: Voice, command:
 
     ``command`` is how the user calls imgflow for this place; hints begin with it.
 
-    Raises CliError when interrupted: the run's rows are in the store, and retry goes on from there.
+    Raises CliError when interrupted or when the store is away: its rows are in there, and retry goes on from them.
     """
     run = request.run
     if engine.detached and engine.phase(run.id) in OPEN:
@@ -51,6 +51,10 @@ def start(request: Request, engine: Engine, store: Store, voice: Voice, command:
             f"`{command} retry {run.id}` goes on from there",
             ExitCode.INTERRUPTED,
         ) from None
+    except UnavailableError as error:
+        _mark(store, run, Phase.FAILED, ExitCode.FAILED, str(error))
+        hint = f"`{command} retry {run.id}` goes on from there"
+        raise CliError(str(error), hint, ExitCode.UNREACHABLE) from error
     except Exception as error:
         _mark(store, run, Phase.FAILED, ExitCode.FAILED, str(error))
         raise

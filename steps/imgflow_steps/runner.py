@@ -36,7 +36,9 @@ def run_job(job: Job, store: Store, *, tell: Tell = lambda _: None, pool: Pool |
         return _do(job, store, tell, pool)
     except BadParametersError as error:
         return Result(job=job, exit=Exit.BAD_PARAMETERS, error=str(error))
-    except (StoreError, OSError) as error:
+    except StoreError as error:
+        return Result(job=job, exit=Exit.TEMPORARY, error=str(error))
+    except OSError as error:
         return Result(job=job, exit=Exit.TEMPORARY, error=f"{type(error).__name__}: {error}")
 
 

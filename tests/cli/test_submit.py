@@ -228,8 +228,9 @@ def test_a_store_that_goes_away_ends_with_5(imgflow: Cli, demo: Store, monkeypat
 
     monkeypatch.setattr(LocalEngine, "submit", away)
 
-    done = imgflow(*QUICK, "-o", "json")
+    done = imgflow(*QUICK, "--run", "mine", "-o", "json")
 
     assert done.code == 5
     assert done.json["error"]["code"] == "unreachable"
-    assert "is it up?" in done.json["error"]["message"]
+    assert done.json["error"]["message"] == "the store at s3://imgflow does not answer; is it up?"
+    assert "imgflow retry mine" in done.json["error"]["hint"]

@@ -147,6 +147,7 @@ def test_a_step_whose_input_is_not_whole_asks_to_be_tried_again(store: Store, tm
 
     assert ended.returncode == Exit.TEMPORARY
     assert "the step before it has to run again" in ended.stderr
+    assert "Error:" not in ended.stderr  # the message alone is for people
 
 
 def test_without_run_json_list_writes_it_from_its_flags(store: Store) -> None:
