@@ -165,7 +165,8 @@ def test_kill_minus_nine_loses_nothing_that_was_flushed(tmp_path: Path, victim: 
     save(store, run)
     script = tmp_path / "coordinator.py"
     script.write_text(COORDINATOR)
-    started = subprocess.Popen([sys.executable, str(script), store.url, "killed"])
+    env = {**os.environ, "TMPDIR": str(tmp_path)}  # what is killed cannot clean up
+    started = subprocess.Popen([sys.executable, str(script), store.url, "killed"], env=env)
     prefix = keys.results("Demo", run.digest) + "images/"
     wait_until(lambda: sum(1 for _ in store.entries(prefix)) > 3 * seed)
     family = children(started.pid)
