@@ -188,10 +188,11 @@ def block(lines: list[Line], footer: str) -> RenderableType:
     grid = Table.grid(padding=(0, 1))
     for justify in ("left", "left", "left", "right", "right", "right", "left"):
         grid.add_column(justify=justify, no_wrap=True)
+    grid.columns[2].max_width, grid.columns[2].no_wrap = 24, False  # the bar gives way first where it is narrow
     begun = [line for line in lines if not line.ended][:1]
     for line in lines:
         mark = Text("done", "green") if line.ended else Text("now" if line in begun or line.done else "", "yellow")
-        bar = ProgressBar(total=line.total, completed=line.done, width=24) if line.total else Text()
+        bar = ProgressBar(total=line.total, completed=line.done) if line.total else Text()
         count = f"{line.done:,}/{line.total:,}" if line.total else ""
         pace = f"{line.rate:.1f}/s" if line.rate and not line.ended else ""
         left = f"{duration(line.left)} left" if line.left else ""

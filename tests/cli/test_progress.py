@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+
 from imgflow_cli.output import Voice
-from imgflow_cli.progress import Line, Pace, Plain, Watcher, describe, notes
+from imgflow_cli.progress import Line, Pace, Plain, Watcher, block, describe, notes
 from imgflow_steps.contract import Counts
 from imgflow_steps.pipeline import parse
 from imgflow_steps.run import Listing, Phase, Progress, Run, ShardProgress, Summary
@@ -100,3 +102,21 @@ def test_plain_lines_say_each_phase_once_and_that_the_last_one_ended(capsys: pyt
         shown.show(progress("fused", *all_done, ended=ended))
 
     assert capsys.readouterr().err.splitlines() == ["collect …", "collect: done"]
+
+
+def test_on_a_narrow_terminal_the_bar_gives_way_to_the_numbers() -> None:
+    lines = [Line("grayscale", 1037, 1200, rate=15.9), Line("collect")]
+
+    narrow, wide = (drawn(lines, columns) for columns in (50, 120))
+
+    for shown in (narrow, wide):
+        assert "1,037/1,200 15.9/s 10s left" in shown
+    assert "grayscale ━" in narrow
+    assert "━" * 20 in wide
+
+
+def drawn(lines: list[Line], columns: int) -> str:
+    console = Console(width=columns, force_terminal=True, color_system=None)
+    with console.capture() as shown:
+        console.print(block(lines, ""))
+    return shown.get()
