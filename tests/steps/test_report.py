@@ -143,6 +143,12 @@ def test_every_page_is_whole_points_only_to_what_is_there_and_runs_nothing(tmp_p
         assert " ".join(shown.split()) in text
 
 
+def test_rejected_images_are_asked_again_by_the_run_whatever_its_source_and_pipeline(tmp_path: Path) -> None:
+    read = lint(written(full(tmp_path, ["a", "b", "c"]), tmp_path / "report"))
+
+    assert "imgflow retry utrecht-1 --rejected" in read["index.html"].text
+
+
 @given(st.text(st.characters()))
 def test_text_is_text_wherever_it_stands(text: str) -> None:
     class Reader(HTMLParser):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -109,8 +108,8 @@ def rejected(facts: Facts) -> Markup | None:
     reasons = facts.account.rejected
     if not reasons:
         return None
-    again = f"imgflow submit --municipality {shlex.quote(facts.run.municipality)} --retry rejected"
-    note = tag("p", "Once a file is replaced it is tried again by itself. To ask again for all: ", tag("code", again))
+    again = tag("code", f"imgflow retry {facts.run.id} --rejected")
+    note = tag("p", "Once a file is replaced it is tried again by itself. To ask again for all: ", again)
     body = _reasons(reasons, facts, OTHER_REJECTED)
     return section("rejected", f"Rejected: {count(facts.summary.counts.rejected, 'image')}", note, body)
 
