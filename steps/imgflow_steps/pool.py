@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import tempfile
 import threading
@@ -50,6 +51,7 @@ class Pool:
     """``workers`` computing processes and, when needed, a fresh one for each suspect."""
 
     def __init__(self, workers: int, memory: int) -> None:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # or numpy takes 40 MB for each core, of a process's memory
         self.workers = workers
         self.stopping = threading.Event()
         self.generation = 0  # of the crowd, which is opened anew when pebble gives it up

@@ -8,6 +8,7 @@ death end it early, and then the runner finds the image at fault by the journal.
 from __future__ import annotations
 
 import hashlib
+import json
 import resource
 import sys
 import time
@@ -20,6 +21,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO
+
+import numpy as np
 
 from imgflow_steps import keys, picture, shard
 from imgflow_steps.contract import (
@@ -41,7 +44,8 @@ from imgflow_steps.store import (
     NotFoundError,
 )
 
-AHEAD = 3  # images fetched before their turn
+AHEAD = 3  # images fetched before their turn…
+AHEAD_BYTES = 64 << 20  # …or fewer, when these are so many bytes: a process has to hold them
 
 Item = tuple[int, Entry] | shard.Member
 
@@ -105,15 +109,24 @@ def _one(load: Load, chain: list[tuple[str, Apply]]) -> tuple[Row, list[Sample]]
     try:
         for label, apply in chain if row.status is Status.PROCESSED else ():
             started = time.perf_counter()
-            samples = [out for sample in samples for out in apply(sample)]
+            samples = [_checked(out) for sample in samples for out in apply(sample)]
             row.ms[label] = _since(started)
     except Rejected as verdict:
         return _reject(row, verdict), []
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - a fault in a step costs this image and is shown, not the shard
-        return _fail(row, "step-error", _trace(error)), []
+        return _fail(row, "step-error", f"{label}: {_trace(error)}"), []
     return row, samples
+
+
+def _checked(sample: Sample) -> Sample:
+    """What a step gave, when it is what the contract says; else TypeError, before it costs more than this image."""
+    kind, shape = sample.pixels.dtype, sample.pixels.shape
+    if kind != np.uint8 or len(shape) != 3 or shape[2] not in {1, 2, 3, 4} or 0 in shape:  # noqa: PLR2004 - as in Sample
+        raise TypeError(f"it gave pixels of {kind} {shape}; they are uint8 of (height, width, 1 to 4 channels)")
+    json.dumps(dict(sample.found))
+    return sample
 
 
 def _reject(row: Row, verdict: Rejected) -> Row:
@@ -153,7 +166,7 @@ def _photographs(desk: Desk, piece: Slice) -> Iterator[tuple[int, Load]]:
         for item in items:
             assert not isinstance(item, shard.Member)  # noqa: S101 - narrows the type: without input, items are entries
             waiting.append((*item, desk.threads.submit(_fetch, desk, item[1])))
-            if len(waiting) > AHEAD:
+            if len(waiting) > AHEAD or sum(entry.bytes for _, entry, _ in waiting) > AHEAD_BYTES:
                 break
 
     ahead()
@@ -167,7 +180,7 @@ def _photographs(desk: Desk, piece: Slice) -> Iterator[tuple[int, Load]]:
 class _Fetched:
     data: bytes
     ms: float
-    error: Rejected | ChangedError | NotFoundError | DeniedError | None = None
+    error: Rejected | ChangedError | NotFoundError | DeniedError | MemoryError | None = None
 
 
 def _fetch(desk: Desk, entry: Entry) -> _Fetched:
@@ -179,13 +192,15 @@ def _fetch(desk: Desk, entry: Entry) -> _Fetched:
     started = time.perf_counter()
     try:
         data = desk.source.read(desk.prefix + entry.image, entry.version)
-    except (ChangedError, NotFoundError, DeniedError) as error:
+    except (ChangedError, NotFoundError, DeniedError, MemoryError) as error:
         return _Fetched(b"", _since(started), error)
     return _Fetched(data, _since(started))
 
 
 def _decode(desk: Desk, entry: Entry, fetched: _Fetched) -> tuple[Row, list[Sample]]:
     row = Row(image=entry.image, version=entry.version, bytes=entry.bytes)
+    if isinstance(fetched.error, MemoryError):
+        raise fetched.error  # now, when the journal says over which image
     if isinstance(fetched.error, Rejected):
         return _reject(row, fetched.error), []
     if fetched.error:

@@ -132,6 +132,67 @@ def test_a_crash_a_hang_and_hunger_in_a_decoder_cost_one_image_each(
     assert codes == {"b/CRASH.jpg": "crashed", "b/HANG.jpg": "timeout", "b/HUNGER.jpg": "out-of-memory"}
 
 
+MISTAKES = """
+import numpy as np
+import imgflow_steps.grayscale.run as grayscale
+from imgflow_steps.contract import Sample
+MADE = {
+    1: lambda sample: 1 / 0,
+    2: lambda sample: [Sample(sample.pixels.astype(float))],
+    3: lambda sample: [Sample(sample.pixels[..., 0])],
+    4: lambda sample: [Sample(sample.pixels[:0])],
+    5: lambda sample: [Sample(sample.pixels, found={"score": np.float32(1)})],
+}
+grayscale.build = lambda _: lambda sample: MADE.get(sample.pixels.shape[1], lambda sample: [sample])(sample)
+"""
+
+
+@pytest.mark.parametrize("layout", ["steps", "fused"])
+def test_a_mistake_in_a_step_costs_the_image_and_is_told_with_the_step(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(MISTAKES)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    for width in range(1, 7):
+        store.write(f"{keys.images('Demo')}{width}.jpg", photographs.jpeg(1, width, 9))
+
+    summary = submit(store, "mistakes", parse({"steps": ["grayscale", "scale"]}), layout=layout)
+    with merged(store, load(store, "mistakes").rows) as rows:
+        told = {row.image: (row.code, row.message.split(" (")[0]) for row in rows if row.code}
+
+    assert (summary.counts.processed, summary.counts.failed) == (1, 5)
+    assert told == {
+        "1.jpg": ("step-error", "grayscale: ZeroDivisionError: division by zero"),
+        "2.jpg": ("step-error", "grayscale: TypeError: it gave pixels of float64"),
+        "3.jpg": ("step-error", "grayscale: TypeError: it gave pixels of uint8"),
+        "4.jpg": ("step-error", "grayscale: TypeError: it gave pixels of uint8"),
+        "5.jpg": ("step-error", "grayscale: TypeError: Object of type float32 is not JSON serializable"),
+    }
+
+
+def test_images_that_do_not_fit_into_memory_beside_others_are_computed_alone(store: Store) -> None:
+    dataset(store, 300)
+    prefix = keys.images("Demo")
+    big = photographs.jpeg(1) + bytes(100 << 20)
+    for i in range(12):
+        store.write(f"{prefix}b/{i:03d}-big.jpg", big)
+    pipeline = PLAIN.model_copy(update={"limits": PLAIN.limits.model_copy(update={"memory": 512 << 20})})
+
+    summary = submit(store, "hungry", pipeline)
+
+    assert (summary.counts.processed, summary.counts.failed) == (312, 0)
+
+
+def test_the_smallest_memory_that_may_be_given_is_enough_for_photographs_however_many_cores_there_are(
+    store: Store,
+) -> None:
+    dataset(store, 4)
+    least = DEFAULT.model_copy(update={"limits": DEFAULT.limits.model_copy(update={"memory": 256 << 20})})
+
+    assert submit(store, "least", least).counts.processed == 4
+    assert os.environ["OPENBLAS_NUM_THREADS"]  # or this would hold on machines with few cores only
+
+
 COORDINATOR = """
 import sys, time
 from imgflow_steps.run import load
