@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 import typer.core
 
-from imgflow_cli.faults import MEANING
+from imgflow_cli.faults import MEANING, CliError, ExitCode
 
 
 class Command(NamedTuple):
@@ -50,6 +50,17 @@ class Lazy(typer.core.TyperCommand):
         return load(str(self.name)).make_context(info_name, args, parent, default_map=before, **extra)
 
 
+class Commands(typer.core.TyperGroup):
+    """The command ``imgflow``, in which Ctrl-C is an error with words like any other; typer would end without one."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise CliError("interrupted", code=ExitCode.INTERRUPTED) from None
+
+
 def anywhere(
     context: Annotated[str | None, typer.Option(metavar="NAME", help="Named context of imgflow.yaml.")] = None,
     engine: Annotated[
@@ -81,7 +92,7 @@ def _command(name: str, function: Callable[..., None]) -> Any:
 
 def group() -> Any:
     """The command ``imgflow`` itself."""
-    return typer.core.TyperGroup(
+    return Commands(
         name="imgflow",
         commands={
             name: Lazy(name, short_help=command.summary, rich_markup_mode=None) for name, command in COMMANDS.items()

@@ -20,6 +20,7 @@ from imgflow_cli.output import duration, printable, size
 from imgflow_steps import keys
 from imgflow_steps.run import Run
 from imgflow_steps.store import Store
+from imgflow_steps.store.directory import Directory
 from imgflow_workflows.engines.local import LocalEngine
 
 if TYPE_CHECKING:
@@ -194,6 +195,20 @@ def test_durations_are_short(seconds: float, text: str) -> None:
 )
 def test_sizes_are_short(count: float, text: str) -> None:
     assert size(count) == text
+
+
+@pytest.mark.parametrize("command", [("ls",), ("plan", "-m", "Demo")])
+def test_ctrl_c_is_a_document_too_where_json_was_asked_for(
+    imgflow: Cli, demo: Store, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Directory, "folders", interrupted)
+
+    done = imgflow(*command, "-o", "json")
+
+    assert (done.code, done.json["error"]["code"]) == (130, "interrupted")
 
 
 def test_a_polite_kill_is_an_interruption(store: Store) -> None:
