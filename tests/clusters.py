@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from kubernetes.config import kube_config
 
 if TYPE_CHECKING:
     import pytest
@@ -43,8 +42,7 @@ def secret_of(namespace: str) -> str:
 
 
 def use(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make a kubeconfig the user's own; the client has read the variable when it was imported."""
-    monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
+    """Make a kubeconfig the user's own."""
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
 
 
@@ -58,7 +56,8 @@ def api(folder: Path) -> Iterator[Api]:
             known.asked.append(self.path)
             answer = known.answers.get(self.path, 404)
             status = answer if isinstance(answer, int) else 200
-            body = json.dumps({"kind": "Status", "code": status} if isinstance(answer, int) else answer).encode()
+            refused = {"kind": "Status", "code": status, "message": "no such luck"}
+            body = json.dumps(refused if isinstance(answer, int) else answer).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from imgflow_cli.faults import CliError
 from imgflow_cli.settings import DEFAULT, ENDPOINT, REGION, Source
-from imgflow_steps.store import open_store
+from imgflow_steps.store import StoreError, open_store
 
 if TYPE_CHECKING:
     from imgflow_cli.settings import Resolved, Settings
@@ -45,15 +45,25 @@ def opened(resolved: Resolved) -> Iterator[Store]:
     """
     environment = resolved.environment
     with ExitStack() as stack:
-        if resolved.settings.engine == "argo" and ENDPOINT in environment:
+        if resolved.settings.engine == "argo" and (endpoint := environment.get(ENDPOINT)):
             from imgflow_workflows.engines.portforward import reachable  # noqa: PLC0415
 
-            forward = reachable(environment[ENDPOINT], kube_context=resolved.settings.kube_context)
+            forward = reachable(endpoint, kube_context=resolved.settings.kube_context)
             environment[ENDPOINT] = stack.enter_context(forward)
+            stack.enter_context(_named(environment[ENDPOINT], endpoint))
         before = {name: os.environ.get(name) for name in environment}
         os.environ.update(environment)
         stack.callback(_restore, before)
         yield open_store(resolved.settings.store)
+
+
+@contextmanager
+def _named(forwarded: str, endpoint: str) -> Iterator[None]:
+    """Errors name the endpoint that the user knows, not the port of this machine that leads there."""
+    try:
+        yield
+    except StoreError as error:
+        raise type(error)(str(error).replace(forwarded, endpoint)) from error
 
 
 def _restore(variables: Mapping[str, str | None]) -> None:

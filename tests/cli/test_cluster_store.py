@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from imgflow_cli.settings import PLACES, Settings
 from imgflow_steps import keys
 from imgflow_steps.run import Run
 from imgflow_steps.store import open_store
+from imgflow_workflows.engines import portforward
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli
@@ -124,3 +126,22 @@ def test_a_cluster_that_does_not_answer_ends_with_5(imgflow: Cli, api: clusters.
 
     assert done.code == 5
     assert "reading ConfigMap imgflow-store in namespace city" in done.err
+
+
+def test_errors_name_the_store_and_not_the_port_that_leads_there(
+    imgflow: Cli, api: clusters.Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def forwarded(endpoint: str, *, kube_context: str = "") -> Iterator[str]:
+        yield endpoint.replace("//city:", "//127.0.0.1:")
+
+    monkeypatch.setattr(portforward, "reachable", forwarded)
+    told = api.answers[clusters.config_map("city")]
+    assert isinstance(told, dict)
+    told["data"]["AWS_ENDPOINT_URL"] = told["data"]["AWS_ENDPOINT_URL"].replace("127.0.0.1", "city")
+    told["data"]["IMGFLOW_STORE"] = "s3://nowhere"
+
+    done = imgflow("ls", *IN_CITY)
+
+    assert "bucket nowhere at http://city:" in done.err
+    assert "127.0.0.1" not in done.err

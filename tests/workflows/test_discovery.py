@@ -10,7 +10,7 @@ from tests import clusters
 
 from imgflow_steps.contract import BadParametersError
 from imgflow_steps.store import DeniedError, UnavailableError
-from imgflow_workflows.engines import discovery
+from imgflow_workflows.engines import cluster, discovery
 
 STORE = {"IMGFLOW_STORE": "s3://imgflow", "AWS_ENDPOINT_URL": "http://minio.city.svc:9000", "AWS_REGION": "eu-west-1"}
 SECRET = {"AWS_ACCESS_KEY_ID": "imgflow", "AWS_SECRET_ACCESS_KEY": "p4ssword & ü"}
@@ -49,6 +49,30 @@ def test_a_cluster_that_fails_is_named_with_what_was_tried(api: clusters.Api) ->
 
     with pytest.raises(UnavailableError, match="reading ConfigMap imgflow-store in namespace city"):
         discovery.store("city")
+
+
+def test_of_what_the_cluster_answers_only_the_message_is_told(api: clusters.Api) -> None:
+    api.answers = {clusters.config_map("city"): 500}
+
+    with pytest.raises(UnavailableError) as caught:
+        discovery.store("city")
+
+    assert str(caught.value).endswith("the cluster answers 500: no such luck")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ('{"kind": "Status", "message": "not today", "code": 500}', "not today"),
+        (b'{"code": 5, "message": "workflow not found"}', "workflow not found"),
+        ("upstream connect error\nand more", "upstream connect error"),
+        ("{}", ""),
+        ("[1]", ""),
+        (None, ""),
+    ],
+)
+def test_whatever_answers_its_message_is_found(body: str | bytes | None, message: str) -> None:
+    assert cluster.message_of(body) == message
 
 
 def test_a_cluster_that_is_gone_is_named_with_what_was_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

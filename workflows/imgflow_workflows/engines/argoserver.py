@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgflow_steps.store import UnavailableError
 from imgflow_workflows.argo.options import NAME, STEP_LABEL
-from imgflow_workflows.engines.cluster import TIMEOUT, Document, refusal, until_gone, whole_lines
+from imgflow_workflows.engines.cluster import TIMEOUT, Document, message_of, refusal, until_gone, whole_lines
 
 if TYPE_CHECKING:
     from hera.workflows import WorkflowsService
@@ -111,7 +111,7 @@ class ArgoServer:
                 **request,
             )
         if answer.status_code not in expected:
-            raise refusal(what, answer.status_code, answer.text[:500])
+            raise refusal(what, answer.status_code, message_of(answer.text) or answer.reason)
         return answer
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import threading
 import time
 import weakref
@@ -64,8 +66,9 @@ def connect(context: str = "") -> ApiClient:
 
     config = cast("Any", untyped)
     configuration = client.Configuration()
+    file = os.environ.get("KUBECONFIG") or "~/.kube/config"  # the library has read the variable when it was imported
     try:
-        config.load_kube_config(context=context or None, client_configuration=configuration)
+        config.load_kube_config(file, context or None, configuration)
     except config.ConfigException as error:
         try:
             config.load_incluster_config(client_configuration=configuration)
@@ -80,21 +83,38 @@ def connect(context: str = "") -> ApiClient:
 def told(what: str) -> Iterator[None]:
     """Turn the client's errors into ours, which say what was tried."""
     from kubernetes.client import ApiException  # noqa: PLC0415
-    from urllib3.exceptions import HTTPError  # noqa: PLC0415
+    from urllib3.exceptions import HTTPError, MaxRetryError  # noqa: PLC0415
 
     try:
         yield
     except ApiException as error:
-        raise refusal(what, error.status, f"{error.reason}: {error.body or ''}"[:500]) from error
+        if error.status:
+            raise refusal(what, error.status, message_of(error.body) or error.reason) from error
+        raise _silent(what, error.reason) from error  # how the client tells of a certificate
     except (HTTPError, OSError) as error:
-        raise UnavailableError(f"{what}: the cluster does not answer: {error}; is KUBECONFIG right?") from error
+        raise _silent(what, error.reason if isinstance(error, MaxRetryError) else error) from error
+
+
+def _silent(what: str, why: object) -> UnavailableError:
+    return UnavailableError(f"{what}: the cluster does not answer: {why}; is KUBECONFIG right?")
+
+
+def message_of(body: str | bytes | None) -> str:
+    """What an answer says is wrong: the message of its JSON body, else the first line of its text."""
+    text = body.decode(errors="replace") if isinstance(body, bytes) else body or ""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return text.strip().partition("\n")[0][:200]
+    return str(document.get("message") or "") if isinstance(document, dict) else ""
 
 
 def refusal(what: str, status: int, text: str) -> StoreError:
     """The error for an HTTP status."""
+    said = f"{status}: {text}" if text else str(status)
     if status in {401, 403}:
-        return DeniedError(f"{what}: the cluster does not allow it ({status} {text}); ask who gave you access")
-    return UnavailableError(f"{what}: the cluster answers {status} {text}")
+        return DeniedError(f"{what}: the cluster does not allow it ({said}); ask who gave you access")
+    return UnavailableError(f"{what}: the cluster answers {said}")
 
 
 class Kubernetes:
