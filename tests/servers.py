@@ -135,12 +135,12 @@ class Proxy:
     ``cut``: half of the body, then the end · ``drip``: a byte every 50 ms
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, port: int = 0) -> None:
         self.upstream = urlsplit(server.settings.endpoint)
         self.faults: deque[str] = deque()
         self.requests: list[str] = []  # methods and paths, as they came
         self.over = threading.Event()
-        self._http = _Http(self)
+        self._http = _Http(self, port)
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
         self.endpoint = f"http://127.0.0.1:{self._http.server_port}"
@@ -161,9 +161,9 @@ class Proxy:
 class _Http(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, proxy: Proxy) -> None:
+    def __init__(self, proxy: Proxy, port: int) -> None:
         self.proxy = proxy
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", port), _Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Broken connections are what this server is for."""

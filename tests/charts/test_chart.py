@@ -14,8 +14,8 @@ from imgflow_steps.pipeline import PIXEL_STEPS
 
 SITUATIONS = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").iterdir())
 NAMESPACED = {
-    *("ConfigMap", "Deployment", "Job", "NetworkPolicy", "PersistentVolumeClaim", "Role", "RoleBinding"),
-    *("Secret", "Service", "ServiceAccount", "WorkflowTemplate"),
+    *("ConfigMap", "Deployment", "Job", "NetworkPolicy", "PersistentVolumeClaim", "PodDisruptionBudget", "Role"),
+    *("RoleBinding", "Secret", "Service", "ServiceAccount", "WorkflowTemplate"),
 }
 
 every_situation = pytest.mark.parametrize("situation", SITUATIONS)
@@ -115,6 +115,13 @@ def test_a_server_that_would_lose_everything_is_never_evicted_for_a_lost_node(re
     deployment = named(render(), "Deployment", "imgflow-minio")
     tolerated = {one["key"]: one for one in deployment["spec"]["template"]["spec"]["tolerations"]}
     assert "tolerationSeconds" not in tolerated["node.kubernetes.io/unreachable"]
+    assert named(render(), "PodDisruptionBudget", "imgflow-minio")["spec"]["maxUnavailable"] == 0
+
+
+def test_a_server_whose_data_stay_lets_its_node_be_drained(render: Render) -> None:
+    objects = render("persistent-minio")
+    assert not [one for one in objects if one["kind"] == "PodDisruptionBudget"]
+    assert named(objects, "Deployment", "imgflow-minio")["spec"]["template"]["spec"]["tolerations"] is None
 
 
 def test_policies_let_steps_reach_the_store_whether_it_is_ours_or_not(render: Render) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -139,6 +140,31 @@ def test_nobody_listening_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> Non
         store.read("a")
 
 
+def test_a_pod_waits_for_a_server_that_comes_back_and_says_that_it_does(
+    moto_server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    bucket, port = moto_server.new_bucket().removeprefix("s3://"), free_port()
+    away = replace(moto_server.settings, endpoint=f"http://127.0.0.1:{port}", retries=1, backoff=0.01, patience=100)
+    back = threading.Timer(1, lambda: servers.append(Proxy(moto_server, port)))
+    servers: list[Proxy] = []
+    back.start()
+    S3(bucket, "", away).write("a", DATA)
+    back.join()
+    servers[0].close()
+    assert S3(bucket, "", moto_server.settings).read("a") == DATA
+    assert [record.message for record in caplog.records if "does not answer" in record.message]
+
+
+def test_a_pod_does_not_wait_for_a_server_that_takes_connections_and_never_answers(
+    shaky: S3, moto_server: Server, proxy: Proxy
+) -> None:
+    proxy.spoil(*["hang"] * 99)
+    patient = replace(moto_server.behind(proxy).settings, connect=1, read=1, retries=1, backoff=0.01, patience=1000)
+    with pytest.raises(UnavailableError):
+        S3("bucket", "", patient).stat("a")
+    assert len(proxy.requests) == 2
+
+
 def test_an_unknown_host_is_unavailable() -> None:
     store = S3("bucket", "", Settings("http://imgflow.invalid", retries=0))
     with pytest.raises(UnavailableError, match=r"imgflow\.invalid"):
@@ -210,9 +236,10 @@ def test_the_environment_says_where_and_who() -> None:
             "AWS_SECRET_ACCESS_KEY": "secret\n",
             "AWS_REGION": "",
             "AWS_DEFAULT_REGION": "eu-north-1",
+            "IMGFLOW_STORE_PATIENCE": "90",
         }
     )
-    assert settings == Settings("http://minio:9000", "eu-north-1", "key", "secret")
+    assert settings == Settings("http://minio:9000", "eu-north-1", "key", "secret", patience=90)
     assert "secret" not in repr(settings)
 
 
@@ -227,10 +254,12 @@ def test_the_environment_says_where_and_who() -> None:
         {"AWS_ENDPOINT_URL": "http://minio:9000?hunter2"},
         {"AWS_ACCESS_KEY_ID": "key"},
         {"AWS_SECRET_ACCESS_KEY": "hunter2"},
+        {"IMGFLOW_STORE_PATIENCE": "ten"},
+        {"IMGFLOW_STORE_PATIENCE": "-1"},
     ],
 )
 def test_settings_that_cannot_be_are_named_and_not_shown(variables: dict[str, str]) -> None:
-    with pytest.raises(BadParametersError, match="AWS_") as refusal:
+    with pytest.raises(BadParametersError, match=r"AWS_|IMGFLOW_STORE_PATIENCE") as refusal:
         Settings.from_environment(variables)
     assert "hunter2" not in str(refusal.value)
 

@@ -23,6 +23,8 @@ from imgflow_steps.list import List
 from imgflow_steps.pipeline import Pipeline, parse
 from imgflow_steps.plan import MAX_SHARDS, cut
 from imgflow_steps.run import Run
+from imgflow_steps.store import PATIENCE
+from imgflow_steps.store.settings import Settings
 from imgflow_workflows import argo
 from imgflow_workflows.argo import Options, Placement
 from imgflow_workflows.argo.template import RUN
@@ -153,7 +155,7 @@ def test_what_a_second_try_would_not_change_is_not_tried_again(code: int) -> Non
 
 def verdicts_that_stand() -> list[list[int]]:
     lists = []
-    for name in ("list", "scale", "grayscale", "infer", "fused"):
+    for name in leaves(in_the_cluster()):
         retry = leaves(in_the_cluster())[name]["retryStrategy"]
         assert retry["retryPolicy"] == "Always"  # any other leaves deleted pods alone
         expression = r"lastRetry.status == 'Error' \|\| !\(asInt\(lastRetry.exitCode\) in (\[.*\])\)"
@@ -163,9 +165,18 @@ def verdicts_that_stand() -> list[list[int]]:
     return lists
 
 
-def test_collect_is_never_tried_again_since_its_verdict_is_final() -> None:
-    assert not any("retryStrategy" in leaves(in_the_cluster())[name] for name in ("collect", "collect-last"))
+def test_a_dag_is_never_tried_again_as_a_whole() -> None:
     assert not any("retryStrategy" in t for t in templates(in_the_cluster()).values() if "container" not in t)
+
+
+def test_every_container_waits_for_a_store_that_is_away() -> None:
+    patch = yaml.safe_load(in_the_cluster()["spec"]["podSpecPatch"])
+    for container in (*patch["initContainers"], *patch["containers"]):
+        tries = next(int(e["value"]) for e in container["env"] if e["name"] == "EXECUTOR_RETRY_BACKOFF_STEPS")
+        assert 300 < sum(1.6**n for n in range(tries - 1)) < 1200  # seconds, as Argo's executor counts them
+    for leaf in leaves(in_the_cluster()).values():
+        environment = {e["name"]: e.get("value") for e in leaf["container"]["env"]}
+        assert Settings.from_environment({PATIENCE: environment[PATIENCE]}).patience >= 300
 
 
 def test_the_last_report_is_written_when_the_run_did_not_succeed() -> None:
@@ -243,8 +254,8 @@ def test_the_submit_form_says_what_the_declarations_say() -> None:
 
 def test_a_pipeline_of_the_template_comes_out_of_the_variable_as_it_went_in() -> None:
     tricky = parse({"steps": [{"infer": {"model": "models/{{=1+1}} {{{ $(IMGFLOW_STORE).onnx"}}]})
-    [variable] = leaves(in_the_cluster(tricky))["list"]["container"]["env"]
-    assert variable["name"] == "IMGFLOW_PIPELINE"
+    variables = leaves(in_the_cluster(tricky))["list"]["container"]["env"]
+    [variable] = [variable for variable in variables if variable["name"] == "IMGFLOW_PIPELINE"]
     assert "{{" not in variable["value"]
     assert "$(" not in variable["value"]
     assert parse(json.loads(variable["value"])) == tricky

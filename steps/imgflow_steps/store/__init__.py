@@ -16,6 +16,8 @@ from urllib.request import url2pathname
 
 from imgflow_steps.contract import BadParametersError
 
+PATIENCE = "IMGFLOW_STORE_PATIENCE"  # seconds for which a pod waits for a server that is away; nobody else does
+
 
 class StoreError(Exception):
     """The platform failed, never an image; the message says which store and key, and what to do."""

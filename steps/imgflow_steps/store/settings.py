@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,12 +12,15 @@ from urllib.parse import urlsplit
 
 import certifi
 from minio import Minio
-from urllib3 import PoolManager, Retry, Timeout
+from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
 
 from imgflow_steps.contract import BadParametersError
+from imgflow_steps.store import PATIENCE
 
 CONNECTIONS = 64  # kept open for threads
 BUSY = (429, 500, 502, 503, 504)
+PAUSE = 10.0  # seconds between two attempts, at most
+TOLD = 6  # attempts, some twelve seconds, after which a request that goes on says so
 VARIABLES = {
     "endpoint": ("IMGFLOW_S3_ENDPOINT", "AWS_ENDPOINT_URL"),
     "region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
@@ -27,7 +32,11 @@ VARIABLES = {
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``connect`` and ``read`` are seconds of silence, ``retries`` come after the first attempt of a request."""
+    """``connect`` and ``read`` are seconds of silence, ``retries`` come after the first attempt of a request.
+
+    ``patience`` is for nobody who waits: so many seconds more are asked for while no server takes the connection, or
+    one says that it is busy.
+    """
 
     endpoint: str = "https://s3.amazonaws.com"
     region: str = "us-east-1"
@@ -38,6 +47,7 @@ class Settings:
     read: float = 30.0
     retries: int = 4
     backoff: float = 0.2  # seconds before the second retry, doubled with each; jitter of the same size
+    patience: float = 0.0
 
     def __post_init__(self) -> None:
         if not _is_server(self.endpoint):
@@ -57,7 +67,7 @@ class Settings:
             for variable in reversed(variables)  # the first one wins
             if environment.get(variable)
         }
-        return cls(**given)
+        return cls(**given, patience=_seconds(environment.get(PATIENCE) or "0"))
 
     def client(self) -> Minio:
         """A client with connections of its own; safe for threads, not for a forked process."""
@@ -76,18 +86,40 @@ class Settings:
         return PoolManager(
             maxsize=CONNECTIONS,
             timeout=Timeout(connect=self.connect, read=self.read),
-            retries=Retry(
-                total=self.retries,
+            retries=_Retry(
+                total=self.retries + math.ceil(self.patience / PAUSE),
+                read=self.retries,  # one that takes the connection and then says nothing is given up as ever
                 redirect=False,
                 status_forcelist=BUSY,
                 allowed_methods=None,  # all that are sent here may be sent twice
                 backoff_factor=self.backoff,
                 backoff_jitter=self.backoff,
-                backoff_max=10,
+                backoff_max=PAUSE,
                 respect_retry_after_header=False,  # it may ask for hours
             ),
             ca_certs=os.environ.get("AWS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or certifi.where(),
         )
+
+
+class _Retry(Retry):
+    """Says, once per request, that it is going to take long."""
+
+    def sleep(self, response: BaseHTTPResponse | None = None) -> None:
+        """See urllib3."""
+        if len(self.history) == TOLD:
+            said = self.history[-1].error or f"HTTP status {self.history[-1].status}"
+            logging.getLogger(__name__).warning("the store does not answer, asking again for minutes: %s", said)
+        super().sleep(response)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise BadParametersError(f"{PATIENCE} is a number of seconds, not {text!r}")
+    return seconds
 
 
 def _is_server(address: str) -> bool:

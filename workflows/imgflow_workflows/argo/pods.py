@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -27,11 +26,15 @@ from hera.workflows.models import (
 from hera.workflows.volume import EmptyDirVolume
 
 from imgflow_steps.contract import Exit
+from imgflow_steps.store import PATIENCE
 from imgflow_workflows.argo.options import NAME, NODE_LOST, PART_OF, STEP_LABEL, Options
 
 RUN = "{{workflow.name}}"  # a run is called as its Workflow is
 USER = 10001
 DEADLINE_SECONDS = 6 * 3600  # of one pod: ends the shard, not the Workflow, so that collect still runs
+# How long each request waits for a store that is away: an attempt is not the price of a server that starts anew.
+PATIENCE_SECONDS = 600
+EXECUTOR_TRIES = 13  # of Argo's own containers: 1 s between the first two, 1.6 times longer each time; about the same
 
 _SECCOMP = SeccompProfile(type="RuntimeDefault")
 POD_SECURITY = PodSecurityContext(run_as_non_root=True, run_as_user=USER, fs_group=USER, seccomp_profile=_SECCOMP)
@@ -51,9 +54,10 @@ _MOUNTS = [
 ]
 _STORE = [ConfigMapEnvFrom(name="imgflow-store"), SecretEnvFrom(name="imgflow-s3")]
 _NEVER_AGAIN = sorted(code.value for code in Exit if code not in {Exit.DONE, Exit.TEMPORARY})
-# A deleted pod is an Error, which the policy OnFailure leaves alone whatever the expression says.
+# A deleted pod is an Error, which the policy OnFailure leaves alone whatever the expression says. What an attempt has
+# finished the next one finds in the store, so trying often costs little, and nodes that come and go take many pods.
 _RETRY = RetryStrategy(
-    limit=2,
+    limit=5,
     retry_policy="Always",
     expression=f"lastRetry.status == 'Error' || !(asInt(lastRetry.exitCode) in {_NEVER_AGAIN})",
     backoff=Backoff(duration="5s", factor=2, cap="1m"),
@@ -61,21 +65,15 @@ _RETRY = RetryStrategy(
 
 
 def pod_spec_patch() -> str:
-    """What a Workflow has no field for: Argo's own containers under the restricted level, progress, spread over nodes.
+    """What a Workflow has no field for: Argo's own containers under the restricted level, patience, progress, spread.
 
     Without the ticks a pod that ends within a minute never reports its progress.
     """
-    security = _SECURITY.model_dump(by_alias=True, exclude_none=True)
+    patience = {"EXECUTOR_RETRY_BACKOFF_STEPS": str(EXECUTOR_TRIES)}
     ticks = {"ARGO_PROGRESS_PATCH_TICK_DURATION": "10s", "ARGO_PROGRESS_FILE_TICK_DURATION": "2s"}
     patch = {
-        "initContainers": [{"name": "init", "securityContext": security}],
-        "containers": [
-            {
-                "name": "wait",
-                "env": [{"name": name, "value": value} for name, value in ticks.items()],
-                "securityContext": copy.deepcopy(security),  # else PyYAML writes an alias
-            }
-        ],
+        "initContainers": [_executor("init", patience)],
+        "containers": [_executor("wait", patience | ticks)],
         "topologySpreadConstraints": [
             {
                 "maxSkew": 1,
@@ -87,6 +85,14 @@ def pod_spec_patch() -> str:
         ],
     }
     return yaml.safe_dump(patch, sort_keys=False)
+
+
+def _executor(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "env": [{"name": variable, "value": value} for variable, value in environment.items()],
+        "securityContext": _SECURITY.model_dump(by_alias=True, exclude_none=True),
+    }
 
 
 def tolerations(extra: Sequence[Any] = ()) -> list[Toleration]:
@@ -101,7 +107,6 @@ def leaf(
     args: Sequence[str],
     options: Options,
     *,
-    retry: bool = True,
     env: Sequence[Env | ResourceEnv] = (),
     inputs: Sequence[Any] = (),
     outputs: Sequence[Any] = (),
@@ -118,7 +123,7 @@ def leaf(
         image_pull_policy=options.pull_policy,
         command=["python", "-m", "imgflow_steps"],
         args=[*args],
-        env=[*env],
+        env=[Env(name=PATIENCE, value=str(PATIENCE_SECONDS)), *env],
         env_from=_STORE,
         inputs=[*inputs],
         outputs=[*outputs],
@@ -129,7 +134,7 @@ def leaf(
         security_context=_SECURITY,
         volume_mounts=_MOUNTS,
         active_deadline_seconds=DEADLINE_SECONDS,
-        retry_strategy=_RETRY if retry else None,
+        retry_strategy=_RETRY,
         synchronization=Synchronization(
             semaphores=[SemaphoreRef(config_map_key_ref=ConfigMapKeySelector(name="imgflow-limits", key=step))]
         ),

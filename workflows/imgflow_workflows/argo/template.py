@@ -171,4 +171,4 @@ def _collect(name: str, options: Options, *flags: str) -> Container:
         optional=bool(flags),  # --unless-done may write none
     )
     args = ["collect", f"--run={RUN}", "--output=/data/report", *flags]
-    return leaf(name, "collect", "collect", args, options, retry=False, outputs=[report])
+    return leaf(name, "collect", "collect", args, options, outputs=[report])
