@@ -5,6 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DEMO   := .imgflow-demo
+BENCH  := build/bench/venv
 ARGS   ?=
 
 .DEFAULT_GOAL := help
@@ -49,6 +50,16 @@ lint: $(READY)  ## Style, and who may import whom
 .PHONY: types
 types: $(READY)  ## Static types
 	$(BIN)/mypy
+
+.PHONY: bench
+bench: $(BENCH)/.ready  ## How fast it is beside what others would use; ARGS='--only single', ARGS=--quick
+	PATH="$(CURDIR)/$(BENCH)/bin:$$PATH" $(BENCH)/bin/python -m bench $(ARGS)
+
+$(BENCH)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BENCH)/bin/python -m pip install --quiet --editable '.[demo,bench]'
+	@touch $@
 
 .PHONY: fmt
 fmt: $(READY)  ## Write the code as ruff would
