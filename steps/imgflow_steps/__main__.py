@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from imgflow_steps import __version__, keys, runner
 from imgflow_steps import run as runs
-from imgflow_steps.contract import BadParametersError, Exit, Job, Result
+from imgflow_steps.contract import BadParametersError, Counts, Exit, Job, Result
 from imgflow_steps.pipeline import PIXEL_STEPS, explain, parse
 from imgflow_steps.store import Store, StoreError, open_store
 
@@ -37,6 +37,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--shard", type=int, default=0, help="number of the shard, counted from 0")
     parser.add_argument("--input", default="", help="shard between steps, when something else carries it")
     parser.add_argument("--output", default="", help="file or folder for the output, when something else carries it")
+    parser.add_argument("--counts", default="", help="folder for a file with the number of images of each outcome")
     parser.add_argument("--workers", type=int, default=1, help="processes that compute at the same time")
     parser.add_argument("--unless-done", action="store_true", help="collect: do nothing when the report is there")
     group = parser.add_argument_group("list, when the run is not in the store yet")
@@ -60,6 +61,8 @@ def main() -> int:
     if len(sys.argv) > 1:
         flags = arguments().parse_args()
         result = _by_flags(flags)
+        if flags.counts:
+            _write_counts(Path(flags.counts), result.counts)
     else:
         result = _by_json(sys.stdin.buffer.read())
         answer.write(result.model_dump_json() + "\n")
@@ -105,6 +108,12 @@ def _run(job: Job, flags: argparse.Namespace | None = None) -> Result:
         return Result(job=job, exit=Exit.TEMPORARY, error=str(error))
     _log("start", job)
     return runner.run_job(job, store, tell=_Teller(job))
+
+
+def _write_counts(folder: Path, counts: Counts) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for outcome, images in counts.model_dump().items():
+        (folder / outcome).write_text(str(images))
 
 
 def _write_run(store: Store, flags: argparse.Namespace) -> None:

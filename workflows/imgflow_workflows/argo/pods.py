@@ -27,6 +27,7 @@ from hera.workflows.volume import EmptyDirVolume
 
 from imgflow_steps.contract import Exit
 from imgflow_steps.store import PATIENCE
+from imgflow_workflows.argo import metrics
 from imgflow_workflows.argo.options import NAME, NODE_LOST, PART_OF, STEP_LABEL, Options
 
 RUN = "{{workflow.name}}"  # a run is called as its Workflow is
@@ -110,8 +111,12 @@ def leaf(
     env: Sequence[Env | ResourceEnv] = (),
     inputs: Sequence[Any] = (),
     outputs: Sequence[Any] = (),
+    counted: Sequence[Any] = (),
 ) -> Container:
-    """A template that runs one pod of a step: its container image with ``args`` for ``python -m imgflow_steps``."""
+    """A template that runs one pod of a step: its container image with ``args`` for ``python -m imgflow_steps``.
+
+    ``counted`` are metrics besides those of every pod.
+    """
     placement = options.placement(step)
     limits = {**placement.resources.get("limits", {})}
     if placement.gpus:
@@ -127,6 +132,7 @@ def leaf(
         env_from=_STORE,
         inputs=[*inputs],
         outputs=[*outputs],
+        metrics=[*metrics.of_pods(step), *counted],
         labels={STEP_LABEL: step},
         resources=ResourceRequirements.model_validate(resources),
         node_selector=dict(placement.node_selector) or None,

@@ -20,6 +20,7 @@ from hera.workflows.models import (
 from imgflow_steps.collect import Collect
 from imgflow_steps.list import List
 from imgflow_steps.pipeline import Pipeline
+from imgflow_workflows.argo import metrics
 from imgflow_workflows.argo.options import NAME, PART_OF, Options
 from imgflow_workflows.argo.pods import (
     POD_SECURITY,
@@ -72,6 +73,7 @@ def render(pipeline: Pipeline, options: Options) -> dict[str, Any]:
         on_exit="exit",
         artifact_repository_ref=ArtifactRepositoryRef(config_map="artifact-repositories", key=NAME),
         archive_logs=True,
+        metrics=metrics.of_run(),
         parallelism=options.at_once,
         pod_gc=PodGC(strategy="OnPodSuccess", delete_delay_duration="10s"),
         ttl_strategy=TTLStrategy(seconds_after_success=DAY, seconds_after_failure=7 * DAY),
@@ -124,6 +126,7 @@ def _list(pipeline: Pipeline, options: Options) -> Container:
             Parameter(name=f"{layout}-count", value_from=ValueFrom(path=f"/data/out/{layout}-count"))
             for layout in ("steps", "fused")
         ],
+        counted=metrics.from_nought(),
     )
 
 
@@ -170,5 +173,6 @@ def _collect(name: str, options: Options, *flags: str) -> Container:
         archive=NoneArchiveStrategy(),
         optional=bool(flags),  # --unless-done may write none
     )
-    args = ["collect", f"--run={RUN}", "--output=/data/report", *flags]
-    return leaf(name, "collect", "collect", args, options, outputs=[report])
+    args = ["collect", f"--run={RUN}", "--output=/data/report", f"--counts={metrics.COUNTS}", *flags]
+    outputs = [report, *metrics.counts()]
+    return leaf(name, "collect", "collect", args, options, outputs=outputs, counted=metrics.of_images())
