@@ -39,12 +39,21 @@ def has_cluster() -> bool:
     return bool(shutil.which("kubectl")) and subprocess.run(CRDS, capture_output=True, check=False).returncode == 0
 
 
+@cache
+def has_prometheus() -> bool:
+    return bool(shutil.which("prometheus") and shutil.which("promtool"))
+
+
 # What a marked test needs: whether it is there, what is missing, and the command that provides it.
 NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "minio": (has_minio, "no `minio` on PATH; provide it with: go install github.com/minio/minio@latest"),
     "containers": (
         has_containers,
         "no container image localhost/imgflow-fused:dev for IMGFLOW_DOCKER; build it with: make containers",
+    ),
+    "prometheus": (
+        has_prometheus,
+        "no `prometheus` and `promtool` on PATH; provide them with: apt-get install prometheus",
     ),
     "cluster": (has_cluster, "no Kubernetes with Argo Workflows behind KUBECONFIG; provide it with: make cluster"),
 }

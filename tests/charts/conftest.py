@@ -14,6 +14,7 @@ import yaml
 
 CHART = Path(__file__).parents[2] / "charts/imgflow"
 ARGO = "argoproj.io/v1alpha1/WorkflowTemplate"
+OPERATOR = "monitoring.coreos.com/v1/PodMonitor"
 
 Helm = Callable[..., subprocess.CompletedProcess[str]]
 Render = Callable[..., list[dict[str, Any]]]
@@ -40,7 +41,8 @@ def render(helm: Helm) -> Render:
 
     def objects(values: str = "default", *flags: str) -> list[dict[str, Any]]:
         file = CHART / f"ci/{values}-values.yaml"
-        done = helm("template", "imgflow", str(CHART), "-n", "there", "-f", str(file), "--api-versions", ARGO, *flags)
+        there = ("--api-versions", ARGO, "--api-versions", OPERATOR)
+        done = helm("template", "imgflow", str(CHART), "-n", "there", "-f", str(file), *there, *flags)
         assert done.returncode == 0, done.stderr
         return [document for document in yaml.safe_load_all(done.stdout) if document]
 

@@ -14,8 +14,8 @@ from imgflow_steps.pipeline import PIXEL_STEPS
 
 SITUATIONS = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").iterdir())
 NAMESPACED = {
-    *("ConfigMap", "Deployment", "Job", "NetworkPolicy", "PersistentVolumeClaim", "PodDisruptionBudget", "Role"),
-    *("RoleBinding", "Secret", "Service", "ServiceAccount", "WorkflowTemplate"),
+    *("ConfigMap", "Deployment", "Job", "NetworkPolicy", "PersistentVolumeClaim", "PodDisruptionBudget", "PodMonitor"),
+    *("PrometheusRule", "Role", "RoleBinding", "Secret", "Service", "ServiceAccount", "WorkflowTemplate"),
 }
 
 every_situation = pytest.mark.parametrize("situation", SITUATIONS)
@@ -179,8 +179,9 @@ def test_the_schema_knows_every_value_and_allows_no_other() -> None:
             "store.existingSecret=imgflow-s3",
         ),
         (["--api-versions", ARGO, "--set", "minio.persistence.type=hostPath"], "minio.persistence.path"),
+        (["--api-versions", ARGO, "--set", "monitoring.alerts.enabled=true"], "no Prometheus operator"),
     ],
-    ids=["no Argo", "no store", "two stores", "no credentials", "no path"],
+    ids=["no Argo", "no store", "two stores", "no credentials", "no path", "no operator"],
 )
 def test_what_cannot_work_is_refused_with_what_would(helm: Helm, flags: list[str], says: str) -> None:
     done = helm("template", str(CHART), *flags)
