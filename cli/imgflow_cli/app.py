@@ -29,6 +29,9 @@ COMMANDS = {
     "get": Command("runs", "Show how one run stands."),
     "watch": Command("runs", "Follow a run until it ends."),
     "report": Command("runs", "Say where a run's report is, open it, or save it as one file."),
+    "why": Command(
+        "why", "Tell one image's story over all runs: listed, cached or computed and why, how it ended, what to do."
+    ),
     "logs": Command("engine", "Print the logs of a run's containers."),
     "stop": Command("engine", "End a run early; what is published stays."),
     "delete": Command("engine", "Forget a run; its results stay."),

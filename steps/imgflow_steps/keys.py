@@ -218,3 +218,16 @@ def local_name(key: str) -> str:
     """A file name for a key's copy on local disk: safe, unique, with the key's suffix."""
     suffix = re.search(r"\.[A-Za-z0-9]{1,8}$", key)
     return hashlib.sha256(key.encode()).hexdigest()[:32] + (suffix.group() if suffix else "")
+
+
+def unpublished(key: str) -> tuple[str, str, str] | None:
+    """Municipality, digest and image behind what ``published`` gives; None for any other key.
+
+    The image is "" where its name was cut: only a row knows it.
+    """
+    match = re.fullmatch(r"results/([^/]+)/([0-9a-f]{16})/images/((?:.*/)?)([^/]+)\.[a-z]+", key, re.DOTALL)
+    if not match:
+        return None
+    municipality, digest, folder, name = match.groups()
+    whole = re.fullmatch(r"((?:[^~]|~~)*)(?:~[a-z0-9-]+)?", name, re.DOTALL)
+    return decode(municipality), digest, folder + whole[1].replace("~~", "~") if whole else ""

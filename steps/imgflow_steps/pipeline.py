@@ -93,6 +93,11 @@ class Pipeline(BaseModel):
         return [n if names.count(n) == 1 else f"{n}.{i}" for i, n in enumerate(names, 1)]
 
     @property
+    def versions(self) -> dict[str, int]:
+        """Versions of the code that decides the bytes of a result: of the steps, and of reading pictures."""
+        return {"picture": PICTURE_VERSION, **{call.name: call.step.version for call in self.steps}}
+
+    @property
     def digest(self) -> str:
         """16 hex digits over everything that decides the bytes of a result."""
         return self.digest_for("")

@@ -61,6 +61,9 @@ class Listing(BaseModel):
     layout: str = "fused"
     why: str = ""
     seconds: float = 0.0
+    ended: float = 0.0  # seconds since the epoch
+    digest: str = ""  # as the imgflow that listed makes it: another one may have other versions of steps
+    versions: dict[str, int] = Field(default_factory=dict)  # of what the digest covers, by name
 
 
 class ShardProgress(BaseModel):

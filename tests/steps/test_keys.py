@@ -35,6 +35,21 @@ def test_no_two_results_share_a_key(one: tuple[str, str], other: tuple[str, str]
 
 
 @given(image=images, piece=pieces, suffix=suffixes)
+def test_a_result_s_key_leads_back_to_its_image_unless_the_name_was_cut(image: str, piece: str, suffix: str) -> None:
+    assume(not keys.problem(image))
+    key = published(image, piece, suffix)
+    cut = "~_" in key.replace("~~", "").rsplit("/", 1)[-1]
+    assert keys.unpublished(key) == ("Utrecht", "0" * 16, "" if cut else image)
+
+
+@pytest.mark.parametrize(
+    "key", ["a.jpg", "results/U/0123/images/a.jpg", "datasets/U/images/a.jpg", "results/U//images/"]
+)
+def test_what_is_no_result_s_key_leads_to_no_image(key: str) -> None:
+    assert keys.unpublished(key) is None
+
+
+@given(image=images, piece=pieces, suffix=suffixes)
 @example(image="~" * 200 + "/" + "~" * 200, piece="a", suffix="jpg")
 def test_a_result_of_a_possible_image_is_itself_possible(image: str, piece: str, suffix: str) -> None:
     assume(not keys.problem(image))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -322,3 +324,27 @@ def test_importing_the_interface_loads_no_client() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout == "set()\n"
+
+
+def test_a_part_of_an_object_is_read_in_its_version(store: Store) -> None:
+    store.write("a", b"0123456789")
+    found = store.stat("a")
+    assert found
+
+    assert store.read_range("a", 0, 3) == b"012"
+    assert store.read_range("a", 8, 5, found.version) == b"89"
+    store.write("a", b"changed and longer")
+    with pytest.raises(ChangedError):
+        store.read_range("a", 0, 3, found.version)
+    with pytest.raises(NotFoundError):
+        store.read_range("b", 0, 3)
+
+
+def test_a_listing_says_when_each_object_came(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "old").write_bytes(b"old")
+    os.utime(tmp_path / "old", (1e9, 1e9))
+    store.upload(tmp_path / "old", "a")
+    found = store.stat("a")
+    assert found
+
+    assert [abs(one.placed - time.time()) < 300 for one in (found, *store.entries())] == [True, True]

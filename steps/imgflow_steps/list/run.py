@@ -65,6 +65,7 @@ def run(store: Store, run: Run) -> Listing:
                     waiting.pop(0).result()
             for upload in waiting:
                 upload.result()
+        spool.listing.ended = time.time()
         store.write(keys.listing_json(run.id), spool.listing.model_dump_json().encode(), "application/json")
         return spool.listing
 
@@ -97,6 +98,7 @@ def _survey(store: Store, run: Run, folder: Path) -> _Spool:
     listing.shards, listing.shard_size, listing.layout, listing.why = cut.shards, cut.shard_size, cut.layout, cut.why
     _mark_samples(spool.todo, listing.todo, run.list.samples)
     listing.seconds = round(time.monotonic() - started, 3)
+    listing.digest, listing.versions = run.digest, run.pipeline.versions
     return spool
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -50,6 +50,9 @@ class Found:
     key: str
     version: str  # the ETag on S3, size and time of change in a directory
     bytes: int
+    placed: float = field(
+        default=0.0, compare=False
+    )  # when it came here, by the store's clock: seconds since the epoch
 
 
 class Store(Protocol):
@@ -72,6 +75,9 @@ class Store(Protocol):
 
     def read(self, key: str, version: str = "") -> bytes:
         """The whole object, in one request; with a version, exactly that one or ChangedError."""
+
+    def read_range(self, key: str, start: int, length: int, version: str = "") -> bytes:
+        """Up to ``length`` bytes from ``start``, which lies inside the object; fewer at its end. Else as ``read``."""
 
     def write(self, key: str, data: bytes, content_type: str = "") -> None:
         """Put an object. Readers see the old one or the new one, never a part."""

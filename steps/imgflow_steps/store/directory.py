@@ -51,7 +51,7 @@ class Directory:
         self._check_prefix(prefix)
         with self._faults(prefix):
             for key, status in walk.files(self.url, prefix):
-                yield Found(key, version_of(status), status.st_size)
+                yield _found(key, status)
 
     def folders(self, prefix: str = "") -> Iterator[str]:
         """See ``Store``; a folder without any file below it is none."""
@@ -69,12 +69,18 @@ class Directory:
                 status = path.stat()
             except (FileNotFoundError, NotADirectoryError):
                 return None
-        return Found(key, version_of(status), status.st_size) if stat.S_ISREG(status.st_mode) else None
+        return _found(key, status) if stat.S_ISREG(status.st_mode) else None
 
     def read(self, key: str, version: str = "") -> bytes:
         """See ``Store``."""
         with self._faults(key), self._opened(key, version) as file:
             return file.read()
+
+    def read_range(self, key: str, start: int, length: int, version: str = "") -> bytes:
+        """See ``Store``."""
+        with self._faults(key), self._opened(key, version) as file:
+            file.seek(start)
+            return file.read(length)
 
     def write(self, key: str, data: bytes, content_type: str = "") -> None:  # noqa: ARG002 - a file has no media type
         """See ``Store``."""
@@ -188,6 +194,10 @@ class Directory:
         if error.errno in FULL:
             return UnavailableError(f"{what}; free some space and submit again")
         return UnavailableError(f"{what}; check the disk and submit again")
+
+
+def _found(key: str, status: os.stat_result) -> Found:
+    return Found(key, version_of(status), status.st_size, placed=status.st_ctime)  # an upload keeps the file's mtime
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -28,6 +28,7 @@ from imgflow_steps.store.settings import Settings
 from imgflow_steps.store.versions import PART, version_of
 
 if TYPE_CHECKING:
+    from minio.datatypes import Object
     from urllib3 import BaseHTTPResponse
 
 CHUNK = 256 << 10  # bytes received at once
@@ -66,7 +67,7 @@ class S3:
                 if name < last:  # strings of code points sort as their UTF-8
                     raise UnavailableError(f"{self._place} does not list its keys in order; use another server")
                 last = name
-                yield Found(name.removeprefix(self._root), found.etag or "", found.size or 0)
+                yield self._found(name.removeprefix(self._root), found)
 
     def folders(self, prefix: str = "") -> Iterator[str]:
         """See ``Store``."""
@@ -88,12 +89,18 @@ class S3:
                     raise
                 self._check_bucket()
                 return None
-            return Found(key, found.etag or "", found.size or 0)
+            return self._found(key, found)
 
     def read(self, key: str, version: str = "") -> bytes:
         """See ``Store``."""
         body = BytesIO()
         self._receive(key, version, body)
+        return body.getvalue()
+
+    def read_range(self, key: str, start: int, length: int, version: str = "") -> bytes:
+        """See ``Store``."""
+        body = BytesIO()
+        self._receive(key, version, body, start, length)
         return body.getvalue()
 
     def write(self, key: str, data: bytes, content_type: str = "") -> None:
@@ -125,6 +132,11 @@ class S3:
                 for error in self._client.remove_objects(self._bucket, plain):
                     raise refused(error.code, error.message or "", self._place, error.name or "", 403)
 
+    @staticmethod
+    def _found(key: str, found: Object) -> Found:
+        placed = found.last_modified.timestamp() if found.last_modified else 0.0
+        return Found(key, found.etag or "", found.size or 0, placed)
+
     def _name(self, key: str) -> str:
         why = unstorable(key) or ("" if key.strip() else "its name is blank")
         if why:
@@ -138,15 +150,15 @@ class S3:
                 self._bucket, name, file, length, content_type or BINARY, part_size=PART, num_parallel_uploads=1
             )
 
-    def _receive(self, key: str, version: str, file: BinaryIO) -> None:
-        """Write the whole object to ``file``; an answer that breaks off is asked for again."""
+    def _receive(self, key: str, version: str, file: BinaryIO, start: int = 0, length: int = 0) -> None:
+        """Write the object, or that part of it, to ``file``; an answer that breaks off is asked for again."""
         name, settings = self._name(key), self._settings
         headers: dict[str, str | list[str] | tuple[str]] = {"If-Match": f'"{version}"'} if version else {}
         with self._faults(key):
             for attempt in range(settings.retries + 1):
                 file.seek(0)
                 file.truncate()
-                response = self._client.get_object(self._bucket, name, request_headers=headers)
+                response = self._client.get_object(self._bucket, name, start, length, headers)
                 try:
                     _drain(response, file, settings.read)
                 except HTTPError:

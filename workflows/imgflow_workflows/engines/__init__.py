@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from imgflow_steps.run import Phase, Run
+    from imgflow_workflows.engines.attempts import Attempt
 
 
 class Engine(Protocol):
@@ -30,3 +31,6 @@ class Engine(Protocol):
 
     def logs(self, run: str, *, step: str = "", failed: bool = False, follow: bool = False) -> Iterator[str]:
         """Lines of the containers' logs."""
+
+    def attempts(self, run: str, shard: int, *, lines: int) -> list[Attempt]:
+        """The containers that had a shard, in order of time, with the last lines of their logs."""

@@ -11,6 +11,7 @@ from imgflow_steps.contract import BadParametersError
 from imgflow_steps.store import NotFoundError, UnavailableError
 from imgflow_workflows.argo import NAME, cron_workflow, workflow
 from imgflow_workflows.argo.options import PART_OF
+from imgflow_workflows.engines.attempts import attempts
 from imgflow_workflows.engines.nodes import ended, failed_pods, phase
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from imgflow_steps.run import Phase, Run
     from imgflow_steps.store import Store
+    from imgflow_workflows.engines.attempts import Attempt
     from imgflow_workflows.engines.cluster import Cluster, Document
 
 TRIES = 5  # to replace a finished Workflow while others do the same
@@ -108,6 +110,10 @@ class ArgoEngine:
         for pod, lines in self._archived(run, step):  # of pods that ended while others were printed
             if pod not in printed | live and (not failed or pod in bad):
                 yield from lines
+
+    def attempts(self, run: str, shard: int, *, lines: int) -> list[Attempt]:
+        """Pods as their Workflow tells of them; without it, whoever's log is in the store."""
+        return attempts(self._store, run, shard, lines=lines, cluster=self._cluster)
 
     def _archived(self, run: str, step: str) -> Iterator[tuple[str, list[str]]]:
         """Pod and lines of each log in the store. Pods are called ``<run>-<step>[-…]-<number>``."""

@@ -21,11 +21,14 @@ from imgflow_steps import keys
 from imgflow_steps.contract import BadParametersError, Exit, Job, Result
 from imgflow_steps.run import Phase, Run, load, read_summary
 from imgflow_steps.store import Store, UnavailableError
+from imgflow_workflows.engines.attempts import attempts
 from imgflow_workflows.engines.jobs import chain, ended, jobs, tried
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import BinaryIO
+
+    from imgflow_workflows.engines.attempts import Attempt
 
 GRACE = 10  # seconds that a stopped container has to write down what it knows
 OVERHEAD = 1 << 30  # bytes of memory that a container needs beside its computing process
@@ -137,6 +140,10 @@ class DockerEngine:
             if not going_on:
                 return
             time.sleep(1)
+
+    def attempts(self, run: str, shard: int, *, lines: int) -> list[Attempt]:
+        """Containers that have ended."""
+        return attempts(self._store, run, shard, lines=lines)
 
     def _end(self, run: str) -> None:
         if containers := self._containers(run):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from imgflow_steps.contract import Result
     from imgflow_steps.run import Run
     from imgflow_steps.store import Store
+    from imgflow_workflows.engines.attempts import Attempt
 
 
 class LocalEngine:
@@ -77,6 +78,10 @@ class LocalEngine:
     ) -> Iterator[str]:
         """A local run has no container logs; errors are in its rows."""
         raise BadParametersError(f"run {run} is local and has no container logs; `imgflow report {run}` has its errors")
+
+    def attempts(self, run: str, shard: int, *, lines: int) -> list[Attempt]:  # noqa: ARG002 - the interface's
+        """A local run has no containers."""
+        return []
 
 
 def _sleep(seconds: float) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from imgflow_steps.run import Phase
@@ -18,6 +20,18 @@ _PHASES = {
     "Failed": Phase.FAILED,
     "Error": Phase.FAILED,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """What a Workflow says of one of its pods; ``attempt`` counts from 1."""
+
+    name: str
+    step: str
+    attempt: int
+    node: str
+    outcome: str
+    message: str
 
 
 def phase(workflow: Mapping[str, Any]) -> Phase:
@@ -42,8 +56,36 @@ def nodes(workflow: Mapping[str, Any]) -> dict[str, Any]:
     return status.get("nodes") or {}
 
 
+def pods(workflow: Mapping[str, Any], shard: int) -> list[Pod]:
+    """The pods that had a shard, in the order in which they began."""
+    name = workflow["metadata"]["name"]
+    found = [n for n in nodes(workflow).values() if n["type"] == "Pod" and _shard(n) == shard]
+    return [
+        Pod(
+            name=pod_name(name, node),
+            step=node["templateName"],
+            attempt=int(attempt[1]) + 1 if (attempt := re.search(r"\((\d+)\)$", node["name"])) else 1,
+            node=node.get("hostNodeName", ""),
+            outcome=node.get("phase", "Pending"),
+            message=node.get("message", ""),
+        )
+        for node in sorted(found, key=lambda node: node.get("startedAt") or "~")
+    ]
+
+
+def _shard(node: Mapping[str, Any]) -> int | None:
+    """The shard a pod has; None for list and collect."""
+    given = {one["name"]: one.get("value", "") for one in node.get("inputs", {}).get("parameters", [])}
+    return int(given["shard"]) if given.get("shard", "").isdecimal() else None
+
+
+def pod_name(workflow: str, node: Mapping[str, Any]) -> str:
+    """What Argo calls the pod of a node."""
+    return f"{workflow}-{node['templateName']}-{node['id'].rpartition('-')[2]}"
+
+
 def failed_pods(workflow: Mapping[str, Any]) -> set[str]:
     """Names of the pods that failed, attempts that were followed by a better one included."""
     name = workflow["metadata"]["name"]
     bad = (n for n in nodes(workflow).values() if n["type"] == "Pod" and n.get("phase") in {"Failed", "Error"})
-    return {f"{name}-{node['templateName']}-{node['id'].rpartition('-')[2]}" for node in bad}
+    return {pod_name(name, node) for node in bad}

@@ -1,0 +1,233 @@
+"""why: one image's whole story, over all runs."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+import webbrowser
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from imgflow_cli.engine import open_engine
+from imgflow_cli.faults import CliError, ExitCode
+from imgflow_cli.flags import MunicipalityFlag, OutputFlag, takes_settings
+from imgflow_cli.output import Voice, document, emit, printable, size
+from imgflow_cli.settings import PLACES, Resolved
+from imgflow_steps import keys
+from imgflow_steps.collect.figures import moment
+from imgflow_steps.collect.hints import HINTS
+from imgflow_steps.contract import BadParametersError, Row, Status
+from imgflow_steps.history import Record, records
+from imgflow_steps.lookup import Match, lookup
+from imgflow_steps.store import Store, StoreError
+from imgflow_steps.story import Chapter, Story, tell
+from imgflow_workflows.engines.attempts import Attempt
+from imgflow_workflows.engines.attempts import attempts as archived
+
+LINES = 5  # of each container's log
+
+
+@takes_settings(*PLACES)
+def why(
+    resolved: Resolved,
+    store: Store,
+    image: Annotated[
+        str, typer.Argument(metavar="IMAGE", help="Its key as listed, an ending of it, or the key of a result.")
+    ],
+    municipality: MunicipalityFlag = "",
+    show: Annotated[bool, typer.Option("--open", help="Show its pictures, before and after.")] = False,
+    output: OutputFlag = None,
+) -> None:
+    """Tell one image's story over all runs: listed, cached or computed and why, how it ended, what to do.
+
+    It searches sorted files and reads none of them whole, but for an ending, which it looks for in the newest
+    listing of every municipality: --municipality makes that one.
+    """
+    known = [one for _, one in records(store) if isinstance(one, Record)]
+    whose, name = _only(lookup(store, known, image, municipality), image, municipality, store)
+    story = tell(store, whose, name, known)
+    tries = {chapter.record.run.id: _attempts(resolved, store, chapter) for chapter in story.chapters}
+    after = _next(story, resolved.command)
+    if output in {"json", "yaml"}:
+        document(_document(store, story, tries, after), output)
+    elif output == "name":
+        emit(printable(story.image))
+    else:
+        _in_words(store, story, tries)
+        Voice().say(f"next: {after}")
+    if show:
+        _open(store, story)
+
+
+def _only(match: Match, asked: str, municipality: str, store: Store) -> tuple[str, str]:
+    """The one image that is meant. Raises CliError for none and for several, with their names."""
+    if match.count == 1:
+        return match.images[0]
+    whose = f" of {municipality}" if municipality else ""
+    if not match.count:
+        like = "".join(f"\n  {printable(name)}" for name in match.nearest)
+        hint = f"did you mean:{like}" if like else "`imgflow ls municipalities` and `imgflow ls` say what there is"
+        raise CliError(f"no image{whose} in {store.url} has the name or the ending {asked!r}", hint)
+    several = len({name for name, _ in match.images}) > 1
+    shown = "".join(f"\n  {printable(f'{name}: {image}' if several else image)}" for name, image in match.images)
+    more = f"\n  and {match.count - len(match.images):,} more" if match.count > len(match.images) else ""
+    hint = "give --municipality" if several else "give more of the name"
+    raise CliError(f"{match.count:,} images{whose} end with {asked!r}:{shown}{more}", hint)
+
+
+def _attempts(resolved: Resolved, store: Store, chapter: Chapter) -> list[Attempt]:
+    """Containers that had the image's shard in a run; what is in the store outlives the cluster."""
+    run = chapter.record.run
+    if chapter.shard is None or run.engine == "local":
+        return []
+    settings = resolved.settings.model_copy(update={"engine": run.engine or resolved.settings.engine})
+    try:
+        return open_engine(settings, store).attempts(run.id, chapter.shard, lines=LINES)
+    except (StoreError, BadParametersError, CliError):
+        return archived(store, run.id, chapter.shard, lines=LINES)
+
+
+def _next(story: Story, command: str) -> str:
+    """What to type next."""
+    if not story.chapters:
+        return f"{command} submit --municipality {shlex.quote(story.municipality)}"
+    last = story.chapters[0]
+    run = last.record.run.id
+    if last.verdict == "waiting":
+        return f"{command} watch {run}"
+    if story.replaced or last.verdict in {"failed", "interrupted"}:
+        return f"{command} retry {run}"
+    if last.verdict == "rejected":
+        return f"{command} retry {run} --rejected"
+    return f"{command} report {run} --open"
+
+
+def _in_words(store: Store, story: Story, tries: dict[str, list[Attempt]]) -> None:
+    _line("Image", story.image)
+    _line("Municipality", story.municipality)
+    _line("Now", _present(story))
+    for chapter in story.chapters:
+        run = chapter.record.run
+        emit(f"\n{run.id}  {moment(run.created)}  {chapter.verdict}".replace("\N{NO-BREAK SPACE}", " "))
+        for name, value in _facts(store, chapter):
+            _line(name, value)
+        for attempt in tries[run.id]:
+            _line("Container", _container(attempt))
+            for line in attempt.log:
+                emit(f"{'':<15}| {printable(line)}")
+
+
+def _line(name: str, value: str) -> None:
+    emit(f"{name:<13} {printable(value)}")
+
+
+def _present(story: Story) -> str:
+    if story.now is None:
+        return f"no longer there, or out of reach: {story.place}"
+    facts = f"version {story.now.version}, {size(story.now.bytes)}, in {story.place}"
+    if story.replaced:
+        return f"{facts}; no run has listed this version yet"
+    if story.chapters:
+        return facts
+    if not keys.is_image(story.image):
+        return f"{facts}; its name is not an image's, so it is never listed"
+    return f"{facts}; no run has listed it yet"
+
+
+def _facts(store: Store, chapter: Chapter) -> Iterator[tuple[str, str]]:
+    """One run's part of the story, in the order in which things happened."""
+    record, entry, row = chapter.record, chapter.entry, chapter.row
+    run, pipeline = record.run, record.run.pipeline
+    yield "Why", "; ".join(chapter.why)
+    if row and row.run != run.id and row.status is Status.CACHED:
+        return  # the run that computed it tells the rest
+    yield "Listed", f"version {entry.version}, {size(entry.bytes)}" + (f"; {entry.problem}" if entry.problem else "")
+    source = f", source {run.source}" if run.source else ""
+    yield "Digest", f"{record.digest}: {' → '.join(pipeline.labels)} → {pipeline.output.format}{source}"
+    if chapter.shard is not None:
+        yield "Shard", f"{chapter.shard:05d} of {record.listing.shards if record.listing else 0}, engine {run.engine}"
+    if row is None:
+        return
+    if row.code:
+        yield "Error", f"{row.code}: {row.message}"
+        yield "Hint", HINTS.get(row.code, "")
+    if row.run != run.id:
+        return
+    if row.ms:
+        yield "Steps", _steps(chapter, row)
+    if row.width:
+        yield "Picture", f"{row.width}x{row.height} {row.format}"
+    for out in row.outputs:
+        where = f"{store.url.rstrip('/')}/{out.key}" if out.key else "no picture, findings only"
+        yield "Output", f"{where}, {out.width}x{out.height}" + (f", sha256 {out.sha256}" if out.sha256 else "")
+    for side, key in zip(("before", "after"), row.thumbs, strict=False):
+        yield "Thumbnail", f"{side}: {store.url.rstrip('/')}/{key}"
+
+
+def _steps(chapter: Chapter, row: Row) -> str:
+    """Each step's time, and where it came to an end."""
+    times = [f"{label} {ms:.1f} ms" for label, ms in row.ms.items()]
+    if row.status in {Status.PROCESSED, Status.CACHED}:
+        return ", ".join(times)
+    rest = [label for label in chapter.record.run.pipeline.labels if label not in row.ms]
+    return ", ".join(times) + (f"; {row.status.value} before {rest[0]} was done" if rest else "")
+
+
+def _container(attempt: Attempt) -> str:
+    facts = [attempt.container, f"step {attempt.step}"]
+    facts += [f"attempt {attempt.attempt}"] if attempt.attempt else []
+    facts += [f"on node {attempt.node}"] if attempt.node else []
+    facts += [attempt.outcome + (f": {attempt.message}" if attempt.message else "")] if attempt.outcome else []
+    return ", ".join(facts)
+
+
+def _document(store: Store, story: Story, tries: dict[str, list[Attempt]], after: str) -> dict[str, Any]:
+    """What ``-o json`` says; keys are only ever added."""
+    now = story.now
+    return {
+        "image": story.image,
+        "municipality": story.municipality,
+        "now": {"version": now.version, "bytes": now.bytes, "replaced": story.replaced} if now else None,
+        "place": story.place,
+        "store": store.url,
+        "runs": [_chapter(chapter, tries[chapter.record.run.id]) for chapter in story.chapters],
+        "next": after,
+    }
+
+
+def _chapter(chapter: Chapter, attempts: list[Attempt]) -> dict[str, Any]:
+    record = chapter.record
+    return {
+        "run": record.run.id,
+        "created": record.run.created,
+        "verdict": chapter.verdict,
+        "why": list(chapter.why),
+        "digest": record.digest,
+        "pipeline": record.run.pipeline.model_dump(mode="json"),
+        "source": record.run.source,
+        "engine": record.run.engine,
+        "listed": chapter.entry.model_dump(),
+        "shard": chapter.shard,
+        "row": chapter.row.model_dump(mode="json") if chapter.row else None,
+        "hint": HINTS.get(chapter.row.code, "") if chapter.row else "",
+        "containers": [asdict(attempt) for attempt in attempts],
+    }
+
+
+def _open(store: Store, story: Story) -> None:
+    """Show the newest pictures there are: small ones of before and after, else the result itself."""
+    rows = [chapter.row for chapter in story.chapters if chapter.row]
+    shown = next((row.thumbs or [o.key for o in row.outputs if o.key] for row in rows if row.thumbs or row.outputs), [])
+    there = [key for key in shown if store.stat(key)]
+    if not there:
+        raise CliError("there is no picture of it in the store", code=ExitCode.FAILED)
+    folder = Path(tempfile.mkdtemp(prefix="imgflow-why-"))
+    for key in there:
+        path = folder / key.rpartition("/")[2]
+        store.download(key, path)
+        if not webbrowser.open(path.as_uri()):
+            raise CliError(f"no browser could be started; the picture is in {path}", code=ExitCode.FAILED)
