@@ -97,6 +97,7 @@ def describe(asked: Asked, settings: Settings) -> Request:
         collect=collect,
         created=time.time(),
         engine=settings.engine,
+        workers=_workers(settings),
         version=__version__,
     )
     return Request(run, files)
@@ -108,8 +109,8 @@ def again(known: Run, asked: Asked, settings: Settings, store: Store) -> Request
         if asked.source or asked.pipeline or asked.changes or asked.max_rejected:
             raise CliError(f"run {known.id} goes on as it was submitted", "give --municipality too to say it all anew")
         listing = known.list.model_copy(update={"retry": asked.retry} if asked.retry else {})
-        changes = {"created": time.time(), "engine": settings.engine, "version": __version__, "list": listing}
-        return Request(known.model_copy(update=changes), {})
+        changes = {"created": time.time(), "engine": settings.engine, "workers": _workers(settings), "list": listing}
+        return Request(known.model_copy(update={**changes, "version": __version__}), {})
     request = build(asked, settings, store)
     if (request.run.municipality, request.run.digest) != (known.municipality, known.digest):
         raise CliError(
@@ -117,6 +118,10 @@ def again(known: Run, asked: Asked, settings: Settings, store: Store) -> Request
             f"choose another --run, or go on with `imgflow retry {known.id}`",
         )
     return request
+
+
+def _workers(settings: Settings) -> int:
+    return 0 if settings.engine == "argo" else settings.workers
 
 
 def new_id(municipality: str) -> str:

@@ -5,6 +5,7 @@ results/<municipality>/<digest>/images/…       pictures that go out
 results/<municipality>/<digest>/rows/…         what is known about each image
 results/<municipality>/<digest>/thumbs/…       small pictures for reports
 runs/<run>/run.json, shards/…, report/…        one run
+costs/<municipality>/<digest>/…                what its steps took, for the next one's prediction
 scratch/<run>/<position>/<shard>.tar           between steps
 models/<sha256>                                files that parameters name
 """
@@ -162,6 +163,16 @@ def progress(run: str) -> str:
 def shard_progress(run: str, position: int, shard: int) -> str:
     """How far one container is, rewritten while it works."""
     return f"{progress(run)}{position:03d}-{shard:05d}.json"
+
+
+def prediction_json(run: str) -> str:
+    """What list expected the run to take."""
+    return f"runs/{run}/prediction.json"
+
+
+def costs(municipality: str = "", digest: str = "") -> str:
+    """Prefix of what runs took: of a municipality's pipeline, of a municipality, of all."""
+    return "costs/" + "".join(f"{part}/" for part in (municipality and encode(municipality), digest) if part)
 
 
 def summary_json(run: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -96,6 +97,25 @@ def join(entries: Iterable[Entry], rows: Iterable[Row]) -> Iterator[tuple[Entry,
             row = next(ahead, None)
         known = row is not None and row.image == entry.image and row.version == entry.version
         yield entry, row if known else None
+
+
+@dataclass(slots=True)
+class Evenly:
+    """Every so-manieth of a stream of unknown length, between ``limit`` and half of it."""
+
+    limit: int
+    kept: list[Row] = field(default_factory=list)
+    stride: int = 1
+    seen: int = 0
+
+    def add(self, row: Row) -> None:
+        """Keep it if it is its turn."""
+        if self.seen % self.stride == 0:
+            self.kept.append(row)
+        self.seen += 1
+        if len(self.kept) > self.limit:
+            self.kept = self.kept[::2]
+            self.stride *= 2
 
 
 def _listed(store: Store, prefix: str) -> list[str]:

@@ -33,6 +33,7 @@ class Run(BaseModel):
     collect: Collect = Collect()
     created: float = 0.0  # seconds since the epoch
     engine: str = ""
+    workers: int = 0  # processes that compute at the same time, where the engine is on one machine
     version: str = ""  # of imgflow
 
     @property
@@ -77,6 +78,9 @@ class ShardProgress(BaseModel):
     failed: int = 0
     ms: dict[str, float] = Field(default_factory=dict)  # computing time, summed per step
     error: str = ""  # why the container gave its shard up
+    workers: int = 1  # processes that compute
+    memory: int = 0  # bytes that the container and its processes held at most; 0 where that is not known
+    began: float = 0.0
     updated: float = 0.0
 
 
@@ -199,6 +203,8 @@ def _sum(shards: Iterable[ShardProgress]) -> dict[str, ShardProgress]:
         one.done += shard.done
         one.rejected += shard.rejected
         one.failed += shard.failed
+        one.workers = max(one.workers, shard.workers)
+        one.memory = max(one.memory, shard.memory)
         one.updated = max(one.updated, shard.updated)
         for label, ms in shard.ms.items():
             one.ms[label] = one.ms.get(label, 0.0) + ms

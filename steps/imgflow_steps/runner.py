@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from imgflow_steps import keys
 from imgflow_steps.contract import BadParametersError, Counts, Exit, Job, Result, Row, Status
+from imgflow_steps.memory import peak
 from imgflow_steps.rows import write_part
 from imgflow_steps.run import ShardProgress, load, read_summary
 from imgflow_steps.store import NotFoundError, Store, StoreError, UnavailableError
@@ -116,7 +117,8 @@ def _shard(job: Job, store: Store, run: Run, first: int, last: int, pool: Pool, 
             journal=pool.path("journal"),
         )
         label = run.pipeline.labels[last - 1]
-        meter = _Meter(store, run, last, ShardProgress(label=label, shard=job.shard, total=len(items)), tell)
+        began = ShardProgress(label=label, shard=job.shard, total=len(items), workers=pool.workers, began=time.time())
+        meter = _Meter(store, run, last, began, tell)
         parts: list[tuple[int, Path]] = []
         try:
             meter.say()
@@ -239,6 +241,7 @@ class _Meter:
     def say(self) -> None:
         self.said = time.monotonic()
         self.progress.updated = time.time()
+        self.progress.memory = max(self.progress.memory, peak())
         key = keys.shard_progress(self.run.id, self.position, self.progress.shard)
         self.store.write(key, self.progress.model_dump_json().encode(), "application/json")
         self.tell(self.progress)

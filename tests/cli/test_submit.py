@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -204,6 +205,20 @@ def test_a_plan_says_why_little_is_left_to_do(imgflow: Cli, demo: Store) -> None
     assert [line.split() for line in known.out.splitlines()[5:7]] == [["Shards", "none"], ["Layout", "none"]]
     assert "4 to do" in other.out
     assert "results of 1 other pipelines do not count" in other.out
+
+
+def test_a_plan_predicts_what_a_pipeline_like_it_took_and_says_which_run_that_was(imgflow: Cli, demo: Store) -> None:
+    nothing = imgflow("plan", "-m", "Demo")
+    imgflow(*QUICK, "--run", "first")
+    words = imgflow("plan", "-m", "Demo", "--set", "output.quality=50")
+    prediction = imgflow("plan", "-m", "Demo", "--set", "output.quality=50", "-o", "json").json["prediction"]
+
+    assert "not predicted: no earlier run" in nothing.out
+    assert re.search(r"^decode +\S+ +\S+ to \S+ +4 images of run first: the same municipality", words.out, re.MULTILINE)
+    assert re.search(r"^encode +- +- +nothing: no run did the same", words.out, re.MULTILINE)
+    assert (prediction["images"], prediction["unknown"]) == (4, ["encode", "publish"])
+    assert 0 < prediction["core"]["low"] < prediction["core"]["seconds"] < prediction["core"]["high"]
+    assert prediction["wall"]["seconds"] > 0
 
 
 def test_ctrl_c_says_how_to_go_on_and_the_run_is_interrupted(

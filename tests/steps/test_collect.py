@@ -143,8 +143,9 @@ def test_the_summary_is_written_when_everything_else_is_in_place_and_tidying_com
 
     class Watched(Meddled):
         def write(self, key: str, data: bytes, media: str) -> None:
-            assert key == keys.summary_json("utrecht-1")
-            written.extend(found.key for found in made.store.entries())
+            assert key == keys.summary_json("utrecht-1") or (written and key.startswith(keys.costs()))
+            if not written:
+                written.extend(found.key for found in made.store.entries())
             made.store.write(key, data, media)
 
     collect(Watched(made.store), made.run, output=None)  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,19 +12,14 @@ from imgflow_cli import launch, runs
 from imgflow_cli.engine import open_argo, open_engine, where
 from imgflow_cli.faults import CliError
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, RunArgument, takes_settings
-from imgflow_cli.output import Format, Voice, document, emit, printable, size
+from imgflow_cli.output import Format, Voice, document, emit, printable
+from imgflow_cli.plan import say_plan
 from imgflow_cli.request import Asked, Request, again, build
 from imgflow_cli.settings import PLACES, Resolved
 from imgflow_steps import keys
-from imgflow_steps.list.run import survey
-from imgflow_steps.pipeline import decode_plan
-from imgflow_steps.plan import bytes_between
 from imgflow_steps.run import load
 from imgflow_steps.store import Store
 from imgflow_workflows.argo import schedule_name
-
-if TYPE_CHECKING:
-    from imgflow_steps.run import Listing, Run
 
 SourceFlag = Annotated[str, typer.Option(metavar="DIR|URL", help="Photographs that lie elsewhere; only read.")]
 PipelineFlag = Annotated[Path | None, typer.Option(metavar="FILE", help="A pipeline of your own, as YAML or JSON.")]
@@ -77,7 +72,7 @@ def submit(
         return
     request = _request(asked, resolved, store)
     if dry_run:
-        _say_plan(store, request.run, resolved, output)
+        say_plan(store, request.run, resolved, output)
         return
     _run(request, resolved, store, voice, output, patient=watch or wait, silent=wait and not watch)
 
@@ -100,7 +95,7 @@ def plan(
     """
     Voice(quiet=quiet).say(where(resolved))
     asked = Asked(municipality, source, pipeline, changes or (), retry=retry or "")
-    _say_plan(store, build(asked, resolved.settings, store).run, resolved, output)
+    say_plan(store, build(asked, resolved.settings, store).run, resolved, output)
 
 
 @takes_settings(*PLACES, "workers")
@@ -177,58 +172,3 @@ def _schedule(asked: Asked, cron: str, resolved: Resolved, store: Store, voice: 
         f"      kubectl -n {settings.namespace} get cronworkflow {name}\n"
         f"      kubectl -n {settings.namespace} delete cronworkflow {name}"
     )
-
-
-def _say_plan(store: Store, run: Run, resolved: Resolved, output: Format | None) -> None:
-    listing = survey(store, run)
-    if resolved.settings.layout == "auto" and run.engine == "local":
-        listing = listing.model_copy(update={"why": "on one machine nothing has to travel between steps"})
-    if output == "name":
-        emit(run.digest)
-    elif output in {"json", "yaml"}:
-        document(_plan(store, run, listing), output)
-    else:
-        for name, value in _plan_in_words(store, run, listing).items():
-            emit(f"{name:<13} {printable(value)}")
-
-
-def _plan(store: Store, run: Run, listing: Listing) -> dict[str, Any]:
-    return {
-        "municipality": run.municipality,
-        "digest": run.digest,
-        "store": store.url,
-        "source": run.source,
-        "engine": run.engine,
-        "pipeline": run.pipeline.model_dump(mode="json"),
-        "decode": decode_plan(run.pipeline).model_dump(),
-        "listing": listing.model_dump(),
-        "bytes_between_steps": bytes_between(decode_plan(run.pipeline)) * listing.todo,
-    }
-
-
-def _plan_in_words(store: Store, run: Run, listing: Listing) -> dict[str, str]:
-    decode = decode_plan(run.pipeline)
-    colour = "luma only" if decode.luma else "in colour"
-    box = f"{decode.mode} {decode.width}x{decode.height}" if decode.width and decode.height else "every pixel"
-    others = [d for d in store.folders(keys.results(run.municipality, "")[:-1]) if d != run.digest]
-    why = [f"{listing.cached:,} done by earlier runs"] if listing.cached else []
-    why += [f"{listing.processed:,} done by this run before"] if listing.processed else []
-    why += [f"{listing.rejected:,} rejected before"] if listing.rejected else []
-    why += [f"{listing.other:,} other objects are not images"] if listing.other else []
-    if others and not listing.cached:
-        why.append(f"results of {len(others)} other pipelines do not count")
-    return {
-        "Municipality": run.municipality,
-        "Images": f"{listing.listed:,} listed, {listing.todo:,} to do ({size(listing.bytes)})",
-        "Why": "; ".join(why) or "nothing is known of them yet",
-        "Pipeline": " → ".join(run.pipeline.labels) + f" → {run.pipeline.output.format} ({run.digest})",
-        "Decode": f"{box}, {colour}",
-        "Shards": f"{listing.shards:,} of up to {listing.shard_size:,} images" if listing.shards else "none",
-        "Layout": f"{listing.layout} ({listing.why})" if listing.shards else "none",
-        "Between steps": (
-            f"about {size(bytes_between(decode) * listing.shard_size)} a shard"
-            if listing.shards and listing.layout == "steps"
-            else "nothing"
-        ),
-        "Results": f"{store.url.rstrip('/')}/{keys.results(run.municipality, run.digest)}",
-    }

@@ -11,6 +11,7 @@ from itertools import count
 from typing import Any
 
 from imgflow_steps.contract import Counts, Row, Status
+from imgflow_steps.rows import Evenly
 
 LABELS = 1000  # different words kept per finding
 FINDINGS = 200  # different findings kept, by name
@@ -130,25 +131,6 @@ class Times:
 
 
 @dataclass(slots=True)
-class Evenly:
-    """Every so-manieth of a stream of unknown length, between ``limit`` and half of it."""
-
-    limit: int = PAIRS * 2
-    kept: list[Row] = field(default_factory=list)
-    stride: int = 1
-    seen: int = 0
-
-    def add(self, row: Row) -> None:
-        """Keep it if it is its turn."""
-        if self.seen % self.stride == 0:
-            self.kept.append(row)
-        self.seen += 1
-        if len(self.kept) > self.limit:
-            self.kept = self.kept[::2]
-            self.stride *= 2
-
-
-@dataclass(slots=True)
 class Finding:
     """What a model said under one name: words, numbers, or both."""
 
@@ -189,7 +171,7 @@ class Account:
     began: float = math.inf
     rejected: defaultdict[str, Reason] = field(default_factory=lambda: defaultdict(Reason))
     failed: defaultdict[str, Reason] = field(default_factory=lambda: defaultdict(Reason))
-    pairs: Evenly = field(default_factory=Evenly)
+    pairs: Evenly = field(default_factory=lambda: Evenly(limit=2 * PAIRS))
     _slowest: list[tuple[float, int, Row]] = field(default_factory=list)
     _ties: Iterator[int] = field(default_factory=lambda: count(0, -1))
 

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from imgflow_steps.collect.account import Account
+    from imgflow_steps.costs import Costs
+    from imgflow_steps.prediction import Prediction
     from imgflow_steps.run import Listing, Run, ShardProgress, Summary
 
 
@@ -22,6 +24,8 @@ class Facts:
     account: Account
     given_up: list[ShardProgress]
     thumbs: Mapping[str, str]
+    expected: Prediction | None = None
+    took: Costs | None = None
 
     @property
     def title(self) -> str:

@@ -6,26 +6,29 @@ Every pass streams: memory does not grow with the images.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from imgflow_steps import keys
+from imgflow_steps import costs, keys
 from imgflow_steps.collect import report, results
 from imgflow_steps.collect.account import Account
 from imgflow_steps.collect.facts import Facts
 from imgflow_steps.contract import Counts, Entry, Exit, Row
+from imgflow_steps.costs import Ledger
+from imgflow_steps.prediction import read_prediction
 from imgflow_steps.rows import compact, join, merged
 from imgflow_steps.run import Listing, Phase, ShardProgress, Summary, read_listing
 from imgflow_steps.store import NotFoundError
 
 if TYPE_CHECKING:
     from imgflow_steps.run import Run
-    from imgflow_steps.store import Store
+    from imgflow_steps.store import Found, Store
 
-UPLOADS = 16  # files of the report written at the same time
+UPLOADS = 16  # files written or read at the same time
 GIVEN_UP = 20  # shards whose end the report tells
 MEDIA = {".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".jpg": "image/jpeg"}
 
@@ -34,7 +37,8 @@ def run(store: Store, run: Run, *, output: Path | None) -> Summary:
     """Give every listed image its verdict, write what people and programs read, and tidy up.
 
     The report goes to ``output`` when something else carries it into the store. The summary is written
-    when all of that is in place; compacting rows and, unless images failed, deleting scratch come after it.
+    when all of that is in place; remembering what the run took, compacting rows and, unless images failed, deleting
+    scratch come after it.
     Raises NotFoundError when the run was never listed.
     """
     listing = read_listing(store, run.id) or Listing()
@@ -43,16 +47,21 @@ def run(store: Store, run: Run, *, output: Path | None) -> Summary:
         target = output or folder / "report"
         target.mkdir(parents=True, exist_ok=True)
         verdicts, table = folder / "results.jsonl", folder / "results.csv"
-        account = _judge(store, run, folder / "listing.jsonl", verdicts)
+        account, ledger = Account(run=run.id), Ledger(run)
+        _judge(store, run, folder / "listing.jsonl", verdicts, _counted(account, ledger, since=listing.ended))
         results.write_csv(table, results.read_jsonl(verdicts), account.findings)
         summary = _summary(store, run, account, listing)
+        shards = _shards(store, run.id)
+        took = ledger.costs(listing, run.workers or max((shard.workers for shard in shards), default=1))
         facts = Facts(
             run=run,
             summary=summary,
             listing=listing,
             account=account,
-            given_up=_given_up(store, run.id),
+            given_up=[shard for shard in shards if shard.error][:GIVEN_UP],
             thumbs=report.copy_thumbs(store, account, target),
+            expected=read_prediction(store, run.id),
+            took=took,
         )
         report.write(target, facts, results.read_jsonl(verdicts))
         store.upload(verdicts, keys.results_jsonl(run.id), "application/jsonl")
@@ -60,24 +69,24 @@ def run(store: Store, run: Run, *, output: Path | None) -> Summary:
         if output is None:
             _upload(store, target, keys.report(run.id))
     store.write(keys.summary_json(run.id), summary.model_dump_json(indent=1).encode(), "application/json")
+    if took:
+        costs.write(store, took)
     compact(store, run.rows)
     if not summary.counts.failed:  # else what was computed so far is what a retry of a later step begins with
         store.delete(found.key for found in store.entries(keys.all_scratch(run.id)))
     return summary
 
 
-def _judge(store: Store, run: Run, listing: Path, verdicts: Path) -> Account:
+def _judge(store: Store, run: Run, listing: Path, verdicts: Path, counted: Callable[[Row], Row]) -> None:
     try:
         store.download(keys.listing(run.id), listing)
     except NotFoundError:
         raise NotFoundError(
             f"run {run.id} in {store.url} was never listed to its end; `imgflow retry {run.id}` begins with that"
         ) from None
-    account = Account(run=run.id)
     with merged(store, run.rows) as rows:
         judged = (results.verdict(entry, row, run.id) for entry, row in join(_entries(listing), rows))
-        results.write_jsonl(verdicts, _counted(judged, account))
-    return account
+        results.write_jsonl(verdicts, map(counted, judged))
 
 
 def _entries(path: Path) -> Iterator[Entry]:
@@ -86,10 +95,16 @@ def _entries(path: Path) -> Iterator[Entry]:
             yield Entry.model_validate_json(line)
 
 
-def _counted(verdicts: Iterable[Row], account: Account) -> Iterator[Row]:
-    for row in verdicts:
+def _counted(account: Account, ledger: Ledger, *, since: float) -> Callable[[Row], Row]:
+    """Counts a verdict, and what it took if it was computed after ``since``: an earlier attempt's has been told."""
+
+    def count(row: Row) -> Row:
         account.add(row)
-        yield row
+        if row.run == account.run and row.ended > since:
+            ledger.add(row)
+        return row
+
+    return count
 
 
 def _summary(store: Store, run: Run, account: Account, listing: Listing) -> Summary:
@@ -136,19 +151,16 @@ def _allowed(limit: str, listed: int) -> float:
     return listed * float(limit[:-1]) / 100 if limit.endswith("%") else int(limit)
 
 
-def _given_up(store: Store, run: str) -> list[ShardProgress]:
-    """What shards said when they ended early; a bounded number of them."""
-    ended: list[ShardProgress] = []
-    for found in store.entries(keys.progress(run)):
-        try:
-            shard = ShardProgress.model_validate_json(store.read(found.key))
-        except NotFoundError:
-            continue
-        if shard.error:
-            ended.append(shard)
-        if len(ended) == GIVEN_UP:
-            break
-    return ended
+def _shards(store: Store, run: str) -> list[ShardProgress]:
+    """What all containers have said of their shards: some thousand small documents at most."""
+
+    def read(found: Found) -> ShardProgress | None:
+        with suppress(NotFoundError):  # the run was listed anew meanwhile
+            return ShardProgress.model_validate_json(store.read(found.key))
+        return None
+
+    with ThreadPoolExecutor(UPLOADS) as pool:
+        return [shard for shard in pool.map(read, store.entries(keys.progress(run))) if shard]
 
 
 def _upload(store: Store, folder: Path, prefix: str) -> None:

@@ -7,14 +7,15 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgflow_steps import keys, plan
 from imgflow_steps.contract import BadParametersError, Entry, Row, Status
-from imgflow_steps.rows import join, merged, order
+from imgflow_steps.prediction import Prediction, predict
+from imgflow_steps.rows import Evenly, join, merged, order
 from imgflow_steps.run import Listing
 from imgflow_steps.store import inside, open_store
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from imgflow_steps.store import Found, Store
 
 UPLOADS = 8  # manifests written at the same time
+SEEN = 2000  # rows of the pipeline kept, evenly spread
 
 
 @dataclass(slots=True)
@@ -31,6 +33,7 @@ class _Spool:
 
     folder: Path
     listing: Listing
+    seen: Evenly = field(default_factory=lambda: Evenly(limit=SEEN))  # rows that tell what images take
 
     @property
     def entries(self) -> Path:
@@ -41,10 +44,11 @@ class _Spool:
         return self.folder / "todo.jsonl"
 
 
-def survey(store: Store, run: Run) -> Listing:
-    """What a run would find and how it would cut it, without writing anything to the store."""
+def survey(store: Store, run: Run) -> tuple[Listing, Prediction]:
+    """What a run would find, how it would cut it and what that will take, without writing anything to the store."""
     with tempfile.TemporaryDirectory(prefix="imgflow-") as folder:
-        return _survey(store, run, Path(folder)).listing
+        spool = _survey(store, run, Path(folder))
+    return spool.listing, predict(store, run, spool.listing, spool.seen.kept)
 
 
 def run(store: Store, run: Run) -> Listing:
@@ -65,6 +69,8 @@ def run(store: Store, run: Run) -> Listing:
                     waiting.pop(0).result()
             for upload in waiting:
                 upload.result()
+        expected = predict(store, run, spool.listing, spool.seen.kept)
+        store.write(keys.prediction_json(run.id), expected.model_dump_json().encode(), "application/json")
         spool.listing.ended = time.time()
         store.write(keys.listing_json(run.id), spool.listing.model_dump_json().encode(), "application/json")
         return spool.listing
@@ -87,6 +93,8 @@ def _survey(store: Store, run: Run, folder: Path) -> _Spool:
         for entry, row in join(found, rows):
             line = entry.model_dump_json(exclude_defaults=True).encode() + b"\n"
             entries.write(line)
+            if row is not None and row.ms:
+                spool.seen.add(row)
             if _done(row, run, listing):
                 continue
             todo.write(line)

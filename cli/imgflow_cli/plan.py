@@ -1,0 +1,121 @@
+"""What a run would do, what that will take, and why: for people and for programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from imgflow_cli.output import Format, document, duration, emit, printable, size, table
+from imgflow_steps import keys
+from imgflow_steps.costs import WAITING
+from imgflow_steps.list.run import survey
+from imgflow_steps.pipeline import decode_plan
+from imgflow_steps.plan import bytes_between
+
+SHORT = 0.1  # seconds, the least that is worth a number
+
+if TYPE_CHECKING:
+    from imgflow_cli.settings import Resolved
+    from imgflow_steps.prediction import Prediction, Range
+    from imgflow_steps.run import Listing, Run
+    from imgflow_steps.store import Store
+
+
+def say_plan(store: Store, run: Run, resolved: Resolved, output: Format | None) -> None:
+    """A run's plan on standard output. Nothing is written to the store, and no image is read."""
+    listing, prediction = survey(store, run)
+    if resolved.settings.layout == "auto" and run.engine == "local":
+        listing = listing.model_copy(update={"why": "on one machine nothing has to travel between steps"})
+    if output == "name":
+        emit(run.digest)
+    elif output in {"json", "yaml"}:
+        document(_plan(store, run, listing, prediction), output)
+        return
+    for name, value in (_plan_in_words(store, run, listing) | _took_in_words(prediction)).items():
+        emit(f"{name:<13} {printable(value)}")
+    if prediction.steps:
+        emit("")
+        table(["STEP", "TIME", "10 % TO 90 %", "KNOWN FROM"], _steps(prediction))
+
+
+def _plan(store: Store, run: Run, listing: Listing, prediction: Prediction) -> dict[str, Any]:
+    return {
+        "municipality": run.municipality,
+        "digest": run.digest,
+        "store": store.url,
+        "source": run.source,
+        "engine": run.engine,
+        "pipeline": run.pipeline.model_dump(mode="json"),
+        "decode": decode_plan(run.pipeline).model_dump(),
+        "listing": listing.model_dump(),
+        "bytes_between_steps": bytes_between(decode_plan(run.pipeline)) * listing.todo,
+        "prediction": {**prediction.model_dump(), "core": prediction.core.model_dump()},
+    }
+
+
+def _plan_in_words(store: Store, run: Run, listing: Listing) -> dict[str, str]:
+    decode = decode_plan(run.pipeline)
+    colour = "luma only" if decode.luma else "in colour"
+    box = f"{decode.mode} {decode.width}x{decode.height}" if decode.width and decode.height else "every pixel"
+    others = [d for d in store.folders(keys.results(run.municipality, "")[:-1]) if d != run.digest]
+    why = [f"{listing.cached:,} done by earlier runs"] if listing.cached else []
+    why += [f"{listing.processed:,} done by this run before"] if listing.processed else []
+    why += [f"{listing.rejected:,} rejected before"] if listing.rejected else []
+    why += [f"{listing.other:,} other objects are not images"] if listing.other else []
+    if others and not listing.cached:
+        why.append(f"results of {len(others)} other pipelines do not count")
+    return {
+        "Municipality": run.municipality,
+        "Images": f"{listing.listed:,} listed, {listing.todo:,} to do ({size(listing.bytes)})",
+        "Why": "; ".join(why) or "nothing is known of them yet",
+        "Pipeline": " → ".join(run.pipeline.labels) + f" → {run.pipeline.output.format} ({run.digest})",
+        "Decode": f"{box}, {colour}",
+        "Shards": f"{listing.shards:,} of up to {listing.shard_size:,} images" if listing.shards else "none",
+        "Layout": f"{listing.layout} ({listing.why})" if listing.shards else "none",
+        "Between steps": (
+            f"about {size(bytes_between(decode) * listing.shard_size)} a shard"
+            if listing.shards and listing.layout == "steps"
+            else "nothing"
+        ),
+        "Results": f"{store.url.rstrip('/')}/{keys.results(run.municipality, run.digest)}",
+    }
+
+
+def _took_in_words(prediction: Prediction) -> dict[str, str]:
+    if not prediction.images:
+        return {"Time": "none, there is nothing to do"}
+    if not prediction.core.seconds:
+        return {"Time": f"not predicted: {prediction.pace}"}
+    wall = prediction.wall
+    least = "at least " if prediction.unknown else ""
+    return {
+        "Time": f"{least}{_about(wall)} after the listing, with {prediction.pace}"
+        if wall
+        else f"not predicted: {prediction.pace}",
+        "Core time": f"{least}{_about(prediction.core)} of one core, for all images",
+    }
+
+
+def _about(one: Range) -> str:
+    return f"about {_time(one.seconds)} ({_between(one)})"
+
+
+def _between(one: Range) -> str:
+    return f"{_time(one.low)} to {_time(one.high)}"
+
+
+def _time(seconds: float) -> str:
+    return duration(seconds) if seconds == 0 or seconds >= SHORT else f"<{SHORT}s"
+
+
+def _steps(prediction: Prediction) -> list[list[str]]:
+    """A line for each step, known or not."""
+    known = [
+        [
+            f"{one.step} (waits)" if one.step in WAITING else one.step,
+            _time(one.seconds),
+            _between(one),
+            str(one.basis),
+        ]
+        for one in prediction.steps
+    ]
+    return known + [[label, "-", "-", "nothing: no run did the same to such pictures"] for label in prediction.unknown]
