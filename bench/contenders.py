@@ -61,7 +61,8 @@ def imgflow(box: Box, *, grey: bool) -> Contender:
     plan, steps = decode_plan(asked), [call.step.build(call.params) for call in asked.steps]
 
     def shrink(data: bytes) -> Any:
-        sample = Sample(picture.decode(data, plan, asked.limits).pixels)
+        before = picture.decode(data, plan, asked.limits)
+        sample = Sample(before.pixels, extent=before.extent)
         for apply in steps:
             [sample] = apply(sample)
         return sample.pixels

@@ -69,18 +69,24 @@ def file_fields(params: Params) -> list[str]:
     ]
 
 
+Extent = tuple[float, float, float, float]  # left, upper, right, lower, in pixels
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One decoded picture on its way through the steps.
 
     ``pixels`` is uint8 of shape (height, width, channels); 1, 2, 3 or 4 channels are L, LA, RGB or RGBA
     (alpha not premultiplied, colour in sRGB). ``piece`` is "" for the whole image, else ``[a-z0-9]+``
-    joined by ``-`` for what a step cut out of it. ``found`` is what models said, ready for JSON.
+    joined by ``-`` for what a step cut out of it. ``found`` is what models said, ready for JSON. ``extent`` is
+    the part of the pixels that is picture, where a decoder that divided its sides filled up the last pixel;
+    None is all of them. Only steps up to the one whose ``target`` the decode plan obeys ever meet one.
     """
 
     pixels: Pixels
     piece: str = ""
     found: Mapping[str, Any] = field(default_factory=dict)
+    extent: Extent | None = None
 
 
 Apply = Callable[[Sample], Iterable[Sample]]

@@ -27,13 +27,22 @@ class Placement:
     box: tuple[float, float, float, float]
 
     @property
+    def across(self) -> float:
+        """Width of the box."""
+        return self.box[2] - self.box[0]
+
+    @property
+    def down(self) -> float:
+        """Height of the box."""
+        return self.box[3] - self.box[1]
+
+    @property
     def reduction(self) -> float:
         """Source pixels for each pixel of the result, along the axis that has fewer."""
-        left, upper, right, lower = self.box
-        return min((right - left) / self.width, (lower - upper) / self.height)
+        return min(self.across / self.width, self.down / self.height)
 
 
-def place(width: int, height: int, target: Target, *, enlarge: bool = False) -> Placement:
+def place(width: float, height: float, target: Target, *, enlarge: bool = False) -> Placement:
     """How an image of ``width`` x ``height`` pixels comes into ``target``; a result has at least 1 pixel each way.
 
     fit: inside the box, proportions kept; without ``enlarge`` a smaller image stays as it is.
@@ -41,34 +50,35 @@ def place(width: int, height: int, target: Target, *, enlarge: bool = False) -> 
     grow keeps its scale and is only cut.
     exact: the box itself, proportions lost; without ``enlarge`` an axis that is shorter stays as it is.
 
-    An image reduced evenly beforehand, and still larger than its result, is placed at the same size.
+    An image reduced by 2, 4 or 8 beforehand, to sides that need not be whole, and still larger than its result, is
+    placed at the same size.
     """
     if target.mode == "fit":
         return _fit(width, height, target, enlarge)
     if target.mode == "cover":
         return _cover(width, height, target, enlarge)
-    across = target.width if enlarge else min(width, target.width)
-    down = target.height if enlarge else min(height, target.height)
+    across = target.width if enlarge else int(min(width, target.width))
+    down = target.height if enlarge else int(min(height, target.height))
     return Placement(across, down, (0, 0, width, height))
 
 
-def _fit(width: int, height: int, target: Target, enlarge: bool) -> Placement:
+def _fit(width: float, height: float, target: Target, enlarge: bool) -> Placement:
     whole = (0, 0, width, height)
     if not enlarge and width <= target.width and height <= target.height:
-        return Placement(width, height, whole)
+        return Placement(int(width), int(height), whole)
     if width * target.height >= height * target.width:
         return Placement(target.width, _share(height, target.width, width), whole)
     return Placement(_share(width, target.height, height), target.height, whole)
 
 
-def _share(side: int, numerator: int, denominator: int) -> int:
-    """``side * numerator / denominator``, rounded half up in whole numbers, so that no float decides a pixel."""
-    return max(1, (2 * side * numerator + denominator) // (2 * denominator))
+def _share(side: float, numerator: int, denominator: float) -> int:
+    """``side * numerator / denominator``, rounded half up, exactly: sides are whole eighths, and floats hold those."""
+    return max(1, int((2 * side * numerator + denominator) // (2 * denominator)))
 
 
-def _cover(width: int, height: int, target: Target, enlarge: bool) -> Placement:
+def _cover(width: float, height: float, target: Target, enlarge: bool) -> Placement:
     if not enlarge and (width < target.width or height < target.height):
-        across, down = min(width, target.width), min(height, target.height)
+        across, down = int(min(width, target.width)), int(min(height, target.height))
         left, upper = (width - across) // 2, (height - down) // 2
         return Placement(across, down, (left, upper, left + across, upper + down))
     kept_across = min(width, max(1.0, height * target.width / target.height))

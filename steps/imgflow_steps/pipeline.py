@@ -18,7 +18,7 @@ STEPS: dict[str, Step] = {
 PIXEL_STEPS: dict[str, Step] = {name: step for name, step in STEPS.items() if step.role is Role.PIXELS}
 
 # What the door between bytes and pixels does is part of every result, so part of every digest.
-PICTURE_VERSION = 1
+PICTURE_VERSION = 2
 
 
 class Output(BaseModel):

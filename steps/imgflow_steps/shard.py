@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from imgflow_steps.contract import Row, Sample
+from imgflow_steps.contract import Extent, Row, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,6 +32,7 @@ class _Shape(BaseModel):
     shape: tuple[int, int, int]
     piece: str = ""
     found: dict[str, Any] = {}
+    extent: Extent | None = None
 
 
 class _Head(BaseModel):
@@ -50,7 +51,7 @@ class Member:
 def append(out: IO[bytes], number: int, row: Row, samples: Iterable[Sample]) -> None:
     """Write one image's members at the end of ``out``."""
     kept = list(samples)
-    shapes = [_Shape(shape=_shape(s), piece=s.piece, found=dict(s.found)) for s in kept]
+    shapes = [_Shape(shape=_shape(s), piece=s.piece, found=dict(s.found), extent=s.extent) for s in kept]
     _member(out, f"{number:06d}.json", _Head(row=row, samples=shapes).model_dump_json().encode())
     for i, sample in enumerate(kept):
         _member(out, f"{number:06d}.{i}.raw", sample.pixels.tobytes())
@@ -98,7 +99,7 @@ def read(file: IO[bytes], member: Member) -> tuple[Row, list[Sample]]:
 
     head = _Head.model_validate_json(_span(file, member.spans[0]).getvalue())
     samples = [
-        Sample(np.frombuffer(_span(file, span).getbuffer(), np.uint8).reshape(s.shape), s.piece, s.found)
+        Sample(np.frombuffer(_span(file, span).getbuffer(), np.uint8).reshape(s.shape), s.piece, s.found, s.extent)
         for s, span in zip(head.samples, member.spans[1:], strict=True)
     ]
     return head.row, samples

@@ -218,7 +218,7 @@ def _decode(desk: Desk, entry: Entry, fetched: _Fetched) -> tuple[Row, list[Samp
             row.thumbs = [desk.thumb(row, "before", picture.thumbnail(fetched.data, limits))]
     except Rejected as verdict:
         return _reject(row, verdict), []
-    return row, [Sample(decoded.pixels)]
+    return row, [Sample(decoded.pixels, extent=decoded.extent)]
 
 
 class _Members:

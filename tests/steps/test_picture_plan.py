@@ -41,7 +41,8 @@ def decoded(data: bytes, plan: DecodePlan) -> picture.Decoded:
 
 def result(data: bytes, steps: list[Any], plan: DecodePlan | None = None) -> Pixels:
     pipeline = parse({"steps": steps})
-    sample = Sample(decoded(data, decode_plan(pipeline) if plan is None else plan).pixels)
+    before = decoded(data, decode_plan(pipeline) if plan is None else plan)
+    sample = Sample(before.pixels, extent=before.extent)
     for call in pipeline.steps:
         [sample] = call.step.build(call.params)(sample)
     return sample.pixels
@@ -85,9 +86,31 @@ def test_the_box_is_meant_upright() -> None:
     assert (found.width, found.height) == (800, 1200)
 
 
-def test_a_side_that_does_not_divide_is_not_rounded() -> None:
-    odd = photographs.pixels(5, 1202, 800)
-    assert decoded(jpeg(odd), DecodePlan(width=100, height=100)).pixels.shape == (400, 601, 3)
+@pytest.mark.parametrize(
+    ("orientation", "extent"),
+    [
+        (1, (0, 0, 300.5, 199.25)),
+        (2, (0.5, 0, 301, 199.25)),
+        (3, (0.5, 0.75, 301, 200)),
+        (4, (0, 0.75, 300.5, 200)),
+        (5, (0, 0, 199.25, 300.5)),
+        (6, (0.75, 0, 200, 300.5)),
+        (7, (0.75, 0.5, 200, 301)),
+        (8, (0, 0.5, 199.25, 301)),
+    ],
+)
+def test_where_a_side_does_not_divide_the_picture_ends_inside_its_last_pixel(
+    orientation: int, extent: tuple[float, ...]
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    found = decoded(jpeg(photographs.pixels(5, 1202, 797), exif=exif), DecodePlan(width=100, height=100))
+    assert found.extent == extent
+    assert {found.width, found.height} == {1202, 797}
+
+
+def test_where_sides_divide_all_pixels_are_the_picture_s() -> None:
+    assert decoded(jpeg(), DecodePlan(width=100, height=100)).extent is None
 
 
 def test_only_a_jpeg_is_reduced_by_the_door() -> None:
@@ -120,7 +143,7 @@ STEPS = [
 
 
 @pytest.mark.parametrize("steps", STEPS, ids=str)
-@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("orientation", [1, 3, 6])
 @pytest.mark.parametrize("size", [(1200, 800), (1203, 797)], ids=str)
 def test_a_planned_result_looks_like_that_of_a_full_decode(
     steps: list[Any], orientation: int, size: tuple[int, int]

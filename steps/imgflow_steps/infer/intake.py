@@ -11,6 +11,7 @@ from PIL import Image
 from imgflow_steps.contract import BadParametersError
 from imgflow_steps.infer import Infer
 from imgflow_steps.pixels import to_image, to_luma, to_pixels
+from imgflow_steps.resizing import resize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,13 +59,14 @@ class Intake:
         size = (self.width or width, self.height or height)
         if size == (width, height) and channels == self.channels:
             return pixels
-        image = to_image(pixels)
+        image = to_image(pixels if size == (width, height) else resize(pixels, *size, by="bilinear"))
         if image.mode in {"LA", "RGBA"} and self.channels != ALPHA:
             opaque = Image.new("RGBA", image.size, "white")
             opaque.alpha_composite(image.convert("RGBA"))
             image = opaque.convert("RGB")
-        image = to_luma(image) if self.channels == 1 else image.convert("RGBA" if self.channels == ALPHA else "RGB")
-        return to_pixels(image.resize(size, Image.Resampling.BILINEAR))
+        return to_pixels(
+            to_luma(image) if self.channels == 1 else image.convert("RGBA" if self.channels == ALPHA else "RGB")
+        )
 
 
 def intake(inputs: list[Any], params: Infer) -> Intake:

@@ -19,7 +19,7 @@ from imgflow_steps.pixels import to_pixels
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from imgflow_steps.contract import Pixels
+    from imgflow_steps.contract import Extent, Pixels
     from imgflow_steps.pipeline import DecodePlan, Limits
 
 # What a file begins with, and the one Pillow plugin that may then look at it. MPO is opened as the JPEG it begins with.
@@ -44,34 +44,39 @@ ENDS_EARLY: dict[str, Callable[[bytes], bool]] = {
 
 DCT_REDUCTIONS = (8, 4, 2)  # what a JPEG decoder can leave out at next to no cost
 
-UPRIGHT = {  # EXIF orientation to what turns the stored picture upright
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+UPRIGHT = {  # EXIF orientation: what turns the stored picture upright, and which sides come left, up, right, down
+    2: (Image.Transpose.FLIP_LEFT_RIGHT, (2, 1, 0, 3)),
+    3: (Image.Transpose.ROTATE_180, (2, 3, 0, 1)),
+    4: (Image.Transpose.FLIP_TOP_BOTTOM, (0, 3, 2, 1)),
+    5: (Image.Transpose.TRANSPOSE, (1, 0, 3, 2)),
+    6: (Image.Transpose.ROTATE_270, (3, 0, 1, 2)),
+    7: (Image.Transpose.TRANSVERSE, (3, 2, 1, 0)),
+    8: (Image.Transpose.ROTATE_90, (1, 2, 3, 0)),
 }
 SWAPS_SIDES = frozenset({5, 6, 7, 8})
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A picture as the first step gets it; ``width`` and ``height`` are the original's, upright, in pixels."""
+    """A picture as the first step gets it, with the extent that ``Sample`` tells of.
+
+    ``width`` and ``height`` are the original's, upright, in pixels.
+    """
 
     pixels: Pixels
     width: int
     height: int
     format: str
+    extent: Extent | None = None
 
 
 def decode(data: bytes, plan: DecodePlan, limits: Limits) -> Decoded:
     """The first picture of a file, as little of it as ``plan`` needs; the same bytes and plan give the same pixels.
 
     With ``plan.luma`` the result has 1 channel, or 2 with alpha. The luma of a JPEG is taken as it is stored, which
-    differs by rounding from decoding colour first, and by more only where that would clip. A JPEG may come reduced,
-    by a whole number that divides both sides, so that proportions stay exact; at ``GAP`` times the box or more.
+    differs by rounding from decoding colour first, and by more only where that would clip. A JPEG may come with its
+    sides divided by 2, 4 or 8, at ``GAP`` times the box or more; where that leaves a part of a pixel, ``extent`` says
+    which, so that proportions stay exact.
 
     Raises Rejected: empty, too-many-bytes, too-many-pixels, unsupported-format, unsupported-mode, truncated,
     undecodable. MemoryError is let through: whether the image or the machine is at fault is not known here.
@@ -113,9 +118,20 @@ def _decode(data: bytes, name: str, plan: DecodePlan, limits: Limits) -> Decoded
         turn = _orientation(image)  # after load: Pillow turns TIFF itself, and PNG may tell it late
         picture = colour.canonical(image, luma=plan.luma)
         kind = (image.format or name).lower()
+    filled = (0.0, 0.0, picture.width - width / reduced, picture.height - height / reduced)  # from each side
     if turn in UPRIGHT:
-        picture = picture.transpose(UPRIGHT[turn])
-    return Decoded(to_pixels(picture), picture.width * reduced, picture.height * reduced, kind)
+        transpose, sides = UPRIGHT[turn]
+        picture = picture.transpose(transpose)
+        left, upper, right, lower = (filled[side] for side in sides)
+        filled = (left, upper, right, lower)
+    if turn in SWAPS_SIDES:
+        width, height = height, width
+    return Decoded(to_pixels(picture), width, height, kind, _extent(picture, filled))
+
+
+def _extent(picture: Image.Image, filled: Extent) -> Extent | None:
+    left, upper, right, lower = filled
+    return (left, upper, picture.width - right, picture.height - lower) if any(filled) else None
 
 
 def _reduce(image: JpegImagePlugin.JpegImageFile, plan: DecodePlan) -> int:
@@ -125,8 +141,7 @@ def _reduce(image: JpegImagePlugin.JpegImageFile, plan: DecodePlan) -> int:
     if plan.width and plan.height:
         box = (plan.height, plan.width) if _orientation(image) in SWAPS_SIDES else (plan.width, plan.height)
         room = place(width, height, Target(*box, plan.mode)).reduction / GAP
-        # A side that does not divide would be rounded up, and the picture stretched by part of a pixel: 10 dB lost.
-        reduction = next((n for n in DCT_REDUCTIONS if n <= room and width % n == height % n == 0), 1)
+        reduction = next((n for n in DCT_REDUCTIONS if n <= room), 1)
     luma = plan.luma and image.mode == "RGB" and colour.is_srgb(image)
     image.draft("L" if luma else None, (width // reduction, height // reduction))
     return reduction

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from imgflow_steps.contract import Rejected
-from imgflow_steps.geometry import GAP
+from imgflow_steps import resizing
+from imgflow_steps.contract import Rejected, Target
 from imgflow_steps.picture.decoding import decode
 from imgflow_steps.pipeline import DecodePlan, Limits, Output
-from imgflow_steps.pixels import to_image, to_pixels
+from imgflow_steps.pixels import to_image
 
 if TYPE_CHECKING:
-    from imgflow_steps.contract import Pixels
+    from imgflow_steps.contract import Extent, Pixels
 
 SUFFIX = {"jpeg": "jpg", "png": "png", "webp": "webp"}
 CONTENT_TYPE = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
@@ -59,11 +59,10 @@ def _over_white(image: Image.Image) -> Image.Image:
 
 def thumbnail(data: bytes, limits: Limits) -> bytes:
     """A small colour JPEG of an encoded picture. Raises Rejected as ``decode`` does."""
-    return thumbnail_of(decode(data, DecodePlan(width=THUMBNAIL, height=THUMBNAIL), limits).pixels)
+    decoded = decode(data, DecodePlan(width=THUMBNAIL, height=THUMBNAIL), limits)
+    return thumbnail_of(decoded.pixels, decoded.extent)
 
 
-def thumbnail_of(pixels: Pixels) -> bytes:
+def thumbnail_of(pixels: Pixels, extent: Extent | None = None) -> bytes:
     """A small JPEG of a decoded picture: at most 240 pixels a side."""
-    image = to_image(pixels)
-    image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS, reducing_gap=GAP)
-    return encode(to_pixels(image), THUMBNAIL_OUTPUT)
+    return encode(resizing.into(pixels, Target(THUMBNAIL, THUMBNAIL), extent=extent), THUMBNAIL_OUTPUT)

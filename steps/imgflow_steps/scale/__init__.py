@@ -24,4 +24,4 @@ def target(params: Scale) -> Target:
     return Target(params.width, params.height, params.mode)
 
 
-STEP = Step(name="scale", params=Scale, version=1, keeps_luma=True, target=target)
+STEP = Step(name="scale", params=Scale, version=2, keeps_luma=True, target=target)

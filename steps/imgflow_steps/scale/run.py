@@ -5,15 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-from PIL import Image
-
-from imgflow_steps import scale
-from imgflow_steps.geometry import GAP, place
-from imgflow_steps.pixels import to_image, to_pixels
+from imgflow_steps import resizing, scale
 
 if TYPE_CHECKING:
-    from imgflow_steps.contract import Apply, Pixels, Sample, Target
+    from imgflow_steps.contract import Apply, Sample
 
 
 def build(params: scale.Scale) -> Apply:
@@ -21,17 +16,7 @@ def build(params: scale.Scale) -> Apply:
     target = scale.target(params)
 
     def apply(sample: Sample) -> tuple[Sample]:
-        return (replace(sample, pixels=resize(sample.pixels, target, enlarge=params.enlarge)),)
+        pixels = resizing.into(sample.pixels, target, enlarge=params.enlarge, extent=sample.extent)
+        return (replace(sample, pixels=pixels, extent=None),)
 
     return apply
-
-
-def resize(pixels: Pixels, target: Target, *, enlarge: bool = False) -> Pixels:
-    """uint8 (h, w, c) brought into the box; LANCZOS, colour weighted by alpha."""
-    height, width, _ = pixels.shape
-    placement = place(width, height, target, enlarge=enlarge)
-    size, box = (placement.width, placement.height), placement.box
-    if placement.reduction == 1 and size == (box[2] - box[0], box[3] - box[1]):
-        left, upper, right, lower = (int(side) for side in box)
-        return np.ascontiguousarray(pixels[upper:lower, left:right])
-    return to_pixels(to_image(pixels).resize(size, Image.Resampling.LANCZOS, box, reducing_gap=GAP))
