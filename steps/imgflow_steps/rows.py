@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -54,6 +54,16 @@ def write_part(store: Store, prefix: str, rows: Iterable[Row]) -> None:
     lines = sorted(_line(row.image, row.ended, row.model_dump_json(exclude_defaults=True).encode()) for row in kept)
     name = f"{kept[0].run}-{kept[0].shard:05d}-{uuid4().hex}.jsonl"
     store.write(prefix + name, b"".join(json + b"\n" for _, _, json in lines), MEDIA)
+
+
+def shard_rows(store: Store, prefix: str, run: str, shard: int) -> Iterator[Row]:
+    """What attempts of a run at one of its shards have added and nobody has compacted, in no order."""
+    for key in _listed(store, f"{prefix}{run}-{shard:05d}-"):
+        with suppress(NotFoundError):  # compacted meanwhile
+            for line in store.read(key).splitlines():
+                row = _row(line, store, prefix)
+                if (row.run, row.shard) == (run, shard):
+                    yield row
 
 
 @contextmanager

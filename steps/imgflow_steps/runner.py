@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgflow_steps import keys
-from imgflow_steps.contract import BadParametersError, Counts, Exit, Job, Result, Row, Status
+from imgflow_steps.contract import BadParametersError, Counts, Entry, Exit, Job, Result, Row, Status
 from imgflow_steps.memory import peak
-from imgflow_steps.rows import write_part
+from imgflow_steps.rows import shard_rows, write_part
 from imgflow_steps.run import ShardProgress, load, read_summary
 from imgflow_steps.store import NotFoundError, Store, StoreError, UnavailableError
 
@@ -101,10 +101,14 @@ def collected(store: Store, run: str) -> bool:
 
 
 def _shard(job: Job, store: Store, run: Run, first: int, last: int, pool: Pool, tell: Tell) -> Result:
-    from imgflow_steps.work import Slice  # noqa: PLC0415 - numpy and Pillow, for pixel steps only
+    from imgflow_steps.list.run import read_manifest  # noqa: PLC0415 - each container loads its own step
+    from imgflow_steps.work import Slice, number  # noqa: PLC0415 - numpy and Pillow, for pixel steps only
 
     publishes = last == len(run.pipeline.steps)
-    with _input(job, store, run, first) as (items, source):
+    entries = read_manifest(store, run.id, job.shard)
+    finished = _finished(store, run, job.shard, entries) if publishes else {}
+    with _input(job, store, run, first, entries) as (every, source):
+        items = [item for item in every if entries[number(item)].image not in finished]
         whole = Slice(
             run=run,
             store=job.store or store.url,
@@ -117,10 +121,11 @@ def _shard(job: Job, store: Store, run: Run, first: int, last: int, pool: Pool, 
             journal=pool.path("journal"),
         )
         label = run.pipeline.labels[last - 1]
-        began = ShardProgress(label=label, shard=job.shard, total=len(items), workers=pool.workers, began=time.time())
+        began = ShardProgress(label=label, shard=job.shard, total=len(entries), workers=pool.workers, began=time.time())
         meter = _Meter(store, run, last, began, tell)
         parts: list[tuple[int, Path]] = []
         try:
+            meter.count([*finished.values()], keep=False)
             meter.say()
             for done in pool.compute(whole, run.pipeline.limits.seconds):
                 rows = done.rows or [_judged(done, run, job.shard)]
@@ -139,12 +144,24 @@ def _shard(job: Job, store: Store, run: Run, first: int, last: int, pool: Pool, 
         return Result(job=job, counts=meter.counts)
 
 
-@contextmanager
-def _input(job: Job, store: Store, run: Run, first: int) -> Iterator[tuple[list[Item], Path | None]]:
-    from imgflow_steps import shard  # noqa: PLC0415 - numpy, for pixel steps only
-    from imgflow_steps.list.run import read_manifest  # noqa: PLC0415
+def _finished(store: Store, run: Run, shard: int, entries: list[Entry]) -> dict[str, Row]:
+    """What an attempt before this one has done of the shard, by image; its pod died, or its node."""
+    if store.stat(keys.shard_progress(run.id, len(run.pipeline.steps), shard)) is None:  # list removes it
+        return {}
+    versions = {entry.image: entry.version for entry in entries}
+    return {
+        row.image: row
+        for row in shard_rows(store, run.rows, run.id, shard)
+        if row.status is not Status.FAILED and row.ended >= run.created and versions.get(row.image) == row.version
+    }
 
-    entries = read_manifest(store, run.id, job.shard)
+
+@contextmanager
+def _input(
+    job: Job, store: Store, run: Run, first: int, entries: list[Entry]
+) -> Iterator[tuple[list[Item], Path | None]]:
+    from imgflow_steps import shard  # noqa: PLC0415 - numpy, for pixel steps only
+
     if first == 1:
         yield list(enumerate(entries)), None
         return

@@ -14,9 +14,10 @@ import pytest
 from tests import photographs
 
 from imgflow_steps import __version__, keys
-from imgflow_steps.contract import Exit, Job, Result
+from imgflow_steps.contract import Exit, Job, Result, Status
 from imgflow_steps.list import List
 from imgflow_steps.pipeline import parse
+from imgflow_steps.rows import merged, write_part
 from imgflow_steps.run import Run, load, read_listing, read_summary, save
 from imgflow_steps.store import Store, open_store
 
@@ -91,7 +92,7 @@ def test_flags_with_files_between_steps_give_the_same_bytes_as_one_fused_process
         container(store, "grayscale", *where, "--position", "2", "--input", one, "--output", two)
         assert container(store, "infer", *where, "--position", "3", "--input", two).returncode == 0
     by_steps = bytes_of(store, run)
-    store.delete(by_steps)
+    store.delete([found.key for found in store.entries(keys.results(run.municipality, run.digest))])
 
     for shard in ("0", "1"):
         container(store, "fused", "--run", run.id, "--shard", shard)
@@ -148,6 +149,48 @@ def test_a_step_whose_input_is_not_whole_asks_to_be_tried_again(store: Store, tm
     assert ended.returncode == Exit.TEMPORARY
     assert "the step before it has to run again" in ended.stderr
     assert "Error:" not in ended.stderr  # the message alone is for people
+
+
+@pytest.mark.parametrize("layout", ["steps", "fused"])
+def test_an_attempt_does_only_what_the_one_before_it_has_not_finished(
+    store: Store, tmp_path: Path, layout: str
+) -> None:
+    run = submit(store, "killed")
+    container(store, "list", "--run", run.id)
+    calls = [["fused"]]
+    if layout == "steps":
+        calls = [[call.name, f"--position={at}"] for at, call in enumerate(PIPELINE.steps, 1)]
+    for call in calls:
+        assert container(store, *call, "--run", run.id).returncode == 0
+    whole, pictures = bytes_of(store, run), keys.results(run.municipality, run.digest) + "images/"
+    with merged(store, run.rows) as known:
+        unfinished, failed, *finished = known
+    store.delete([found.key for found in store.entries(run.rows)])
+    write_part(store, run.rows, [*finished, failed.model_copy(update={"status": Status.FAILED})])
+    lost = {output.key for row in (unfinished, failed) for output in row.outputs}
+    store.delete(lost)
+    left = {found.key: found.version for found in store.entries(pictures)}
+
+    again = container(store, *calls[-1], "--run", run.id, ARGO_PROGRESS_FILE=str(tmp_path / "progress"))
+
+    assert again.returncode == 0, again.stderr
+    assert bytes_of(store, run) == whole
+    assert {found.key: found.version for found in store.entries(pictures) if found.key not in lost} == left
+    assert (tmp_path / "progress").read_text() == "4/4\n"
+    assert json.loads(again.stderr.splitlines()[-1])["listed"] == 4
+
+
+def test_what_was_asked_for_again_is_not_taken_for_finished(store: Store) -> None:
+    run = submit(store, "again")
+    container(store, "list", "--run", run.id)
+    container(store, "fused", "--run", run.id, "--shard", "1")
+    save(store, run.model_copy(update={"created": time.time()}))
+    pictures = keys.results(run.municipality, run.digest) + "images/"
+    before = {found.key: found.version for found in store.entries(pictures)}
+
+    container(store, "fused", "--run", run.id, "--shard", "1")
+
+    assert {found.key: found.version for found in store.entries(pictures)} != before
 
 
 def test_without_run_json_list_writes_it_from_its_flags(store: Store) -> None:
