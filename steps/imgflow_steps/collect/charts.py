@@ -30,6 +30,16 @@ def bar(part: float, whole: float) -> Markup:
     return tag("span", tag("span", style=f"width:{percent:.2f}%"), class_="bar", aria_hidden="true")
 
 
+def interval(low: float, high: float, at: float) -> Markup:
+    """A range of values from 0 on, and a mark where the value came to lie."""
+    whole = max(high, at) or 1.0
+    band = f"left:{100 * low / whole:.2f}%;width:{100 * (high - low) / whole:.2f}%"
+    mark = f"left:{100 * at / whole:.2f}%"
+    return tag(
+        "span", tag("span", style=band), tag("span", class_="at", style=mark), class_="interval", aria_hidden="true"
+    )
+
+
 def columns(
     low: float, step: float, counts: list[int], write: Callable[[float], str], *, of: str, below: Sequence[str]
 ) -> Markup:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgflow_steps.collect import evidence, overview, pages
+from imgflow_steps.collect import evidence, foresight, overview, pages
 from imgflow_steps.collect.markup import document, tag
 from imgflow_steps.store import NotFoundError
 
@@ -33,6 +33,7 @@ CONTENTS = {  # sections in order, and how the contents call them
     "rejected": "Rejected",
     "failed": "Failed",
     "times": "Time",
+    "expected": "Expected",
     "slowest": "Slowest",
     "pipeline": "Pipeline",
     "files": "All images",
@@ -56,6 +57,7 @@ def index(facts: Facts) -> bytes:
         "rejected": evidence.rejected(facts),
         "failed": evidence.failed(facts),
         "times": evidence.times(facts),
+        "expected": foresight.expected(facts),
         "slowest": evidence.slowest(facts),
         "pipeline": overview.pipeline(facts),
         "files": overview.files(facts),
