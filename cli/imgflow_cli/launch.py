@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from imgflow_cli import progress, runs
 from imgflow_cli.faults import CliError, ExitCode
 from imgflow_cli.output import Format, Voice, document, duration, emit, printable
 from imgflow_steps import keys
-from imgflow_steps.run import Phase, ProgressReader, Summary, save
+from imgflow_steps.run import Phase, ProgressReader, Summary, read_summary, save
 from imgflow_steps.store import StoreError, UnavailableError
 
 if TYPE_CHECKING:
     from imgflow_cli.request import Request
+    from imgflow_steps.notify import Webhook
     from imgflow_steps.run import Run
     from imgflow_steps.store import Store
     from imgflow_workflows.engines import Engine
@@ -58,6 +60,18 @@ def start(request: Request, engine: Engine, store: Store, voice: Voice, command:
     except Exception as error:
         _mark(store, run, Phase.FAILED, ExitCode.FAILED, str(error))
         raise
+
+
+@contextmanager
+def announcing(webhook: Webhook | None, store: Store, run: Run, voice: Voice) -> Iterator[None]:
+    """Tell the webhook how a run ended that ended meanwhile; Ctrl-C is no news to who pressed it."""
+    try:
+        yield
+    finally:
+        with suppress(StoreError):
+            summary = read_summary(store, run.id) if webhook else None
+            if webhook and summary and summary.status is not Phase.INTERRUPTED and (why := webhook.tell(summary)):
+                voice.say(f"note: {why}")
 
 
 def _mark(store: Store, run: Run, status: Phase, code: ExitCode, message: str) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 STEPS = ["list", *PIXEL_STEPS, "fused", "collect"]
 LAST_WORDS = Path("/dev/termination-log")  # Kubernetes shows it as the reason, and Argo in its list of pods
+VERDICTS = {Exit.DONE, Exit.IMAGES_FAILED, Exit.TOO_MANY_REJECTED}  # after which collect's summary is there
 LIST_FLAGS = ["layout", "shard_size", "retry", "nodes", "samples"]
 
 
@@ -107,7 +108,21 @@ def _run(job: Job, flags: argparse.Namespace | None = None) -> Result:
     except StoreError as error:
         return Result(job=job, exit=Exit.TEMPORARY, error=str(error))
     _log("start", job)
-    return runner.run_job(job, store, tell=_Teller(job))
+    result = runner.run_job(job, store, tell=_Teller(job))
+    if job.step == "collect" and result.exit in VERDICTS:
+        _notify(store, job)
+    return result
+
+
+def _notify(store: Store, job: Job) -> None:
+    from imgflow_steps.notify import Webhook  # noqa: PLC0415 - collect's own
+
+    try:
+        webhook, summary = Webhook.from_environment(os.environ), runs.read_summary(store, job.run)
+        if webhook and summary:
+            _log("notify", job, error=webhook.tell(summary))
+    except (BadParametersError, StoreError) as error:
+        _log("notify", job, error=str(error))
 
 
 def _write_counts(folder: Path, counts: Counts) -> None:

@@ -132,6 +132,17 @@ def test_policies_let_steps_reach_the_store_whether_it_is_ours_or_not(render: Re
     assert other["spec"]["egress"][-1] == {"ports": [{"port": 443, "protocol": "TCP"}]}
 
 
+def test_a_webhook_s_address_is_a_secret_and_collect_alone_may_reach_it(render: Render) -> None:
+    objects = render("notify")
+    secret = named(objects, "Secret", "imgflow-notify")["stringData"]
+    assert secret["IMGFLOW_NOTIFY_URL"] == "https://chat.example.org:8443/hooks/a-secret-path"
+    assert secret["IMGFLOW_NOTIFY_SECRET"] == "a-signing-key"
+    policy = named(objects, "NetworkPolicy", "imgflow-notify")["spec"]
+    assert policy["podSelector"]["matchLabels"]["imgflow.io/step"] == "collect"
+    assert policy["egress"] == [{"ports": [{"port": 8443, "protocol": "TCP"}]}]
+    assert not [one for one in render() if one["metadata"]["name"] == "imgflow-notify"]
+
+
 def test_container_images_come_from_where_the_values_say(render: Render) -> None:
     [pod] = [pod for pod in pod_specs(render("registry")) if pod["containers"][0]["name"] == "bucket"]
     assert pod["containers"][0]["image"] == "registry.example.org/team/imgflow-list:0.1.0"
@@ -144,6 +155,7 @@ def test_container_images_come_from_where_the_values_say(render: Render) -> None
         *("misspelt=1", "store.buckt=x", "minio.persistence.kind=pvc", "steps.blur.atOnce=1", "steps.scale.atonce=1"),
         *("containers.name=x", "networkPolicy.on=true", "steps.scale.resources.limit.cpu=1"),
         *("store.bucket=Not_a_Bucket", "store.endpoint=minio:9000", "steps.infer.gpus=-1", "store.secretKey=short"),
+        *("notify.url=chat.example.org", "notify.uri=https://x", "monitoring.alert.enabled=true"),
     ],
 )
 def test_values_that_mean_nothing_are_refused_by_name(helm: Helm, wrong: str) -> None:

@@ -18,7 +18,7 @@ from imgflow_steps.collect.run import run as collect
 from imgflow_steps.contract import Counts, Exit, Output, Row, Status
 from imgflow_steps.rows import merged
 from imgflow_steps.run import Phase, ShardProgress, read_summary
-from imgflow_steps.store import NotFoundError, StoreError, UnavailableError
+from imgflow_steps.store import StoreError, UnavailableError
 
 
 @pytest.fixture
@@ -122,9 +122,11 @@ def test_a_listing_that_is_not_what_list_counted_fails_the_run(made: MadeRun) ->
     assert "imgflow retry" in summary.message
 
 
-def test_a_run_that_was_never_listed_is_named_with_the_way_on(made: MadeRun) -> None:
-    with pytest.raises(NotFoundError, match="imgflow retry utrecht-1"):
-        collect(made.store, made.run, output=None)
+def test_a_run_that_was_never_listed_has_failed_and_says_the_way_on(made: MadeRun) -> None:
+    summary = collect(made.store, made.run, output=None)
+    assert (summary.status, summary.exit, summary.counts) == (Phase.FAILED, Exit.IMAGES_FAILED, Counts())
+    assert "imgflow retry utrecht-1" in summary.message
+    assert read_summary(made.store, made.run.id) == summary
 
 
 def test_an_empty_dataset_is_a_run_that_succeeded(made: MadeRun) -> None:

@@ -218,6 +218,13 @@ def test_nothing_names_a_bucket_or_holds_a_secret() -> None:
         assert "imgflow-s3" not in text or '{"secretRef": {"name": "imgflow-s3"}}' in text
 
 
+def test_only_collect_knows_the_webhook_and_the_cluster_need_not_have_one() -> None:
+    for name, leaf in leaves(in_the_cluster()).items():
+        sources = [source["secretRef"] for source in leaf["container"]["envFrom"] if "secretRef" in source]
+        webhook = [{"name": "imgflow-notify", "optional": True}] if name.startswith("collect") else []
+        assert sources == [{"name": "imgflow-s3"}, *webhook]
+
+
 def test_every_pod_asks_for_resources_and_a_place_in_its_steps_queue() -> None:
     for leaf in leaves(in_the_cluster()).values():
         step = leaf["metadata"]["labels"]["imgflow.io/step"]

@@ -10,9 +10,9 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- .Values.store.endpoint | default (printf "http://imgflow-minio.%s.svc:9000" .Release.Namespace) -}}
 {{- end }}
 
-{{- /* Its port, written or implied. */}}
+{{- /* The port of a URL, written or implied. */}}
 {{- define "imgflow.port" -}}
-{{- $url := urlParse (include "imgflow.endpoint" .) -}}
+{{- $url := urlParse . -}}
 {{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" -}}
 {{- $port | default (ternary "443" "80" (eq $url.scheme "https")) -}}
 {{- end }}

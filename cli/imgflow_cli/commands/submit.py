@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -21,6 +22,9 @@ from imgflow_steps.run import load
 from imgflow_steps.store import Store
 from imgflow_workflows.argo import schedule_name
 
+if TYPE_CHECKING:
+    from imgflow_steps.notify import Webhook
+
 SourceFlag = Annotated[str, typer.Option(metavar="DIR|URL", help="Photographs that lie elsewhere; only read.")]
 PipelineFlag = Annotated[Path | None, typer.Option(metavar="FILE", help="A pipeline of your own, as YAML or JSON.")]
 SetFlag = Annotated[
@@ -33,6 +37,13 @@ RejectedFlag = Annotated[
 RetryFlag = Annotated[
     Literal["failed", "rejected"] | None,
     typer.Option(help="What of earlier runs is tried again; rejected includes failed.  [default: failed]"),
+]
+NotifyFlag = Annotated[
+    str,
+    typer.Option(
+        metavar="URL",
+        help="Webhook that gets the summary when the run ends here; IMGFLOW_NOTIFY_URL keeps it out of the history.",
+    ),
 ]
 CUTS = ("nodes", "layout", "shard_size")
 
@@ -54,6 +65,7 @@ def submit(
         str,
         typer.Option(metavar="SCHEDULE", help="argo: do it again and again, such as '0 3 * * *'; in UTC as a rule."),
     ] = "",
+    notify: NotifyFlag = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     output: OutputFlag = None,
     quiet: QuietFlag = False,
@@ -67,6 +79,7 @@ def submit(
     voice = Voice(quiet=quiet)
     asked = Asked(municipality, source, pipeline, changes or (), max_rejected, retry or "", run)
     voice.say(where(resolved))
+    webhook = _webhook(notify, resolved)
     if cron and not dry_run:
         _schedule(asked, cron, resolved, store, voice, output)
         return
@@ -74,7 +87,7 @@ def submit(
     if dry_run:
         say_plan(store, request.run, resolved, output)
         return
-    _run(request, resolved, store, voice, output, patient=watch or wait, silent=wait and not watch)
+    _run(request, resolved, store, voice, output, webhook, patient=watch or wait, silent=wait and not watch)
 
 
 @takes_settings(*PLACES, "workers", *CUTS)
@@ -107,6 +120,7 @@ def retry(
     rejected: Annotated[bool, typer.Option("--rejected", help="Try rejected images again, too.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="argo: show progress until the run ends.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="argo: wait in silence until the run ends.")] = False,
+    notify: NotifyFlag = "",
     output: OutputFlag = None,
     quiet: QuietFlag = False,
 ) -> None:
@@ -116,10 +130,25 @@ def retry(
     """
     voice = Voice(quiet=quiet)
     voice.say(where(resolved))
+    webhook = _webhook(notify, resolved)
     asked = Asked("", retry="rejected" if rejected else "", run=runs.find(store, run, municipality))
     known = runs.read(store, asked.run)
     request = again(known.run, asked, resolved.settings, store)
-    _run(request, resolved, store, voice, output, patient=watch or wait, silent=wait and not watch)
+    _run(request, resolved, store, voice, output, webhook, patient=watch or wait, silent=wait and not watch)
+
+
+def _webhook(url: str, resolved: Resolved) -> Webhook | None:
+    """Who is told of the end of a run on this machine; on a cluster the cluster tells."""
+    from imgflow_steps.notify import Webhook  # noqa: PLC0415 - loads an HTTP client
+
+    if resolved.settings.engine != "argo":
+        return Webhook.from_environment(os.environ, url)
+    if url:
+        raise CliError(
+            "on a cluster the webhook's address is in Secret imgflow-notify, and no run carries it",
+            "set notify.url of the chart, or make the Secret with IMGFLOW_NOTIFY_URL yourself",
+        )
+    return None
 
 
 def _request(asked: Asked, resolved: Resolved, store: Store) -> Request:
@@ -134,12 +163,14 @@ def _run(
     store: Store,
     voice: Voice,
     output: Format | None,
+    webhook: Webhook | None,
     *,
     patient: bool,
     silent: bool,
 ) -> None:
     engine = open_engine(resolved.settings, store)
-    launch.start(request, engine, store, voice, resolved.command)
+    with launch.announcing(webhook, store, request.run, voice):
+        launch.start(request, engine, store, voice, resolved.command)
     known = runs.read(store, request.run.id)
     if engine.detached and patient:
         known = launch.wait(request.run, engine, store, Voice(quiet=silent or voice.quiet), resolved.command)

@@ -38,14 +38,17 @@ def run(store: Store, run: Run, *, output: Path | None) -> Summary:
 
     The report goes to ``output`` when something else carries it into the store. The summary is written
     when all of that is in place; remembering what the run took, compacting rows and, unless images failed, deleting
-    scratch come after it.
-    Raises NotFoundError when the run was never listed.
+    scratch come after it. Of a run that was never listed to its end there is nothing but a summary that says so.
     """
     listing = read_listing(store, run.id) or Listing()
     with TemporaryDirectory(prefix="imgflow-collect-") as name:
         folder = Path(name)
         target = output or folder / "report"
         target.mkdir(parents=True, exist_ok=True)
+        try:
+            store.download(keys.listing(run.id), folder / "listing.jsonl")
+        except NotFoundError:
+            return _unlisted(store, run)
         verdicts, table = folder / "results.jsonl", folder / "results.csv"
         account, ledger = Account(run=run.id), Ledger(run)
         _judge(store, run, folder / "listing.jsonl", verdicts, _counted(account, ledger, since=listing.ended))
@@ -77,13 +80,15 @@ def run(store: Store, run: Run, *, output: Path | None) -> Summary:
     return summary
 
 
+def _unlisted(store: Store, run: Run) -> Summary:
+    message = f"the images were never listed to their end; `imgflow retry {run.id}` begins with that"
+    ended = {"status": Phase.FAILED, "exit": Exit.IMAGES_FAILED, "message": message, "report": ""}
+    summary = _summary(store, run, Account(run=run.id), Listing()).model_copy(update=ended)
+    store.write(keys.summary_json(run.id), summary.model_dump_json(indent=1).encode(), "application/json")
+    return summary
+
+
 def _judge(store: Store, run: Run, listing: Path, verdicts: Path, counted: Callable[[Row], Row]) -> None:
-    try:
-        store.download(keys.listing(run.id), listing)
-    except NotFoundError:
-        raise NotFoundError(
-            f"run {run.id} in {store.url} was never listed to its end; `imgflow retry {run.id}` begins with that"
-        ) from None
     with merged(store, run.rows) as rows:
         judged = (results.verdict(entry, row, run.id) for entry, row in join(_entries(listing), rows))
         results.write_jsonl(verdicts, map(counted, judged))

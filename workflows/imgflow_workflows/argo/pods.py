@@ -54,6 +54,7 @@ _MOUNTS = [
     VolumeMount(name="no-token", mount_path="/var/run/secrets/kubernetes.io/serviceaccount", read_only=True),
 ]
 _STORE = [ConfigMapEnvFrom(name="imgflow-store"), SecretEnvFrom(name="imgflow-s3")]
+WEBHOOK = SecretEnvFrom(name="imgflow-notify", optional=True)
 _NEVER_AGAIN = sorted(code.value for code in Exit if code not in {Exit.DONE, Exit.TEMPORARY})
 # A deleted pod is an Error, which the policy OnFailure leaves alone whatever the expression says. What an attempt has
 # finished the next one finds in the store, so trying often costs little, and nodes that come and go take many pods.
@@ -112,10 +113,11 @@ def leaf(
     inputs: Sequence[Any] = (),
     outputs: Sequence[Any] = (),
     counted: Sequence[Any] = (),
+    told: Sequence[SecretEnvFrom] = (),
 ) -> Container:
     """A template that runs one pod of a step: its container image with ``args`` for ``python -m imgflow_steps``.
 
-    ``counted`` are metrics besides those of every pod.
+    ``counted`` are metrics, and ``told`` are secrets, besides those of every pod.
     """
     placement = options.placement(step)
     limits = {**placement.resources.get("limits", {})}
@@ -129,7 +131,7 @@ def leaf(
         command=["python", "-m", "imgflow_steps"],
         args=[*args],
         env=[Env(name=PATIENCE, value=str(PATIENCE_SECONDS)), *env],
-        env_from=_STORE,
+        env_from=[*_STORE, *told],
         inputs=[*inputs],
         outputs=[*outputs],
         metrics=[*metrics.of_pods(step), *counted],

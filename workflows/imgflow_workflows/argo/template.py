@@ -26,6 +26,7 @@ from imgflow_workflows.argo.pods import (
     POD_SECURITY,
     RUN,
     VOLUMES,
+    WEBHOOK,
     labels,
     leaf,
     pod_spec_patch,
@@ -175,4 +176,5 @@ def _collect(name: str, options: Options, *flags: str) -> Container:
     )
     args = ["collect", f"--run={RUN}", "--output=/data/report", f"--counts={metrics.COUNTS}", *flags]
     outputs = [report, *metrics.counts()]
-    return leaf(name, "collect", "collect", args, options, outputs=outputs, counted=metrics.of_images())
+    counted = metrics.of_images()
+    return leaf(name, "collect", "collect", args, options, outputs=outputs, counted=counted, told=[WEBHOOK])
