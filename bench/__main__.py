@@ -14,7 +14,7 @@ import typer
 from bench import measure
 
 # A section is a module with ``measure(bench)``, which gives lines; loaded when it is asked for.
-SECTIONS = ("single",)
+SECTIONS = ("single", "folder", "infer")
 
 ROOT = Path(__file__).parents[1]
 SCRATCH = ROOT / "build" / "bench"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from bench.contenders import CONTENDERS, FLOOR, Box, Contender, floor, imgflow, naive, pyvips, reference
+from bench.contenders import CONTENDERS, FLOOR, Contender, floor, imgflow, naive, pyvips, reference
 from bench.measure import Bench, Line, geometric_mean, interleave, line, one_core, times
 from bench.photographs import Photograph, photographs
 
@@ -21,7 +21,7 @@ class Group:
     """The same work on photographs of one kind, and the goals for it."""
 
     title: str
-    box: Box
+    box: tuple[int, int]
     grey: bool
     goals: dict[str, float]  # by contender: at least so many times as fast as it
     floor: float | None = None  # at most so many times the entropy floor
