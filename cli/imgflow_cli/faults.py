@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import IntEnum
 
 from imgflow_cli.output import printable
@@ -45,12 +43,6 @@ class CliError(Exception):
     def __str__(self) -> str:
         """The message alone."""
         return self.message
-
-
-def nearest(name: str, known: Sequence[str]) -> str:
-    """A question that names the closest known word, or ""."""
-    close = get_close_matches(name.casefold(), [k.casefold() for k in known], n=1)
-    return next((f"did you mean {k!r}?" for k in known if close and k.casefold() == close[0]), "")
 
 
 def translate(error: Exception) -> CliError:

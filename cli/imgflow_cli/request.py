@@ -10,17 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
-from imgflow_cli.faults import CliError, nearest
+from imgflow_cli import documents
+from imgflow_cli.faults import CliError
 from imgflow_cli.runs import municipalities
 from imgflow_steps import __version__, keys
 from imgflow_steps.collect import Collect
 from imgflow_steps.contract import file_fields
 from imgflow_steps.list import List
-from imgflow_steps.pipeline import Pipeline, explain, parse
+from imgflow_steps.pipeline import Pipeline, explain
 from imgflow_steps.run import Run
+from imgflow_steps.spelling import nearest
 from imgflow_steps.store import open_store
 from imgflow_workflows.default import DEFAULT
 
@@ -38,6 +39,8 @@ class Asked:
     municipality: str
     source: str = ""
     pipeline: Path | None = None
+    steps: str = ""  # in short, or @FILE
+    format: str = ""
     changes: Sequence[str] = ()  # of --set
     max_rejected: str = ""
     retry: str = ""
@@ -74,10 +77,14 @@ def build(asked: Asked, settings: Settings, store: Store) -> Request:
 def describe(asked: Asked, settings: Settings) -> Request:
     """The run that was asked for, without a look into any store. Raises CliError or BadParametersError."""
     municipality = keys.decode(keys.encode(asked.municipality))
-    pipeline = _read_pipeline(asked.pipeline) if asked.pipeline else DEFAULT
+    pipeline, folders = _pipeline(asked)
     layout = "fused" if (settings.engine, settings.layout) == ("local", "auto") else settings.layout
     listing, collect = List(shard_size=settings.shard_size, nodes=settings.nodes, layout=layout), Collect()
-    flags = [("list.retry", asked.retry, "--retry"), ("collect.max_rejected", asked.max_rejected, "--max-rejected")]
+    flags = [
+        ("list.retry", asked.retry, "--retry"),
+        ("collect.max_rejected", asked.max_rejected, "--max-rejected"),
+        ("output.format", asked.format, "--format"),
+    ]
     for path, value, origin in [(p, v, o) for p, v, o in flags if v] + [_split(text) for text in asked.changes]:
         target, _, field = path.rpartition(".")
         if target == "list":
@@ -86,7 +93,6 @@ def describe(asked: Asked, settings: Settings) -> Request:
             collect = _with(collect, field, value, origin)
         else:
             pipeline = _change(pipeline, target, field, value, origin)
-    folders = [Path(), asked.pipeline.parent] if asked.pipeline else [Path()]
     pipeline, files = _with_keys(pipeline, folders)
     run = Run(
         id=keys.check_run(asked.run) if asked.run else new_id(municipality),
@@ -106,7 +112,7 @@ def describe(asked: Asked, settings: Settings) -> Request:
 def again(known: Run, asked: Asked, settings: Settings, store: Store) -> Request:
     """The same run once more: as it was, or as asked when that gives the same results. Raises CliError."""
     if not asked.municipality:
-        if asked.source or asked.pipeline or asked.changes or asked.max_rejected:
+        if asked.source or asked.pipeline or asked.steps or asked.format or asked.changes or asked.max_rejected:
             raise CliError(f"run {known.id} goes on as it was submitted", "give --municipality too to say it all anew")
         listing = known.list.model_copy(update={"retry": asked.retry} if asked.retry else {})
         changes = {"created": time.time(), "engine": settings.engine, "workers": _workers(settings), "list": listing}
@@ -155,12 +161,16 @@ def _source(source: str, settings: Settings) -> str:
     return open_store(source).url
 
 
-def _read_pipeline(path: Path) -> Pipeline:
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise CliError(f"--pipeline {path} cannot be read as YAML or JSON: {error}") from error
-    return parse(document, where=str(path))
+def _pipeline(asked: Asked) -> tuple[Pipeline, list[Path]]:
+    """What was asked for before anything of it is changed, and the folders to which its files are relative."""
+    if asked.pipeline and asked.steps:
+        raise CliError("--pipeline and --steps both say which steps", "give one of them")
+    if asked.pipeline:
+        return documents.read(asked.pipeline).pipeline(), [Path(), asked.pipeline.parent]
+    if asked.steps:
+        folder = Path(asked.steps[1:]).expanduser().parent if asked.steps.startswith("@") else Path()
+        return documents.short(asked.steps).pipeline(), [Path(), folder]
+    return DEFAULT, [Path()]
 
 
 def _split(change: str) -> tuple[str, str, str]:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from imgflow_cli.faults import CliError, ExitCode, nearest
+from imgflow_cli.faults import CliError, ExitCode
 from imgflow_steps import keys
 from imgflow_steps.run import Phase, Progress, ProgressReader, Run, load
+from imgflow_steps.spelling import nearest
 from imgflow_steps.store import NotFoundError
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from imgflow_cli.faults import CliError, nearest
+from imgflow_cli.faults import CliError
+from imgflow_steps.spelling import nearest
 
 FILE = "imgflow.yaml"
 DEFAULT = "default"  # the origin of what nobody has set

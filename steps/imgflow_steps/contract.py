@@ -6,7 +6,7 @@ Only pydantic is imported here, so that declaring and reading steps costs nothin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -81,12 +81,23 @@ class Sample:
     joined by ``-`` for what a step cut out of it. ``found`` is what models said, ready for JSON. ``extent`` is
     the part of the pixels that is picture, where a decoder that divided its sides filled up the last pixel;
     None is all of them. Only steps up to the one whose ``target`` the decode plan obeys ever meet one.
+    ``image`` is the key of the image below its source: the same on every machine and in every shard,
+    which is all that a step may rely on.
     """
 
     pixels: Pixels
     piece: str = ""
     found: Mapping[str, Any] = field(default_factory=dict)
     extent: Extent | None = None
+    image: str = ""
+
+    def cut(self, name: str, pixels: Pixels) -> Sample:
+        """One of several pieces that a step makes of this one.
+
+        A step that calls this for one of its results calls it for all of them, each with a ``name`` of its own
+        of ``[a-z0-9]+``: so no two pieces of an image are ever called the same, whatever steps follow each other.
+        """
+        return replace(self, pixels=pixels, piece=f"{self.piece}-{name}" if self.piece else name)
 
 
 Apply = Callable[[Sample], Iterable[Sample]]
@@ -114,6 +125,21 @@ def no_target(_: Params) -> Target | None:
     return None
 
 
+def always(_: Params) -> bool:
+    """It is so whatever the parameters."""
+    return True
+
+
+def never(_: Params) -> bool:
+    """It is not so whatever the parameters."""
+    return False
+
+
+def one_piece(_: Params) -> int:
+    """One result for each sample."""
+    return 1
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """A step as it is declared in ``imgflow_steps/<name>/__init__.py``; the work is in its ``run.py``.
@@ -122,22 +148,37 @@ class Step:
     things to the decode plan: ``drops_colour`` (it never looks at colour), ``keeps_luma`` (working on
     luma alone gives the luma of its result), ``keeps_size`` (a pixel of its result depends on that pixel
     only), and by ``target`` which box it needs at most.
+
+    ``short`` is how people write it in one word: ``{width}x{height}`` reads ``scale:640x480``, beside what such a
+    form sets besides; the first form that fits is taken. ``pieces`` is how many results a sample gives, 0 where that
+    depends on its size; ``finds`` says that it looks for something and leaves the pixels as they are; ``idle`` that
+    with these parameters it changes nothing.
     """
 
     name: str
     params: type[Params]
     version: int
     role: Role = Role.PIXELS
-    container: str = ""  # the container it runs in; its own name unless several steps share one
+    container: str = ""  # shared with other steps; "": its own
+    aliases: tuple[str, ...] = ()  # other names that people know it by; never written, only read
+    short: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     drops_colour: bool = False
-    keeps_luma: bool = False
+    keeps_luma: Callable[[Any], bool] = never
     keeps_size: bool = False
     target: Callable[[Any], Target | None] = no_target
+    pieces: Callable[[Any], int] = one_piece
+    finds: bool = False
+    idle: Callable[[Any], bool] = never
 
     @property
     def summary(self) -> str:
         """What the step does, in one line."""
         return (self.params.__doc__ or "").strip().splitlines()[0]
+
+    @property
+    def home(self) -> str:
+        """The container it runs in."""
+        return self.container or self.name
 
     def build(self, params: Params) -> Apply:
         """Open what the step needs (a model, say) and return the function over samples."""

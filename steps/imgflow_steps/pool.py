@@ -52,6 +52,7 @@ class Pool:
 
     def __init__(self, workers: int, memory: int) -> None:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # or numpy takes 40 MB for each core, of a process's memory
+        os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")  # processes, not threads, fill the cores
         self.workers = workers
         self.stopping = threading.Event()
         self.generation = 0  # of the crowd, which is opened anew when pebble gives it up

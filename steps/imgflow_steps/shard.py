@@ -99,7 +99,13 @@ def read(file: IO[bytes], member: Member) -> tuple[Row, list[Sample]]:
 
     head = _Head.model_validate_json(_span(file, member.spans[0]).getvalue())
     samples = [
-        Sample(np.frombuffer(_span(file, span).getbuffer(), np.uint8).reshape(s.shape), s.piece, s.found, s.extent)
+        Sample(
+            np.frombuffer(_span(file, span).getbuffer(), np.uint8).reshape(s.shape),
+            s.piece,
+            s.found,
+            s.extent,
+            head.row.image,
+        )
         for s, span in zip(head.samples, member.spans[1:], strict=True)
     ]
     return head.row, samples

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import resource
 import sys
 import time
@@ -46,6 +47,8 @@ from imgflow_steps.store import (
 
 AHEAD = 3  # images fetched before their turn…
 AHEAD_BYTES = 64 << 20  # …or fewer, when these are so many bytes: a process has to hold them
+
+PIECE = re.compile(r"([a-z0-9]+(-[a-z0-9]+)*)?")
 
 Item = tuple[int, Entry] | shard.Member
 
@@ -91,7 +94,7 @@ def process(piece: Slice) -> list[Row]:
         journal = stack.enter_context(Journal(piece.journal))
         for number, load in _loads(desk, piece, stack):
             with journal.computing(number):
-                row, samples = _one(load, chain)
+                row, samples = _one(load, chain, piece.run.pipeline.limits.pieces)
                 row.run, row.shard, row.ended = piece.run.id, piece.shard, time.time()
                 sink.put(number, row, samples)
             rows.append(row)
@@ -104,12 +107,12 @@ def process(piece: Slice) -> list[Row]:
 Load = Callable[[], tuple[Row, list[Sample]]]
 
 
-def _one(load: Load, chain: list[tuple[str, Apply]]) -> tuple[Row, list[Sample]]:
+def _one(load: Load, chain: list[tuple[str, Apply]], most: int) -> tuple[Row, list[Sample]]:
     row, samples = load()
     try:
         for label, apply in chain if row.status is Status.PROCESSED else ():
             started = time.perf_counter()
-            samples = [_checked(out) for sample in samples for out in apply(sample)]
+            samples = _applied(apply, samples, most)
             row.ms[label] = _since(started)
     except Rejected as verdict:
         return _reject(row, verdict), []
@@ -120,11 +123,25 @@ def _one(load: Load, chain: list[tuple[str, Apply]]) -> tuple[Row, list[Sample]]
     return row, samples
 
 
+def _applied(apply: Apply, samples: list[Sample], most: int) -> list[Sample]:
+    """What a step makes of an image's pieces: at most so many, no two of the same name."""
+    made: dict[str, Sample] = {}
+    for piece in (_checked(out) for sample in samples for out in apply(sample)):
+        if piece.piece in made:
+            raise TypeError(f"it gave two pieces called {piece.piece!r}; Sample.cut names each apart")
+        if len(made) == most:
+            raise Rejected("too-many-pieces", f"more than {most} pictures would come of it, the limit (limits.pieces)")
+        made[piece.piece] = piece
+    return list(made.values())
+
+
 def _checked(sample: Sample) -> Sample:
     """What a step gave, when it is what the contract says; else TypeError, before it costs more than this image."""
     kind, shape = sample.pixels.dtype, sample.pixels.shape
     if kind != np.uint8 or len(shape) != 3 or shape[2] not in {1, 2, 3, 4} or 0 in shape:  # noqa: PLR2004 - as in Sample
         raise TypeError(f"it gave pixels of {kind} {shape}; they are uint8 of (height, width, 1 to 4 channels)")
+    if not PIECE.fullmatch(sample.piece):
+        raise TypeError(f"it called a piece {sample.piece!r}; names are [a-z0-9]+, joined by '-'")
     json.dumps(dict(sample.found))
     return sample
 
@@ -218,7 +235,7 @@ def _decode(desk: Desk, entry: Entry, fetched: _Fetched) -> tuple[Row, list[Samp
             row.thumbs = [desk.thumb(row, "before", picture.thumbnail(fetched.data, limits))]
     except Rejected as verdict:
         return _reject(row, verdict), []
-    return row, [Sample(decoded.pixels, extent=decoded.extent)]
+    return row, [Sample(decoded.pixels, extent=decoded.extent, image=entry.image)]
 
 
 class _Members:

@@ -29,7 +29,7 @@ def params(run: Run, position: int) -> dict[str, Any]:
 def test_a_step_is_named_by_itself_where_it_occurs_once(demo: Store) -> None:
     run = asked(demo, "scale.width=512", "scale.mode=cover", "scale.enlarge=true")
 
-    assert params(run, 1) == {"width": 512, "height": 768, "mode": "cover", "enlarge": True}
+    assert params(run, 1) == {"width": 512, "height": 768, "mode": "cover", "percent": 0, "enlarge": True}
 
 
 def test_a_step_is_named_by_its_position_where_it_occurs_twice(demo: Store) -> None:

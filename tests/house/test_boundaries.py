@@ -18,8 +18,14 @@ ELSEWHERE = re.compile(
     r"/(?:home|Users)/(?!user/|nonroot)[a-z]\w*/"  # somebody's home
     r"|--(?:extra-)?index-url|https?://\S+/simple\b"  # somebody's package registry
 )
-DECLARATIONS = ["imgflow_steps.pipeline", "imgflow_steps.plan", "imgflow_steps.keys", "imgflow_workflows.default"]
-HEAVY = {"PIL", "numpy", "minio", "hera", "onnxruntime", "kubernetes", "rich", "typer"}
+DECLARATIONS = [
+    "imgflow_steps.pipeline",
+    "imgflow_steps.lint",
+    "imgflow_steps.plan",
+    "imgflow_steps.keys",
+    "imgflow_workflows.default",
+]
+HEAVY = {"PIL", "numpy", "cv2", "minio", "hera", "onnxruntime", "kubernetes", "rich", "typer"}
 
 
 def files(root: Path, folders: list[str]) -> Iterator[Path]:

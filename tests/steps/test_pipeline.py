@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from imgflow_steps import pipeline
 from imgflow_steps.contract import BadParametersError, Exit, Role, Step
-from imgflow_steps.pipeline import PIXEL_STEPS, STEPS, DecodePlan, Pipeline, decode_plan, parse
+from imgflow_steps.pipeline import ALIASES, PIXEL_STEPS, STEPS, DecodePlan, Pipeline, decode_plan, parse
 
 scales = st.fixed_dictionaries(
     {},
@@ -23,7 +24,7 @@ scales = st.fixed_dictionaries(
 )
 infers = st.fixed_dictionaries({}, optional={"top": st.integers(1, 100), "width": st.integers(0, 8192)})
 calls = st.one_of(
-    st.sampled_from(["scale", "grayscale", "infer"]),
+    st.sampled_from(sorted(PIXEL_STEPS)),
     scales.map(lambda params: {"scale": params}),
     infers.map(lambda params: {"infer": params}),
 )
@@ -111,9 +112,12 @@ def test_a_digest_is_16_hex_digits() -> None:
         ({"steps": [{"scale": {}, "grayscale": {}}]}, "one name with its parameters"),
         ({"steps": [{"scale": {"width": 0}}]}, "scale.width"),
         ({"steps": [{"scale": {"widht": 9}}]}, "scale.widht"),
-        ({"steps": ["scale"], "output": {"format": "bmp"}}, "pipeline.output.format"),
+        ({"steps": ["scale"], "output": {"format": "bmp"}}, "pipeline: output.format"),
         ({"steps": ["scale"], "output": {"quality": 101}}, "given: 101"),
-        ({"steps": ["scale"], "outptu": {}}, "pipeline.outptu"),
+        (
+            {"steps": ["scale"], "outptu": {}},
+            "there is no 'outptu'; there are: steps, output, limits; did you mean 'output'?",
+        ),
         ([], "pipeline: a pipeline is a mapping such as"),
         (None, "pipeline: a pipeline is a mapping such as"),
     ],
@@ -128,7 +132,7 @@ def test_every_fault_is_told_at_once() -> None:
     with pytest.raises(BadParametersError) as error:
         parse({"steps": ["scale"], "output": {"quality": 0}, "limits": {"seconds": 0}}, where="flow.yaml")
     assert len(str(error.value).splitlines()) == 2
-    assert "flow.yaml.output.quality" in str(error.value)
+    assert "flow.yaml: output.quality" in str(error.value)
 
 
 def test_what_was_given_is_told_in_short() -> None:
@@ -169,6 +173,13 @@ def box(width: int, height: int, mode: str = "fit") -> dict[str, Any]:
         ([box(10, 20), box(5, 5)], DecodePlan(width=10, height=20)),
         ([box(5, 5), box(10, 20)], DecodePlan(width=5, height=5)),
         ([box(10, 20), "grayscale", "infer"], DecodePlan(luma=True, width=10, height=20)),
+        (["scale:50%", "grayscale"], DecodePlan(luma=True)),
+        (["grayscale", "scale:50%", box(10, 20)], DecodePlan(luma=True)),
+        (["rotate", "crop", "split", "blur", "grayscale", box(10, 20)], DecodePlan(luma=True)),
+        ([box(10, 20), "rotate", "blur:gaussian", "grayscale"], DecodePlan(luma=True, width=10, height=20)),
+        ([box(10, 20), "blur:median", "grayscale"], DecodePlan(width=10, height=20)),
+        ([box(10, 20), "normalize", "grayscale"], DecodePlan(width=10, height=20)),
+        ([box(10, 20), "augment", "grayscale"], DecodePlan(width=10, height=20)),
     ],
     ids=str,
 )
@@ -180,7 +191,7 @@ def test_no_more_is_decoded_than_the_first_step_needs(steps: list[Any], plan: De
 def test_colour_is_dropped_only_when_nothing_before_grayscale_needs_it(document: dict[str, Any]) -> None:
     names = [call.name for call in parse(document).steps]
     before = names[: names.index("grayscale")] if "grayscale" in names else ["infer"]
-    assert decode_plan(parse(document)).luma == ("infer" not in before)
+    assert decode_plan(parse(document)).luma == (not {"infer", "normalize", "augment"} & {*before})
 
 
 def test_every_step_has_its_place_and_its_words() -> None:
@@ -191,3 +202,96 @@ def test_every_step_has_its_place_and_its_words() -> None:
 
 def test_no_container_ends_as_argos_own_executor_does() -> None:
     assert 64 not in set(Exit)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"scale": {"width": 200, "height": 300}},
+        {"scale": "200x300"},
+        {"resize": "200x300"},
+        "scale:200x300",
+        " resize : 200x300 ",
+        ["resize", "200x300"],
+        ("scale", {"width": "200", "height": 300}),
+    ],
+    ids=str,
+)
+def test_a_step_is_written_in_any_of_these_ways(written: Any) -> None:
+    assert parse({"steps": [written]}) == parse({"steps": [box(200, 300)]})
+
+
+@pytest.mark.parametrize(
+    "written", ["split", {"split": None}, {"split": True}, ["split"], ["split", True], "split:"], ids=str
+)
+def test_a_step_without_parameters_takes_its_defaults(written: Any) -> None:
+    assert parse({"steps": [written]}) == parse({"steps": [{"split": {"columns": 2, "rows": 1}}]})
+
+
+@pytest.mark.parametrize(
+    ("short", "params"),
+    [
+        ("scale:50%", {"percent": 50}),
+        ("scale:300x", {"width": 300, "height": 65_535}),
+        ("scale:x300", {"width": 65_535, "height": 300}),
+        ("split:quarters", {"columns": 2, "rows": 2}),
+        ("split:3x4", {"columns": 3, "rows": 4}),
+        ("split:512px", {"tile": 512}),
+        ("blur:median", {"kind": "median"}),
+        ("blur:median:7", {"kind": "median", "radius": 7}),
+        ("rotate:-12.5", {"degrees": -12.5}),
+        ("crop:16:9", {"aspect": "16:9"}),
+        ("crop:40x30", {"width": 40, "height": 30}),
+        ("crop:40x30+5+0", {"width": 40, "height": 30, "left": 5, "top": 0}),
+        ("normalize:equalize", {"method": "equalize"}),
+        ("augment:9", {"variants": 9}),
+        ("augment:9:7", {"variants": 9, "seed": 7}),
+        ("infer:./model.onnx", {"model": "./model.onnx"}),
+    ],
+)
+def test_a_short_form_says_what_parameters_would(short: str, params: dict[str, Any]) -> None:
+    name = short.partition(":")[0]
+    assert parse({"steps": [short]}) == parse({"steps": [{name: params}]})
+
+
+@pytest.mark.parametrize("step", PIXEL_STEPS.values(), ids=PIXEL_STEPS.keys())
+def test_short_forms_name_parameters_that_there_are(step: Step) -> None:
+    for form, fixed in step.short.items():
+        named = {*fixed, *re.findall(r"\{(\w+)\}", form)}
+        assert named <= step.params.model_fields.keys()
+        step.params.model_validate(fixed)
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("blurr", "did you mean 'blur'?"),
+        ("resise:50%", "did you mean 'resize'?"),
+        ({"scale": {"widht": 9}}, "did you mean 'width'?"),
+        ("scale:1024", "scale:PERCENT% or scale:WIDTHxHEIGHT or scale:WIDTHx or scale:xHEIGHT"),
+        ("scale:axb", "step 1, scale.width: Input should be a valid integer"),
+        ("blur:medain", "step 1, blur.kind: Input should be 'gaussian', 'updownsampling', 'bilateral' or 'median'"),
+        ("grayscale:dark", "takes no parameters in short"),
+        (["split", False], "'False' cannot be read"),
+        ({"scale": [1, 2]}, "step 1, scale: Input should be"),
+        (7, "one name with its parameters"),
+        ([], "one name with its parameters"),
+    ],
+    ids=str,
+)
+def test_a_step_that_cannot_be_read_is_told_with_what_would_do(written: Any, told: str) -> None:
+    with pytest.raises(BadParametersError) as error:
+        parse({"steps": [written]})
+    assert told in str(error.value)
+
+
+def test_operations_of_a_request_in_json_are_a_pipeline() -> None:
+    request = {"operations": [["resize", "200x300"], ["split", True], ["blur", "updownsampling"]], "output": "jpg"}
+    told = parse(request)
+    assert told.labels == ["scale", "split", "blur"]
+    assert told.output.format == "jpeg"
+    assert parse(told.model_dump(mode="json")) == told
+
+
+def test_aliases_are_nobody_s_name() -> None:
+    assert not ALIASES.keys() & STEPS.keys()

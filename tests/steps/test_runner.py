@@ -134,7 +134,7 @@ def test_standard_input_that_is_no_job_is_named(store: Store) -> None:
     )
 
     assert ended.returncode == Exit.BAD_PARAMETERS
-    assert "job.run" in Result.model_validate_json(ended.stdout).error
+    assert "job: run" in Result.model_validate_json(ended.stdout).error
 
 
 def test_a_step_whose_input_is_not_whole_asks_to_be_tried_again(store: Store, tmp_path: Path) -> None:

@@ -8,18 +8,26 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from imgflow_cli.faults import CliError, nearest
+from imgflow_cli.faults import CliError
 from imgflow_cli.flags import OutputFlag, takes_settings
 from imgflow_cli.output import document, emit, table
 from imgflow_cli.settings import DEFAULT, Resolved, Settings
 from imgflow_steps import __version__
 from imgflow_steps.contract import Step
 from imgflow_steps.pipeline import STEPS
+from imgflow_steps.spelling import nearest, spelt
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-LIBRARIES = ["Pillow", "numpy", "onnxruntime", "minio", "hera"]  # what results or requests depend on
+LIBRARIES = [
+    "Pillow",
+    "numpy",
+    "opencv-python-headless",
+    "onnxruntime",
+    "minio",
+    "hera",
+]  # what results or requests depend on
 
 
 def steps(
@@ -38,21 +46,30 @@ def steps(
         document({"items": [_document(step) for step in chosen]}, output)
     elif name:
         emit(chosen[0].summary)
+        emit(_written(chosen[0]))
         table(["PARAMETER", "DEFAULT", "DESCRIPTION"], [[n, _default(f), _about(f)] for n, f in _fields(chosen[0])])
     else:
         table(
             ["STEP", "VERSION", "ROLE", "CONTAINER", "PARAMETERS", "SUMMARY"],
-            [[s.name, s.version, s.role.value, s.container or s.name, _names(s), s.summary] for s in chosen],
+            [[s.name, s.version, s.role.value, s.home, _names(s), s.summary] for s in chosen],
         )
 
 
 def markdown(chosen: list[Step]) -> str:
     """The README's table: one row per step."""
-    rows = ["| Step | What it does | Parameters and defaults |", "|---|---|---|"]
+    rows = ["| Step | What it does | In short | Parameters and defaults |", "|---|---|---|---|"]
     for step in chosen:
         parameters = ", ".join(f"`{name}` {_default(field)}".rstrip() for name, field in _fields(step)) or "none"
-        rows.append(f"| `{step.name}` | {step.summary} | {parameters} |")
+        short = ", ".join(f"`{form}`" for form in spelt(step.name, step.short))
+        rows.append(f"| `{step.name}` | {step.summary} | {short} | {parameters} |")
     return "\n".join(rows)
+
+
+def _written(step: Step) -> str:
+    """How a step is written in a pipeline, besides by its parameters."""
+    forms = [step.name, *spelt(step.name, step.short)]
+    also = f"; {' or '.join(step.aliases)} is {step.name}, too" if step.aliases else ""
+    return f"In short: {', '.join(forms)}{also}"
 
 
 def _fields(step: Step) -> list[tuple[str, FieldInfo]]:
@@ -65,7 +82,7 @@ def _names(step: Step) -> str:
 
 def _default(field: FieldInfo) -> str:
     value = field.default
-    if value in ("", ()):
+    if value in ("", (), None):
         return "-"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
@@ -79,8 +96,10 @@ def _document(step: Step) -> dict[str, Any]:
         "name": step.name,
         "version": step.version,
         "role": step.role.value,
-        "container": step.container or step.name,
+        "container": step.home,
         "summary": step.summary,
+        "aliases": list(step.aliases),
+        "short": spelt(step.name, step.short),
         "parameters": step.params.model_json_schema()["properties"] if step.params.model_fields else {},
     }
 

@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from imgflow_cli.commands.submit import CUTS, PipelineFlag, RejectedFlag, RetryFlag, SetFlag, SourceFlag
+from imgflow_cli.commands.submit import (
+    CUTS,
+    FormatFlag,
+    PipelineFlag,
+    RejectedFlag,
+    RetryFlag,
+    SetFlag,
+    SourceFlag,
+    StepsFlag,
+)
 from imgflow_cli.faults import CliError
 from imgflow_cli.flags import MunicipalityFlag, QuietFlag, takes_settings
 from imgflow_cli.output import Voice, emit
@@ -26,6 +35,8 @@ def render(
     name: Annotated[str, typer.Option(metavar="NAME", help="Name of the object; a Workflow's is its run's id.")] = "",
     source: SourceFlag = "",
     pipeline: PipelineFlag = None,
+    steps: StepsFlag = "",
+    form: FormatFlag = None,
     changes: SetFlag = None,
     max_rejected: RejectedFlag = "",
     retry: RetryFlag = None,
@@ -44,7 +55,9 @@ def render(
     if cron and not municipality:
         raise CliError("whose photographs? give --municipality NAME to --cron", "each schedule is for one municipality")
     settings = resolved.settings.model_copy(update={"engine": "argo"})
-    asked = Asked(municipality or NOBODY, source, pipeline, changes or (), max_rejected, retry or "", name)
+    asked = Asked(
+        municipality or NOBODY, source, pipeline, steps, form or "", changes or (), max_rejected, retry or "", name
+    )
     request = describe(asked, settings)
     run = request.run
     namespace = "" if resolved.origins["namespace"] == DEFAULT else settings.namespace

@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 
 SourceFlag = Annotated[str, typer.Option(metavar="DIR|URL", help="Photographs that lie elsewhere; only read.")]
 PipelineFlag = Annotated[Path | None, typer.Option(metavar="FILE", help="A pipeline of your own, as YAML or JSON.")]
+StepsFlag = Annotated[
+    str, typer.Option(metavar="STEPS|@FILE", help="Steps in short, such as 'scale:1024x768,blur:median', or a file.")
+]
+FormatFlag = Annotated[
+    Literal["jpeg", "jpg", "png", "webp", "none"] | None,
+    typer.Option("--format", help="What pictures are written as; none: findings only."),
+]
 SetFlag = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="STEP.NAME=VALUE", help="Change a parameter, such as scale.width=512; repeatable."),
@@ -55,6 +62,8 @@ def submit(
     municipality: MunicipalityFlag = "",
     source: SourceFlag = "",
     pipeline: PipelineFlag = None,
+    steps: StepsFlag = "",
+    form: FormatFlag = None,
     changes: SetFlag = None,
     max_rejected: RejectedFlag = "",
     retry: RetryFlag = None,
@@ -77,7 +86,9 @@ def submit(
     nothing runs now: the cluster starts a run at these times, and --run names the schedule.
     """
     voice = Voice(quiet=quiet)
-    asked = Asked(municipality, source, pipeline, changes or (), max_rejected, retry or "", run)
+    asked = Asked(
+        municipality, source, pipeline, steps, form or "", changes or (), max_rejected, retry=retry or "", run=run
+    )
     voice.say(where(resolved))
     webhook = _webhook(notify, resolved)
     if cron and not dry_run:
@@ -97,6 +108,8 @@ def plan(
     municipality: MunicipalityFlag,
     source: SourceFlag = "",
     pipeline: PipelineFlag = None,
+    steps: StepsFlag = "",
+    form: FormatFlag = None,
     changes: SetFlag = None,
     retry: RetryFlag = None,
     output: OutputFlag = None,
@@ -107,7 +120,7 @@ def plan(
     Nothing is written to the store, and no image is read.
     """
     Voice(quiet=quiet).say(where(resolved))
-    asked = Asked(municipality, source, pipeline, changes or (), retry=retry or "")
+    asked = Asked(municipality, source, pipeline, steps, form or "", changes or (), retry=retry or "")
     say_plan(store, build(asked, resolved.settings, store).run, resolved, output)
 
 

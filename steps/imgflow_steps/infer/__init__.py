@@ -31,4 +31,4 @@ class Infer(Params):
     top: int = Field(default=3, ge=1, le=100, description="How many labels to keep per image.")
 
 
-STEP = Step(name="infer", params=Infer, version=2)
+STEP = Step(name="infer", params=Infer, version=2, short={"{model}": {}}, finds=True)

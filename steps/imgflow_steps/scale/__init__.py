@@ -4,7 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from imgflow_steps.contract import Params, Step, Target
+from imgflow_steps.contract import Params, Step, Target, always
+
+OPEN = 65_535  # of a box, for the side that the other one decides
 
 
 class Scale(Params):
@@ -16,12 +18,31 @@ class Scale(Params):
         default="fit",
         description="fit: inside the box; cover: fill the box and cut what sticks out, centred; exact: distort.",
     )
+    percent: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="Percent of the image's own width and height, instead of a box; 0: off.",
+    )
     enlarge: bool = Field(default=False, description="Also make images larger that are smaller than the box.")
 
 
-def target(params: Scale) -> Target:
-    """The box itself."""
-    return Target(params.width, params.height, params.mode)
+def target(params: Scale) -> Target | None:
+    """The box itself; none where the image's own size decides."""
+    return None if params.percent else Target(params.width, params.height, params.mode)
 
 
-STEP = Step(name="scale", params=Scale, version=2, keeps_luma=True, target=target)
+STEP = Step(
+    name="scale",
+    params=Scale,
+    version=2,
+    aliases=("resize",),
+    short={
+        "{percent}%": {},
+        "{width}x{height}": {},
+        "{width}x": {"height": OPEN},
+        "x{height}": {"width": OPEN},
+    },
+    keeps_luma=always,
+    target=target,
+)

@@ -6,17 +6,26 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imgflow_steps import resizing, scale
+from imgflow_steps.contract import Target
 
 if TYPE_CHECKING:
-    from imgflow_steps.contract import Apply, Sample
+    from imgflow_steps.contract import Apply, Pixels, Sample
 
 
 def build(params: scale.Scale) -> Apply:
     """A function that brings one sample into the box; what it is a piece of and what was found stay with it."""
-    target = scale.target(params)
+    box = scale.target(params)
 
     def apply(sample: Sample) -> tuple[Sample]:
-        pixels = resizing.into(sample.pixels, target, enlarge=params.enlarge, extent=sample.extent)
+        target = box or _share(sample.pixels, params.percent)
+        enlarge = box is None or params.enlarge
+        pixels = resizing.into(sample.pixels, target, enlarge=enlarge, extent=sample.extent)
         return (replace(sample, pixels=pixels, extent=None),)
 
     return apply
+
+
+def _share(pixels: Pixels, percent: int) -> Target:
+    """So many percent of either side, rounded half up, and at least a pixel."""
+    height, width, _ = pixels.shape
+    return Target(max(1, (width * percent + 50) // 100), max(1, (height * percent + 50) // 100), "exact")

@@ -119,7 +119,7 @@ def leaf(
 
     ``counted`` are metrics, and ``told`` are secrets, besides those of every pod.
     """
-    placement = options.placement(step)
+    placement = options.placement(container)
     limits = {**placement.resources.get("limits", {})}
     if placement.gpus:
         limits["nvidia.com/gpu"] = str(placement.gpus)
@@ -144,7 +144,7 @@ def leaf(
         active_deadline_seconds=DEADLINE_SECONDS,
         retry_strategy=_RETRY,
         synchronization=Synchronization(
-            semaphores=[SemaphoreRef(config_map_key_ref=ConfigMapKeySelector(name="imgflow-limits", key=step))]
+            semaphores=[SemaphoreRef(config_map_key_ref=ConfigMapKeySelector(name="imgflow-limits", key=container))]
         ),
     )
 

@@ -146,8 +146,7 @@ def _steps(pipeline: Pipeline, options: Options) -> DAG:
         if position < last:
             outputs.append(_between("out", position))
             args.append("--output=/data/out.tar")
-        container = call.step.container or call.name
-        leaves.append(leaf(name, call.name, container, args, options, env=env, inputs=inputs, outputs=outputs))
+        leaves.append(leaf(name, call.name, call.step.home, args, options, env=env, inputs=inputs, outputs=outputs))
     with DAG(name="steps", inputs=[Parameter(name="shard")], fail_fast=False) as dag:
         tasks = [Task(name=str(each.name), template=each, arguments={"shard": SHARD}) for each in leaves]
         for before, after in pairwise(tasks):

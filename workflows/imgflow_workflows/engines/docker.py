@@ -93,8 +93,8 @@ class DockerEngine:
             self._running.discard(name)
 
     def _image(self, job: Job, run: Run) -> str:
-        container = run.pipeline.steps[job.position - 1].step.container if job.position else ""
-        return f"{self._prefix}{container or job.step}:{self._tag}"
+        container = run.pipeline.steps[job.position - 1].step.home if job.position else job.step
+        return f"{self._prefix}{container}:{self._tag}"
 
     def _check_images(self, run: Run) -> None:
         ends = [Job(step=step, run=run.id) for step in ("list", "fused", "collect")]
