@@ -17,7 +17,8 @@ from imgflow_steps.store import Store, open_store
 if TYPE_CHECKING:
     from imgflow_steps.pipeline import DecodePlan, StepCall
 
-THREADS = 8  # for the store only
+AHEAD = 12  # images fetched before their turn, and as many on their way to the store after it: at 20 ms for a
+BEHIND = 12  # request the store then keeps up with a process that needs 2 ms for an image
 
 
 @dataclass(slots=True)
@@ -25,6 +26,7 @@ class Desk:
     """What a process opens once for a run: stores, threads, files that parameters name, steps."""
 
     run: Run
+    digest: str  # of the run; too costly to compute for every image
     store: Store
     source: Store
     prefix: str
@@ -68,7 +70,7 @@ class Desk:
 
     def thumb(self, row: Row, side: str, data: bytes) -> str:
         """Write a small picture for reports, behind; gives its key."""
-        key = keys.thumb(self.run.municipality, self.run.digest, row.image, row.version, side)
+        key = keys.thumb(self.run.municipality, self.digest, row.image, row.version, side)
         self.behind.append(self.threads.submit(self.store.write, key, data, "image/jpeg"))
         return key
 
@@ -84,10 +86,11 @@ def open_desk(store_url: str, run: Run, folder: Path) -> Desk:
     store = open_store(store_url)
     return Desk(
         run=run,
+        digest=run.digest,
         store=store,
         source=open_store(run.source) if run.source else store,
         prefix="" if run.source else keys.images(run.municipality),
         plan=decode_plan(run.pipeline),
-        threads=ThreadPoolExecutor(THREADS, thread_name_prefix="store"),
+        threads=ThreadPoolExecutor(AHEAD + BEHIND, thread_name_prefix="store"),
         files=folder,
     )

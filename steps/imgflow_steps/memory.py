@@ -1,4 +1,4 @@
-"""How much memory this process and the ones it computes with have held."""
+"""The memory of a container: how many computing processes it holds, and how much these have held."""
 
 from __future__ import annotations
 
@@ -6,6 +6,33 @@ import multiprocessing
 import re
 from contextlib import suppress
 from pathlib import Path
+
+CGROUP = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")  # version 2, version 1
+COORDINATOR = 256 << 20  # bytes for the process that hands out work, and for libraries that all of them share
+LEAST = 256 << 20  # bytes below which a computing process cannot even begin
+
+
+def processes(wanted: int, each: int, container: int | None) -> tuple[int, int]:
+    """How many processes, and the bytes that each may have: all together stay below what the container may have.
+
+    Fewer processes are better than smaller ones, so that an image has as much memory here as elsewhere. Where not even
+    one fits, it has what there is: then an image that needs more costs itself and not the container.
+    """
+    if container is None:
+        return wanted, each
+    room = container - COORDINATOR
+    return max(1, min(wanted, room // each)), min(each, max(LEAST, room))
+
+
+def container_memory() -> int | None:
+    """The memory that this container may have, in bytes; None without a limit."""
+    for path in CGROUP:
+        try:
+            limit = int(path.read_text())
+        except (OSError, ValueError):  # not this version, or "max"
+            continue
+        return limit if limit < 1 << 60 else None  # version 1 says "no limit" with a number
+    return None
 
 
 def peak() -> int:

@@ -4,34 +4,42 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import signal
+import sys
 import tempfile
 import threading
-from collections import deque
-from collections.abc import Iterator
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib import import_module
+from itertools import chain, islice
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from pebble import CONSTS, ProcessExpired, ProcessPool
 
-from imgflow_steps import work
 from imgflow_steps.contract import Rejected, Row
 from imgflow_steps.journal import suspect
+from imgflow_steps.slices import Item, Slice, number
 from imgflow_steps.store import UnavailableError
 
 if TYPE_CHECKING:
     from pebble import ProcessFuture
 
 SLICE_SECONDS = 1.5  # work handed over at a time: long enough to be cheap, short enough to see progress
-SLICE_IMAGES = 32
+SLICE_IMAGES = 500
 STRIKES = 3  # deaths without a suspect before it is the platform's fault
 TICK = 0.2  # seconds between two looks at the journals
+STACK = 512 << 10  # bytes for a thread of a computing process, of the memory that the process may have
 LOCK_SECONDS = 5.0  # a process killed while it hands over its rows keeps pebble's lock; its fellows wait so long
+
+
+Announce = Callable[[Iterable[int]], None]
 
 
 class InterruptedRunError(Exception):
@@ -42,7 +50,7 @@ class InterruptedRunError(Exception):
 class Done:
     """What came back for a slice: its rows, or the verdict on its only image."""
 
-    piece: work.Slice
+    piece: Slice
     rows: list[Row]
     verdict: Rejected | None = None
 
@@ -56,8 +64,11 @@ class Pool:
         self.workers = workers
         self.stopping = threading.Event()
         self.generation = 0  # of the crowd, which is opened anew when pebble gives it up
+        self.paces: defaultdict[tuple[int, int], _Pace] = defaultdict(_Pace)  # by positions of the pipeline
         self._memory = memory
         self._crowd = self._open(workers, tasks=0)
+        with _deaf():
+            assert self._crowd.active  # noqa: S101 - asking starts the processes, which load while the first work is sought
         self._cell: ProcessPool | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="imgflow-pool-")
         self._count = 0
@@ -81,16 +92,18 @@ class Pool:
             self._count += 1
             return Path(self._folder.name) / f"{self._count:06d}.{suffix}"
 
-    def compute(self, whole: work.Slice, seconds: float) -> Iterator[Done]:
+    def compute(self, whole: Slice, seconds: float, announce: Announce = lambda _: None) -> Iterator[Done]:
         """Take all images of ``whole`` through the pool, in slices that adapt to how long an image takes.
 
         An image that takes more than ``seconds``, kills its process or exhausts its memory is tried once
-        more alone in a fresh process and then gets a verdict. Raises UnavailableError when the store is
-        away or processes die without computing, InterruptedRunError after ``stop``.
+        more alone in a fresh process and then gets a verdict. ``announce`` is told, before it is so, the numbers
+        of all images that may be under way from now on; some seconds' worth of them, so that it is rarely called.
+        Raises UnavailableError when the store is away or processes die without computing, InterruptedRunError
+        after ``stop``.
         """
-        yield from _Shift(self, whole, seconds).results()
+        yield from _Shift(self, whole, seconds, announce).results()
 
-    def schedule(self, piece: work.Slice, *, alone: bool) -> ProcessFuture[list[Row]]:
+    def schedule(self, piece: Slice, *, alone: bool) -> ProcessFuture[list[Row]]:
         """Hand a slice to a process."""
         with self._lock, _deaf():
             if not self._crowd.active:  # pebble gives a pool up when a process dies while none has a task
@@ -100,7 +113,7 @@ class Pool:
             if alone and not (self._cell and self._cell.active):
                 self._cell = self._open(1, tasks=1)
             pool = self._cell if alone and self._cell else self._crowd
-            return pool.schedule(work.process, args=[piece])
+            return pool.schedule(_process, args=[piece])
 
     def _open(self, workers: int, tasks: int) -> ProcessPool:
         return ProcessPool(
@@ -126,7 +139,16 @@ def _deaf() -> Iterator[None]:
 def _prepare(memory: int) -> None:
     """Make a computing process ready: bounded, and not patient with a lock that nobody will release."""
     CONSTS.channel_lock_timeout = LOCK_SECONDS
-    work.limit_process(memory)
+    threading.stack_size(STACK)
+    if sys.platform == "linux":  # elsewhere the limit does not cover mapped memory, or breaks the loader
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    import_module("imgflow_steps.work")
+
+
+def _process(piece: Slice) -> list[Row]:
+    from imgflow_steps import work  # noqa: PLC0415 - numpy and Pillow, which whoever hands out work never needs
+
+    return work.process(piece)
 
 
 def _close(pool: ProcessPool) -> None:
@@ -138,20 +160,40 @@ def _close(pool: ProcessPool) -> None:
 class _Handed:
     """A slice on its way through a process of the crowd, of that generation, or alone through a fresh one."""
 
-    piece: work.Slice
+    piece: Slice
     alone: bool
     generation: int
+
+
+@dataclass(slots=True)
+class _Pace:
+    """How long an image takes between two positions of the pipeline, learnt from what came back."""
+
+    images: int = 0
+    seconds: float = 0.0
+
+    def learn(self, rows: list[Row]) -> None:
+        computing = sum(sum(ms for label, ms in row.ms.items() if label not in {"fetch", "publish"}) for row in rows)
+        took = max(1e-4, computing / 1000, rows[-1].ended - rows[0].ended) / len(rows)
+        self.seconds = 0.7 * self.seconds + 0.3 * took if self.images else took
+        self.images += len(rows)
+
+    @property
+    def size(self) -> int:
+        """Images for a slice: as many as fill its time, and never more than something is known of."""
+        return min(SLICE_IMAGES, int(SLICE_SECONDS / self.seconds), self.images) or 1 if self.images else 1
 
 
 class _Shift:
     """One shard's way through a pool."""
 
-    def __init__(self, pool: Pool, whole: work.Slice, seconds: float) -> None:
-        self._pool, self._whole, self._seconds = pool, whole, seconds
+    def __init__(self, pool: Pool, whole: Slice, seconds: float, announce: Announce) -> None:
+        self._pool, self._whole, self._seconds, self._announce = pool, whole, seconds, announce
+        self._pace = pool.paces[whole.first, whole.last]
+        self._announced: set[int] = set()
         self._todo = deque(whole.items)
         self._pending: dict[ProcessFuture[list[Row]], _Handed] = {}
         self._strikes: set[object] = set()
-        self._mean = SLICE_SECONDS  # seconds per image: begin with slices of one
 
     def results(self) -> Iterator[Done]:
         try:
@@ -168,12 +210,19 @@ class _Shift:
                 future.cancel()  # type: ignore[no-untyped-call]  # as above
 
     def _fill(self) -> None:
-        while self._todo and len(self._pending) < 2 * self._pool.workers:
-            share = len(self._todo) // (2 * self._pool.workers)
-            size = max(1, min(SLICE_IMAGES, int(SLICE_SECONDS / self._mean), share))
-            self._hand_over([self._todo.popleft() for _ in range(min(size, len(self._todo)))], alone=False)
+        at_once = 2 * self._pool.workers  # slices: one that is computed by each process, and one that waits for it
+        while self._todo and len(self._pending) < at_once:
+            size = max(1, min(self._pace.size, len(self._todo) // at_once))
+            if not self._announced.issuperset(number(item) for item in islice(self._todo, size)):
+                self._look_ahead(at_once * self._pace.size)
+            self._hand_over([self._todo.popleft() for _ in range(size)], alone=False)
 
-    def _hand_over(self, items: list[work.Item], *, alone: bool) -> None:
+    def _look_ahead(self, images: int) -> None:
+        pending = (item for handed in self._pending.values() for item in handed.piece.items)
+        self._announced = {number(item) for item in chain(pending, islice(self._todo, images))}
+        self._announce(self._announced)
+
+    def _hand_over(self, items: list[Item], *, alone: bool) -> None:
         piece = replace(
             self._whole,
             items=tuple(items),
@@ -198,8 +247,7 @@ class _Shift:
             yield from self._suspect(handed, error)
             return
         handed.piece.journal.unlink()
-        busy = sum(sum(ms for label, ms in row.ms.items() if label not in {"fetch", "publish"}) for row in rows)
-        self._mean = max(1e-4, 0.7 * self._mean + 0.3 * busy / 1000 / max(1, len(rows)))
+        self._pace.learn(rows)
         yield Done(handed.piece, rows)
 
     def _suspect(self, handed: _Handed, error: BaseException) -> Iterator[Done]:
@@ -214,14 +262,14 @@ class _Shift:
                 raise UnavailableError(f"computing processes die between images: {_cause(error)}") from error
             self._requeue(piece.items, alone=alone)
             return
-        guilty = [item for item in piece.items if work.number(item) == at[0]]
+        guilty = [item for item in piece.items if number(item) == at[0]]
         if alone:
             yield Done(replace(piece, items=tuple(guilty)), [], _verdict(error, self._seconds))
             return
         self._requeue(tuple(item for item in piece.items if item not in guilty), alone=False)
         self._hand_over(guilty, alone=True)
 
-    def _requeue(self, items: tuple[work.Item, ...], *, alone: bool) -> None:
+    def _requeue(self, items: tuple[Item, ...], *, alone: bool) -> None:
         if alone:
             self._hand_over(list(items), alone=True)
         else:

@@ -81,6 +81,9 @@ class ShardProgress(BaseModel):
     workers: int = 1  # processes that compute
     memory: int = 0  # bytes that the container and its processes held at most; 0 where that is not known
     began: float = 0.0
+    under_way: list[tuple[int, int]] = Field(default_factory=list)  # numbers of images, first to last, that it is at
+    alone: int | None = None  # the one of them that is computed with nothing beside it, having been suspected
+    convicted: list[int] = Field(default_factory=list)  # images over which a container died while they were alone
     updated: float = 0.0
 
 
@@ -160,6 +163,14 @@ def read_summary(store: Store, run: str) -> Summary | None:
     """How the run ended, or None while it has not."""
     try:
         return Summary.model_validate_json(store.read(keys.summary_json(run)))
+    except NotFoundError:
+        return None
+
+
+def read_progress(store: Store, run: str, position: int, shard: int) -> ShardProgress | None:
+    """What the container last said that works on a shard, or None when none has."""
+    try:
+        return ShardProgress.model_validate_json(store.read(keys.shard_progress(run, position, shard)))
     except NotFoundError:
         return None
 

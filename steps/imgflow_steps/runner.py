@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgflow_steps import keys
+from imgflow_steps import keys, shard, suspects
 from imgflow_steps.contract import BadParametersError, Counts, Entry, Exit, Job, Result, Row, Status
-from imgflow_steps.memory import peak
-from imgflow_steps.rows import shard_rows, write_part
-from imgflow_steps.run import ShardProgress, load, read_summary
+from imgflow_steps.memory import container_memory, processes
+from imgflow_steps.meter import Meter, Tell
+from imgflow_steps.rows import shard_rows
+from imgflow_steps.run import load, read_progress, read_summary
+from imgflow_steps.slices import Item, Slice, number
 from imgflow_steps.store import NotFoundError, Store, StoreError, UnavailableError
 
 if TYPE_CHECKING:
     from imgflow_steps.pool import Done, Pool
     from imgflow_steps.run import Run
-    from imgflow_steps.work import Item
-
-FLUSH_ROWS = 100  # rows are safe in the store after so many…
-FLUSH_SECONDS = 2.0  # …or so many seconds, whichever is first
-
-Tell = Callable[[ShardProgress], None]
+    from imgflow_steps.suspects import Suspects
 
 
 def run_job(job: Job, store: Store, *, tell: Tell = lambda _: None, pool: Pool | None = None) -> Result:
@@ -57,7 +54,8 @@ def _do(job: Job, store: Store, tell: Tell, pool: Pool | None) -> Result:
         if pool is None:
             from imgflow_steps.pool import Pool  # noqa: PLC0415 - list and collect compute nothing
 
-            pool = stack.enter_context(Pool(job.workers, run.pipeline.limits.memory))
+            workers, memory = processes(job.workers, run.pipeline.limits.memory, container_memory())
+            pool = stack.enter_context(Pool(workers, memory))
         return _shard(job, store, run, first, last, pool, tell)
 
 
@@ -102,11 +100,12 @@ def collected(store: Store, run: str) -> bool:
 
 def _shard(job: Job, store: Store, run: Run, first: int, last: int, pool: Pool, tell: Tell) -> Result:
     from imgflow_steps.list.run import read_manifest  # noqa: PLC0415 - each container loads its own step
-    from imgflow_steps.work import Slice, number  # noqa: PLC0415 - numpy and Pillow, for pixel steps only
 
     publishes = last == len(run.pipeline.steps)
     entries = read_manifest(store, run.id, job.shard)
-    finished = _finished(store, run, job.shard, entries) if publishes else {}
+    earlier = read_progress(store, run.id, last, job.shard)  # list removes it
+    left = suspects.left_by(earlier)
+    finished = _finished(store, run, job.shard, entries) if publishes and earlier else {}
     with _input(job, store, run, first, entries) as (every, source):
         items = [item for item in every if entries[number(item)].image not in finished]
         whole = Slice(
@@ -120,34 +119,21 @@ def _shard(job: Job, store: Store, run: Run, first: int, last: int, pool: Pool, 
             output=None if publishes else pool.path("part"),
             journal=pool.path("journal"),
         )
-        label = run.pipeline.labels[last - 1]
-        began = ShardProgress(label=label, shard=job.shard, total=len(entries), workers=pool.workers, began=time.time())
-        meter = _Meter(store, run, last, began, tell)
         parts: list[tuple[int, Path]] = []
-        try:
+        with Meter(store, whole, len(entries), pool.workers, tell, left) as meter:
             meter.count([*finished.values()], keep=False)
-            meter.say()
-            for done in pool.compute(whole, run.pipeline.limits.seconds):
+            for done in _computed(pool, whole, meter, left):
                 rows = done.rows or [_judged(done, run, job.shard)]
                 if not publishes:
                     parts.append(_part(done, rows))
                 meter.count(rows, keep=publishes)
-        except Exception as error:
-            meter.progress.error = f"{type(error).__name__}: {error}"
-            meter.say()
-            raise
-        finally:
-            meter.flush()
         if not publishes:
             _join(parts, job, store, keys.scratch(run.id, last, job.shard), pool)
-        meter.say()
         return Result(job=job, counts=meter.counts)
 
 
 def _finished(store: Store, run: Run, shard: int, entries: list[Entry]) -> dict[str, Row]:
     """What an attempt before this one has done of the shard, by image; its pod died, or its node."""
-    if store.stat(keys.shard_progress(run.id, len(run.pipeline.steps), shard)) is None:  # list removes it
-        return {}
     versions = {entry.image: entry.version for entry in entries}
     return {
         row.image: row
@@ -156,12 +142,28 @@ def _finished(store: Store, run: Run, shard: int, entries: list[Entry]) -> dict[
     }
 
 
+def _computed(pool: Pool, whole: Slice, meter: Meter, left: Suspects) -> Iterator[Done]:
+    """Every image of a shard, those first over which an earlier container may have died."""
+    from imgflow_steps.pool import Done  # noqa: PLC0415 - as for Pool itself
+
+    seconds = whole.run.pipeline.limits.seconds
+    items = {number(item): item for item in whole.items}
+    for n in filter(items.__contains__, left.convicted):
+        output = pool.path("part") if whole.output else None
+        yield Done(replace(whole, items=(items.pop(n),), output=output), [], suspects.VERDICT)
+    alone = [n for n in left.alone if n in items]
+    for i, n in enumerate(alone):
+        meter.alone(n, alone[i:])
+        yield from pool.compute(replace(whole, items=(items.pop(n),)), seconds)
+    if alone:
+        meter.alone(None, ())
+    yield from pool.compute(replace(whole, items=tuple(items.values())), seconds, meter.under_way)
+
+
 @contextmanager
 def _input(
     job: Job, store: Store, run: Run, first: int, entries: list[Entry]
 ) -> Iterator[tuple[list[Item], Path | None]]:
-    from imgflow_steps import shard  # noqa: PLC0415 - numpy, for pixel steps only
-
     if first == 1:
         yield list(enumerate(entries)), None
         return
@@ -175,10 +177,8 @@ def _input(
             raise UnavailableError(f"{error}; the step before it has to run again") from error
 
 
-def _judged(done: Done, run: Run, number: int) -> Row:
+def _judged(done: Done, run: Run, shard_number: int) -> Row:
     """The row of an image that no process survived."""
-    from imgflow_steps import shard  # noqa: PLC0415 - numpy, for pixel steps only
-
     assert done.verdict  # noqa: S101 - narrows the type: no rows, so a verdict
     [item] = done.piece.items
     if isinstance(item, shard.Member):
@@ -187,26 +187,22 @@ def _judged(done: Done, run: Run, number: int) -> Row:
             row, _ = shard.read(file, item)
     else:
         row = Row(image=item[1].image, version=item[1].version, bytes=item[1].bytes)
-    row.run, row.shard, row.ended = run.id, number, time.time()
+    row.run, row.shard, row.ended = run.id, shard_number, time.time()
     row.status, row.code, row.message = Status.REJECTED, done.verdict.code, done.verdict.message
     return row
 
 
 def _part(done: Done, rows: list[Row]) -> tuple[int, Path]:
-    from imgflow_steps import shard, work  # noqa: PLC0415 - numpy, for pixel steps only
-
-    number = work.number(done.piece.items[0])
+    first = number(done.piece.items[0])
     path = done.piece.output
     assert path  # noqa: S101 - narrows the type: only asked between steps
     if done.verdict:
         with path.open("wb") as out:
-            shard.append(out, number, rows[0], [])
-    return number, path
+            shard.append(out, first, rows[0], [])
+    return first, path
 
 
 def _join(parts: list[tuple[int, Path]], job: Job, store: Store, key: str, pool: Pool) -> None:
-    from imgflow_steps import shard  # noqa: PLC0415 - numpy, for pixel steps only
-
     path = Path(job.output) if job.output else pool.path("tar")
     path.parent.mkdir(parents=True, exist_ok=True)
     ordered = [part for _, part in sorted(parts)]
@@ -217,48 +213,3 @@ def _join(parts: list[tuple[int, Path]], job: Job, store: Store, key: str, pool:
     if not job.output:
         store.upload(path, key, "application/x-tar")
         path.unlink()
-
-
-@dataclass(slots=True)
-class _Meter:
-    """Counts rows, keeps them safe in the store, and says how far the shard is."""
-
-    store: Store
-    run: Run
-    position: int
-    progress: ShardProgress
-    tell: Tell
-    counts: Counts = field(default_factory=Counts)
-    rows: list[Row] = field(default_factory=list)
-    said: float = 0.0
-
-    def count(self, rows: list[Row], *, keep: bool) -> None:
-        for row in rows:
-            rejected, failed = row.status is Status.REJECTED, row.status is Status.FAILED
-            self.progress.done += 1
-            self.progress.rejected += rejected
-            self.progress.failed += failed
-            self.counts.listed += 1
-            self.counts.rejected += rejected
-            self.counts.failed += failed
-            self.counts.processed += not (rejected or failed)
-            for label, ms in row.ms.items():
-                self.progress.ms[label] = round(self.progress.ms.get(label, 0.0) + ms, 3)
-        if keep:
-            self.rows.extend(rows)
-        if len(self.rows) >= FLUSH_ROWS or time.monotonic() - self.said > FLUSH_SECONDS:
-            self.flush()
-            self.say()
-
-    def flush(self) -> None:
-        if self.rows:
-            write_part(self.store, self.run.rows, self.rows)
-            self.rows = []
-
-    def say(self) -> None:
-        self.said = time.monotonic()
-        self.progress.updated = time.time()
-        self.progress.memory = max(self.progress.memory, peak())
-        key = keys.shard_progress(self.run.id, self.position, self.progress.shard)
-        self.store.write(key, self.progress.model_dump_json().encode(), "application/json")
-        self.tell(self.progress)

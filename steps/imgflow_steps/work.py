@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import resource
-import sys
 import time
 import traceback
 from collections import deque
@@ -35,9 +33,9 @@ from imgflow_steps.contract import (
     Sample,
     Status,
 )
-from imgflow_steps.desk import THREADS, Desk, open_desk
+from imgflow_steps.desk import AHEAD, BEHIND, Desk, open_desk
 from imgflow_steps.journal import Journal
-from imgflow_steps.run import Run
+from imgflow_steps.slices import Slice
 from imgflow_steps.store import (
     ChangedError,
     DeniedError,
@@ -45,38 +43,9 @@ from imgflow_steps.store import (
     NotFoundError,
 )
 
-AHEAD = 3  # images fetched before their turn…
-AHEAD_BYTES = 64 << 20  # …or fewer, when these are so many bytes: a process has to hold them
+BYTES = 64 << 20  # fewer images are on their way from or to the store when they are so many bytes: a process holds them
 
 PIECE = re.compile(r"([a-z0-9]+(-[a-z0-9]+)*)?")
-
-Item = tuple[int, Entry] | shard.Member
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """Some images of a shard, and the positions of the pipeline to take them through."""
-
-    run: Run
-    store: str  # URL
-    shard: int
-    first: int  # position of the first step, counted from 1
-    last: int
-    items: tuple[Item, ...]  # photographs with their numbers, or members of…
-    input: Path | None  # …this shard between steps
-    output: Path | None  # where members go; None publishes
-    journal: Path  # the number of the image being computed
-
-
-def number(item: Item) -> int:
-    """The image's number in its shard."""
-    return item.number if isinstance(item, shard.Member) else item[0]
-
-
-def limit_process(memory: int) -> None:
-    """Bound a computing process."""
-    if sys.platform == "linux":  # elsewhere the limit does not cover mapped memory, or breaks the loader
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
 
 
 def process(piece: Slice) -> list[Row]:
@@ -98,7 +67,7 @@ def process(piece: Slice) -> list[Row]:
                 row.run, row.shard, row.ended = piece.run.id, piece.shard, time.time()
                 sink.put(number, row, samples)
             rows.append(row)
-            sink.settle(leave=THREADS)
+            sink.settle(leave=BEHIND)
         sink.settle(leave=0)
         desk.settle()
     return rows
@@ -142,7 +111,8 @@ def _checked(sample: Sample) -> Sample:
         raise TypeError(f"it gave pixels of {kind} {shape}; they are uint8 of (height, width, 1 to 4 channels)")
     if not PIECE.fullmatch(sample.piece):
         raise TypeError(f"it called a piece {sample.piece!r}; names are [a-z0-9]+, joined by '-'")
-    json.dumps(dict(sample.found))
+    if sample.found:
+        json.dumps(dict(sample.found))
     return sample
 
 
@@ -183,7 +153,7 @@ def _photographs(desk: Desk, piece: Slice) -> Iterator[tuple[int, Load]]:
         for item in items:
             assert not isinstance(item, shard.Member)  # noqa: S101 - narrows the type: without input, items are entries
             waiting.append((*item, desk.threads.submit(_fetch, desk, item[1])))
-            if len(waiting) > AHEAD or sum(entry.bytes for _, entry, _ in waiting) > AHEAD_BYTES:
+            if len(waiting) > AHEAD or sum(entry.bytes for _, entry, _ in waiting) > BYTES:
                 break
 
     ahead()
@@ -256,7 +226,7 @@ class _Pictures:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._pending: deque[tuple[Row, list[Future[float]]]] = deque()
+        self._pending: deque[tuple[Row, int, list[Future[float]]]] = deque()
 
     def put(self, _number: int, row: Row, samples: list[Sample]) -> None:
         if row.status is not Status.PROCESSED:
@@ -275,7 +245,7 @@ class _Pictures:
         writes = [
             self._desk.threads.submit(self._write, output.key, data, media) for output, data in pictures if output.key
         ]
-        self._pending.append((row, writes))
+        self._pending.append((row, sum(len(data) for _, data in pictures), writes))
 
     def _write(self, key: str, data: bytes, media: str) -> float:
         started = time.perf_counter()
@@ -290,13 +260,13 @@ class _Pictures:
             return shape, b""
         data = picture.encode(sample.pixels, run.pipeline.output)
         suffix = picture.SUFFIX[run.pipeline.output.format]
-        key = keys.published(run.municipality, run.digest, row.image, sample.piece, suffix)
+        key = keys.published(run.municipality, self._desk.digest, row.image, sample.piece, suffix)
         return shape.model_copy(update={"key": key, "sha256": hashlib.sha256(data).hexdigest()}), data
 
     def settle(self, leave: int) -> None:
         """Wait until all but ``leave`` images are in the store: a row never speaks of a picture that is not."""
-        while len(self._pending) > leave:
-            row, writes = self._pending.popleft()
+        while len(self._pending) > leave or sum(size for _, size, _ in self._pending) > BYTES:
+            row, _, writes = self._pending.popleft()
             try:
                 row.ms["publish"] = sum(write.result() for write in writes)
             except KeyRefusedError as error:
