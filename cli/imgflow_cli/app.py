@@ -35,6 +35,9 @@ COMMANDS = {
     "logs": Command("engine", "Print the logs of a run's containers."),
     "stop": Command("engine", "End a run early; what is published stays."),
     "delete": Command("engine", "Forget a run; its results stay."),
+    "prune": Command(
+        "prune", "Say what old results, runs and leftovers cost in the store, and delete them with --yes."
+    ),
     "lint": Command("lint", "Say what is wrong with a pipeline, and where."),
     "steps": Command("about", "Show the steps and their parameters."),
     "config": Command("about", "Show every setting and where it comes from."),

@@ -117,6 +117,11 @@ def rows(municipality: str, digest: str) -> str:
     return results(municipality, digest) + "rows/"
 
 
+def pruning(municipality: str, digest: str) -> str:
+    """The mark of a deletion under way."""
+    return results(municipality, digest) + "pruning"
+
+
 def published(municipality: str, digest: str, image: str, piece: str, suffix: str) -> str:
     """Where a result picture lies. Injective: no two of (image, piece) ever share a key.
 

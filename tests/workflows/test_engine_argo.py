@@ -12,6 +12,8 @@ import pytest
 
 from imgflow_steps import keys
 from imgflow_steps.contract import BadParametersError
+from imgflow_steps.pipeline import parse
+from imgflow_steps.prune import Schedule
 from imgflow_steps.run import Phase, Run
 from imgflow_steps.store import NotFoundError, Store, UnavailableError
 from imgflow_workflows.argo import Options, workflow_template
@@ -52,6 +54,9 @@ class InMemory:
 
     def schedule(self, cron_workflow: Document) -> None:
         self.crons[cron_workflow["metadata"]["name"]] = cron_workflow
+
+    def schedules(self) -> list[Document]:
+        return list(self.crons.values())
 
     def stop(self, name: str) -> None:
         self.workflows[name]["spec"]["shutdown"] = "Stop"
@@ -143,6 +148,18 @@ def test_a_stopped_run_is_interrupted_and_one_that_is_gone_is_named(cluster: InM
 def test_a_schedule_is_created_under_its_name(cluster: InMemory, engine: ArgoEngine) -> None:
     engine.schedule("nightly", "0 3 * * *", RUN)
     assert cluster.crons["nightly"]["spec"]["schedules"] == ["0 3 * * *"]
+
+
+def test_schedules_tell_what_their_runs_need_in_the_store(engine: ArgoEngine) -> None:
+    model = keys.model("a" * 64, ".onnx")
+    own = parse({"steps": ["scale", {"infer": {"model": model}}]})
+    engine.schedule("nightly", "0 3 * * *", RUN)
+    engine.schedule("weekly", "0 3 * * 0", RUN.model_copy(update={"pipeline": own, "municipality": "Östra Göinge"}))
+
+    assert engine.schedules() == {
+        Schedule("Utrecht", DEFAULT.digest),
+        Schedule("Östra Göinge", own.digest, frozenset({model})),
+    }
 
 
 def pod_node(name: str, template: str, number: int, phase: str) -> Document:

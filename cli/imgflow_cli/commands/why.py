@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import tempfile
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -110,10 +110,11 @@ def _in_words(store: Store, story: Story, tries: dict[str, list[Attempt]]) -> No
     _line("Image", story.image)
     _line("Municipality", story.municipality)
     _line("Now", _present(story))
+    told = {chapter.record.run.id for chapter in story.chapters}
     for chapter in story.chapters:
         run = chapter.record.run
         emit(f"\n{run.id}  {moment(run.created)}  {chapter.verdict}".replace("\N{NO-BREAK SPACE}", " "))
-        for name, value in _facts(store, chapter):
+        for name, value in _facts(store, chapter, told):
             _line(name, value)
         for attempt in tries[run.id]:
             _line("Container", _container(attempt))
@@ -138,13 +139,14 @@ def _present(story: Story) -> str:
     return f"{facts}; no run has listed it yet"
 
 
-def _facts(store: Store, chapter: Chapter) -> Iterator[tuple[str, str]]:
-    """One run's part of the story, in the order in which things happened."""
+def _facts(store: Store, chapter: Chapter, told: Container[str]) -> Iterator[tuple[str, str]]:
+    """One run's part of the story, in the order in which things happened; what another of those ``told`` did is its."""
     record, entry, row = chapter.record, chapter.entry, chapter.row
     run, pipeline = record.run, record.run.pipeline
     yield "Why", "; ".join(chapter.why)
-    if row and row.run != run.id and row.status is Status.CACHED:
-        return  # the run that computed it tells the rest
+    elsewhere = row is not None and row.run != run.id and row.run in told
+    if elsewhere and row and row.status is Status.CACHED:
+        return
     yield "Listed", f"version {entry.version}, {size(entry.bytes)}" + (f"; {entry.problem}" if entry.problem else "")
     source = f", source {run.source}" if run.source else ""
     yield "Digest", f"{record.digest}: {' → '.join(pipeline.labels)} → {pipeline.output.format}{source}"
@@ -155,7 +157,7 @@ def _facts(store: Store, chapter: Chapter) -> Iterator[tuple[str, str]]:
     if row.code:
         yield "Error", f"{row.code}: {row.message}"
         yield "Hint", HINTS.get(row.code, "")
-    if row.run != run.id:
+    if elsewhere:
         return
     if row.ms:
         yield "Steps", _steps(chapter, row)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from imgflow_steps import keys, plan
 from imgflow_steps.contract import BadParametersError, Entry, Row, Status
+from imgflow_steps.deletion import check_not_pruned
 from imgflow_steps.prediction import Prediction, predict
 from imgflow_steps.rows import Evenly, join, merged, order
 from imgflow_steps.run import Listing
@@ -56,6 +57,7 @@ def run(store: Store, run: Run) -> Listing:
 
     What an earlier attempt of the same run left about its progress is removed first.
     """
+    check_not_pruned(store, run)
     store.delete([keys.summary_json(run.id), *(f.key for f in store.entries(keys.progress(run.id)))])
     with tempfile.TemporaryDirectory(prefix="imgflow-") as folder:
         spool = _survey(store, run, Path(folder))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +15,7 @@ from imgflow_steps import keys
 from imgflow_steps.contract import BadParametersError
 from imgflow_steps.list import List
 from imgflow_steps.pipeline import Pipeline
+from imgflow_steps.prune import Schedule
 from imgflow_steps.run import Run
 from imgflow_workflows.argo.options import NAME, PART_OF, Options, options_of
 from imgflow_workflows.argo.schedule import check_schedule
@@ -114,6 +117,13 @@ def cron_workflow(
         "workflowSpec": spec,
     }
     return _document("CronWorkflow", {"name": name, **_known_as(run)}, cron, options.namespace)
+
+
+def scheduled(cron_workflow: Mapping[str, Any]) -> Schedule:
+    """What a CronWorkflow does, as far as it tells what its runs need in the store."""
+    told = cron_workflow["metadata"].get("annotations") or {}
+    models = re.findall(r"models/[0-9a-f]{64}[.A-Za-z0-9]*", json.dumps(cron_workflow["spec"]))
+    return Schedule(told.get(MUNICIPALITY, ""), told.get(DIGEST, ""), frozenset(models))
 
 
 def to_yaml(document: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from imgflow_steps import keys
 from imgflow_steps.contract import BadParametersError
 from imgflow_steps.store import NotFoundError, UnavailableError
-from imgflow_workflows.argo import NAME, cron_workflow, workflow
+from imgflow_workflows.argo import NAME, cron_workflow, scheduled, workflow
 from imgflow_workflows.argo.options import PART_OF
 from imgflow_workflows.engines.attempts import attempts
 from imgflow_workflows.engines.nodes import ended, failed_pods, phase
@@ -17,6 +17,7 @@ from imgflow_workflows.engines.nodes import ended, failed_pods, phase
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from imgflow_steps.prune import Schedule
     from imgflow_steps.run import Phase, Run
     from imgflow_steps.store import Store
     from imgflow_workflows.engines.attempts import Attempt
@@ -71,6 +72,10 @@ class ArgoEngine:
     def schedule(self, name: str, cron: str, run: Run) -> None:
         """Create or replace a CronWorkflow that does what ``run`` says. Raises as ``submit``."""
         self._cluster.schedule(cron_workflow(name, cron, run, template=self._template()))
+
+    def schedules(self) -> frozenset[Schedule]:
+        """What the cluster starts by itself in this namespace. Raises UnavailableError, DeniedError."""
+        return frozenset(scheduled(document) for document in self._cluster.schedules())
 
     def phase(self, run: str) -> Phase | None:
         """Where Argo says the run stands; None when it has no such Workflow (any more)."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from imgflow_steps.store import UnavailableError
-from imgflow_workflows.argo.options import NAME, STEP_LABEL
+from imgflow_workflows.argo.options import NAME, PART_OF, STEP_LABEL
 from imgflow_workflows.engines.cluster import TIMEOUT, Document, message_of, refusal, until_gone, whole_lines
 
 if TYPE_CHECKING:
@@ -65,6 +65,13 @@ class ArgoServer:
         document = {**cron_workflow, "metadata": {**cron_workflow["metadata"], "resourceVersion": version}}
         path = f"cron-workflows/{self.namespace}/{name}"
         self._ask(f"replacing CronWorkflow {name}", "put", path, json={"cronWorkflow": document})
+
+    def schedules(self) -> list[Document]:
+        """See Cluster."""
+        selector = {"listOptions.labelSelector": f"{PART_OF}={NAME}"}
+        what = f"listing CronWorkflows in namespace {self.namespace}"
+        found = self._ask(what, "get", f"cron-workflows/{self.namespace}", params=selector).json()
+        return list(found.get("items") or [])
 
     def stop(self, name: str) -> None:
         """See Cluster."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from imgflow_steps.contract import BadParametersError
 from imgflow_steps.store import DeniedError, StoreError, UnavailableError
-from imgflow_workflows.argo.options import NAME, STEP_LABEL
+from imgflow_workflows.argo.options import NAME, PART_OF, STEP_LABEL
 from imgflow_workflows.engines.nodes import ended
 
 if TYPE_CHECKING:
@@ -45,6 +45,9 @@ class Cluster(Protocol):
 
     def schedule(self, cron_workflow: Document) -> None:
         """Create a CronWorkflow, or replace the one of that name."""
+
+    def schedules(self) -> list[Document]:
+        """The CronWorkflows of imgflow."""
 
     def stop(self, name: str) -> None:
         """End a Workflow; its exit handler still runs."""
@@ -150,6 +153,14 @@ class Kubernetes:
         document = {**cron_workflow, "metadata": {**cron_workflow["metadata"], "resourceVersion": version}}
         with told(f"replacing CronWorkflow {name}"):
             self._objects.replace_namespaced_custom_object(*self._of("cronworkflows"), name, document)
+
+    def schedules(self) -> list[Document]:
+        """See Cluster."""
+        with told(f"listing CronWorkflows in namespace {self.namespace}"):
+            found = self._objects.list_namespaced_custom_object(
+                *self._of("cronworkflows"), label_selector=f"{PART_OF}={NAME}", _request_timeout=TIMEOUT
+            )
+        return list(cast("Document", found)["items"])
 
     def stop(self, name: str) -> None:
         """See Cluster."""
