@@ -6,11 +6,12 @@ reading those listings once, on disk and not in memory: name the municipality wh
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 from imgflow_steps import keys
 from imgflow_steps.contract import Entry
 from imgflow_steps.rows import merged
-from imgflow_steps.seek import seek
+from imgflow_steps.seek import near, seek
 from imgflow_steps.store import KeyRefusedError, NotFoundError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Match:
 
 def lookup(store: Store, records: Sequence[Record], asked: str, municipality: str = "") -> Match:
     """The images that ``asked`` may mean, of one municipality when it is named. Raises StoreError."""
+    asked = asked.encode("utf-8", "backslashreplace").decode()  # as list writes a name that is not UTF-8
     asked = asked.removeprefix(f"{store.url.rstrip('/')}/")
     if result := _of_result(store, asked):
         return result
@@ -109,20 +111,28 @@ def _by_ending(store: Store, listed: dict[str, list[str]], asked: str) -> Match:
     """Whole last parts count before mere letters: of ``1.jpg``, ``a/1.jpg`` and not ``a/11.jpg``."""
     parts, letters = Match(), Match()
     for name, runs in listed.items():
-        for image in _images(store, name, runs):
+        for image in _images(store, name, runs, asked):
             if image.endswith(asked):
                 letters.add((name, image))
                 if image.endswith(f"/{asked}"):
                     parts.add((name, image))
     match = parts if parts.count else letters
     if not match.count:
-        some = list(islice((image for name, runs in listed.items() for image in _images(store, name, runs)), COMPARED))
+        neighbours = (image for runs in listed.values() for run in runs for image in _near(store, run, asked))
+        first = (image for name, runs in listed.items() for image in _images(store, name, runs))
+        some = list(dict.fromkeys(islice(chain(neighbours, first), COMPARED)))
         match.nearest = get_close_matches(asked, some, NEAREST) or [name for name in some if asked in name][:NEAREST]
     return match
 
 
-def _images(store: Store, municipality: str, runs: Sequence[str]) -> Iterator[str]:
-    """What these runs listed, or what the dataset holds where none has."""
+def _near(store: Store, run: str, image: str) -> list[str]:
+    file = store.stat(keys.listing(run))
+    return [Entry.model_validate_json(line).image for line in near(store, file, image)] if file else []
+
+
+def _images(store: Store, municipality: str, runs: Sequence[str], part: str = "") -> Iterator[str]:
+    """What these runs listed, or what the dataset holds where none has; names that hold ``part``, and maybe others."""
+    escaped = json.dumps(part, ensure_ascii=False)[1:-1].encode()
     if not runs:
         prefix = keys.images(municipality)
         yield from (found.key.removeprefix(prefix) for found in store.entries(prefix) if keys.is_image(found.key))
@@ -132,4 +142,4 @@ def _images(store: Store, municipality: str, runs: Sequence[str]) -> Iterator[st
             with suppress(NotFoundError):  # deleted meanwhile
                 store.download(keys.listing(run), path)
                 with path.open("rb") as file:
-                    yield from (Entry.model_validate_json(line).image for line in file)
+                    yield from (Entry.model_validate_json(line).image for line in file if escaped in line)

@@ -7,7 +7,7 @@ million images has.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PIECE = 16 << 10  # bytes read at once; doubled while one line goes on
 NEAR = 64 << 10  # bytes that are read on from, not searched any further
+NEIGHBOURS = 1000  # lines
 
 
 class _Head(BaseModel):
@@ -26,6 +27,17 @@ class _Head(BaseModel):
 def seek(store: Store, file: Found, image: str) -> list[bytes]:
     """The lines about an image, without their ends. Raises StoreError, ValidationError where a line is damaged."""
     wanted = image.encode()
+    around = (line for line in lines(store, file, _begin(store, file, wanted)) if _image(line) >= wanted)
+    return list(takewhile(lambda line: _image(line) == wanted, around))
+
+
+def near(store: Store, file: Found, image: str) -> list[bytes]:
+    """Some hundred lines around the place where an image is, or would be."""
+    return list(islice(lines(store, file, _begin(store, file, image.encode())), NEIGHBOURS))
+
+
+def _begin(store: Store, file: Found, wanted: bytes) -> int:
+    """A place in a file, not far before the first line about an image."""
     low, high = 0, file.bytes  # the first wanted line, if any, begins at the first line's begin in (low, high] or at 0
     while high - low > NEAR:
         middle = (low + high) // 2
@@ -34,8 +46,7 @@ def seek(store: Store, file: Found, image: str) -> list[bytes]:
             high = middle
         else:
             low = middle
-    near = (line for line in lines(store, file, low) if _image(line) >= wanted)
-    return list(takewhile(lambda line: _image(line) == wanted, near))
+    return low
 
 
 def last_before(files: Sequence[str], image: str, first: Callable[[str], bytes | None]) -> str | None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from imgflow_steps import seek as module
 from imgflow_steps.contract import Entry
-from imgflow_steps.seek import last_before, lines, seek
+from imgflow_steps.seek import last_before, lines, near, seek
 from imgflow_steps.store import ChangedError, Found, Store, open_store
 
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
@@ -70,6 +70,15 @@ def test_a_file_that_changes_meanwhile_is_not_read_as_a_mixture(store: Store) ->
 
     with pytest.raises(ChangedError):
         seek(store, file, "a")
+
+
+def test_what_would_lie_beside_an_image_is_near_it(directory_store: Store) -> None:
+    file = put(directory_store, [f"{i:06d}.jpg" for i in range(30_000)])
+
+    around = [Entry.model_validate_json(line).image for line in near(directory_store, file, "020202.jpgg")]
+
+    assert {"020202.jpg", "020203.jpg"} <= set(around)
+    assert len(around) < 1500
 
 
 def test_no_file_is_read_beyond_its_end(store: Store) -> None:

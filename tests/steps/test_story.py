@@ -254,6 +254,14 @@ def test_the_same_key_of_two_municipalities_is_two_images(directory_store: Store
     assert lookup(directory_store, [], "a.jpg", "Östra Göinge").images == [("Östra Göinge", "a.jpg")]
 
 
+@pytest.mark.parametrize("name", ["\udcff.jpg", 'a"b\\c.jpg', "two\nlines\x01\x7f.jpg", "\u2028é💥.jpg"])
+def test_an_ending_may_hold_whatever_a_name_may(directory_store: Store, name: str) -> None:
+    image = "folder/" + name.encode("utf-8", "backslashreplace").decode()
+    listed(directory_store, "odd", [image, "folder/other.jpg"])
+
+    assert lookup(directory_store, known(directory_store), name).images == [("Demo", image)]
+
+
 def test_names_like_the_one_that_is_not_there_are_offered(directory_store: Store) -> None:
     listed(directory_store, "some", ["a/photo-17.jpg", "b/else.png"])
 

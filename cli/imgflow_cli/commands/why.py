@@ -82,9 +82,10 @@ def _only(match: Match, asked: str, municipality: str, store: Store) -> tuple[st
 def _attempts(resolved: Resolved, store: Store, chapter: Chapter) -> list[Attempt]:
     """Containers that had the image's shard in a run; what is in the store outlives the cluster."""
     run = chapter.record.run
-    if chapter.shard is None or run.engine == "local":
+    engine = run.engine or resolved.settings.engine
+    if chapter.shard is None or engine == "local":
         return []
-    settings = resolved.settings.model_copy(update={"engine": run.engine or resolved.settings.engine})
+    settings = resolved.settings.model_copy(update={"engine": engine})
     try:
         return open_engine(settings, store).attempts(run.id, chapter.shard, lines=LINES)
     except (StoreError, BadParametersError, CliError):
