@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imgflow_cli.engine import open_argo, where
-from imgflow_cli.faults import CliError, ExitCode, nearest
+from imgflow_cli.faults import CliError, ExitCode
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, takes_settings
 from imgflow_cli.output import Voice, document, duration, emit, printable, size, table
 from imgflow_cli.progress import status_line
@@ -17,6 +17,7 @@ from imgflow_cli.settings import PLACES, Resolved
 from imgflow_steps import keys
 from imgflow_steps.deletion import Deletion
 from imgflow_steps.prune import Item, Known, Rules, Schedule, What, age, known, plan
+from imgflow_steps.spelling import nearest
 from imgflow_steps.store import Store
 
 if TYPE_CHECKING:
