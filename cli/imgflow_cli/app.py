@@ -32,6 +32,7 @@ COMMANDS = {
     "why": Command(
         "why", "Tell one image's story over all runs: listed, cached or computed and why, how it ended, what to do."
     ),
+    "tune": Command("tune", "Propose shard size, layout and resources, from what a run took."),
     "logs": Command("engine", "Print the logs of a run's containers."),
     "stop": Command("engine", "End a run early; what is published stays."),
     "delete": Command("engine", "Forget a run; its results stay."),

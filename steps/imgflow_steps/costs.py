@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -127,8 +126,8 @@ class Ledger:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._costs = {label: Cost(work=work) for label, work in works(run.pipeline).items()}
-        self._shards: defaultdict[str, defaultdict[int, Cost]] = defaultdict(lambda: defaultdict(lambda: Cost(work="")))
+        self._works = works(run.pipeline)
+        self._shards: dict[int, dict[str, Cost]] = {}
         self._images, self._began, self._ended = 0, math.inf, 0.0
 
     def add(self, row: Row) -> None:
@@ -138,17 +137,15 @@ class Ledger:
         self._images += 1
         self._began = min(self._began, row.ended - sum(row.ms.values()) / 1000)
         self._ended = max(self._ended, row.ended)
-        for label, cost in self._costs.items():
-            x, y = max(1, row.bytes) if label in BY_BYTES else 1, row.ms.get(label, 0.0)
-            cost.add(x, y)
-            self._shards[label][row.shard].add(x, y)
+        if row.shard not in self._shards:
+            self._shards[row.shard] = {label: Cost(work=work) for label, work in self._works.items()}
+        for label, cost in self._shards[row.shard].items():
+            cost.add(max(1, row.bytes) if label in BY_BYTES else 1, row.ms.get(label, 0.0))
 
     def costs(self, listing: Listing, workers: int) -> Costs | None:
         """The document of the whole run, or None when nothing was computed."""
         if not self._images:
             return None
-        for label, cost in self._costs.items():
-            cost.between = _between(cost, list(self._shards[label].values()))
         return Costs(
             run=self._run.id,
             municipality=self._run.municipality,
@@ -157,7 +154,7 @@ class Ledger:
             layout=listing.layout,
             ended=self._ended,
             images=self._images,
-            steps=self._costs,
+            steps={label: _whole([shard[label] for shard in self._shards.values()]) for label in self._works},
             start=max(0.0, self._began - listing.ended) if listing.ended else 0.0,
             seconds=max(1e-3, self._ended - self._began),
             workers=workers,
@@ -174,6 +171,21 @@ def of_sample(run: Run, rows: Sequence[Row]) -> Costs | None:
         return None
     newest_row = max(rows, key=lambda row: row.ended)
     return costs.model_copy(update={"run": newest_row.run, "start": 0.0, "seconds": 0.0})
+
+
+def _whole(shards: list[Cost]) -> Cost:
+    """The sums of all shards together, and how much these differ."""
+    whole = Cost(
+        work=shards[0].work,
+        n=sum(one.n for one in shards),
+        x=sum(one.x for one in shards),
+        xx=sum(one.xx for one in shards),
+        y=sum(one.y for one in shards),
+        yy=sum(one.yy for one in shards),
+        xy=sum(one.xy for one in shards),
+    )
+    whole.between = _between(whole, shards)
+    return whole
 
 
 def _between(whole: Cost, shards: list[Cost]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -17,7 +18,10 @@ from imgflow_steps.pipeline import Pipeline
 from imgflow_steps.store import NotFoundError
 
 if TYPE_CHECKING:
-    from imgflow_steps.store import Store
+    from imgflow_steps.store import Found, Store
+
+
+READS = 16  # documents read at the same time
 
 
 class Run(BaseModel):
@@ -173,6 +177,18 @@ def read_progress(store: Store, run: str, position: int, shard: int) -> ShardPro
         return ShardProgress.model_validate_json(store.read(keys.shard_progress(run, position, shard)))
     except NotFoundError:
         return None
+
+
+def read_shards(store: Store, run: str) -> list[ShardProgress]:
+    """What all containers have said of their shards: some thousand small documents at most."""
+
+    def read(found: Found) -> ShardProgress | None:
+        with suppress(NotFoundError):  # the run was listed anew meanwhile
+            return ShardProgress.model_validate_json(store.read(found.key))
+        return None
+
+    with ThreadPoolExecutor(READS) as pool:
+        return [shard for shard in pool.map(read, store.entries(keys.progress(run))) if shard]
 
 
 class ProgressReader:

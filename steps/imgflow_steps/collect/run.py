@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -21,12 +20,12 @@ from imgflow_steps.contract import Counts, Entry, Exit, Row
 from imgflow_steps.costs import Ledger
 from imgflow_steps.prediction import read_prediction
 from imgflow_steps.rows import compact, join, merged
-from imgflow_steps.run import Listing, Phase, ShardProgress, Summary, read_listing
+from imgflow_steps.run import Listing, Phase, Summary, read_listing, read_shards
 from imgflow_steps.store import NotFoundError
 
 if TYPE_CHECKING:
     from imgflow_steps.run import Run
-    from imgflow_steps.store import Found, Store
+    from imgflow_steps.store import Store
 
 UPLOADS = 16  # files written or read at the same time
 GIVEN_UP = 20  # shards whose end the report tells
@@ -54,7 +53,7 @@ def run(store: Store, run: Run, *, output: Path | None) -> Summary:
         _judge(store, run, folder / "listing.jsonl", verdicts, _counted(account, ledger, since=listing.ended))
         results.write_csv(table, results.read_jsonl(verdicts), account.findings)
         summary = _summary(store, run, account, listing)
-        shards = _shards(store, run.id)
+        shards = read_shards(store, run.id)
         took = ledger.costs(listing, run.workers or max((shard.workers for shard in shards), default=1))
         facts = Facts(
             run=run,
@@ -154,18 +153,6 @@ def judge_run(counts: Counts, run: Run, listing: Listing) -> tuple[Exit, str]:
 
 def _allowed(limit: str, listed: int) -> float:
     return listed * float(limit[:-1]) / 100 if limit.endswith("%") else int(limit)
-
-
-def _shards(store: Store, run: str) -> list[ShardProgress]:
-    """What all containers have said of their shards: some thousand small documents at most."""
-
-    def read(found: Found) -> ShardProgress | None:
-        with suppress(NotFoundError):  # the run was listed anew meanwhile
-            return ShardProgress.model_validate_json(store.read(found.key))
-        return None
-
-    with ThreadPoolExecutor(UPLOADS) as pool:
-        return [shard for shard in pool.map(read, store.entries(keys.progress(run))) if shard]
 
 
 def _upload(store: Store, folder: Path, prefix: str) -> None:

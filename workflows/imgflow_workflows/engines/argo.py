@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from imgflow_steps import keys
 from imgflow_steps.contract import BadParametersError
 from imgflow_steps.store import NotFoundError, UnavailableError
-from imgflow_workflows.argo import NAME, cron_workflow, scheduled, workflow
+from imgflow_workflows.argo import NAME, Options, cron_workflow, options_of, scheduled, workflow
 from imgflow_workflows.argo.options import PART_OF
 from imgflow_workflows.engines.attempts import attempts
-from imgflow_workflows.engines.nodes import ended, failed_pods, phase
+from imgflow_workflows.engines.nodes import Span, ended, failed_pods, phase, spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,6 +119,11 @@ class ArgoEngine:
     def attempts(self, run: str, shard: int, *, lines: int) -> list[Attempt]:
         """Pods as their Workflow tells of them; without it, whoever's log is in the store."""
         return attempts(self._store, run, shard, lines=lines, cluster=self._cluster)
+
+    def usage(self, run: str) -> tuple[list[Span], Options]:
+        """How long the run's pods took, while its Workflow is there, and what the chart gives to such pods."""
+        there = self._cluster.workflow(run)
+        return spans(there) if there else [], options_of(self._template())
 
     def _archived(self, run: str, step: str) -> Iterator[tuple[str, list[str]]]:
         """Pod and lines of each log in the store. Pods are called ``<run>-<step>[-…]-<number>``."""

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from imgflow_steps.run import Phase
@@ -71,6 +72,38 @@ def pods(workflow: Mapping[str, Any], shard: int) -> list[Pod]:
         )
         for node in sorted(found, key=lambda node: node.get("startedAt") or "~")
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """How long a pod of a shard was there, from its making to its end, and how it ended."""
+
+    template: str
+    step: str
+    shard: int
+    seconds: float
+    succeeded: bool
+    out_of_memory: bool
+
+
+def spans(workflow: Mapping[str, Any]) -> list[Span]:
+    """All pods that had a shard and ended."""
+    return [
+        Span(
+            template=node["templateName"],
+            step=re.sub(r"-\d+$", "", node["templateName"]),
+            shard=shard,
+            seconds=(_moment(node["finishedAt"]) - _moment(node["startedAt"])).total_seconds(),
+            succeeded=node.get("phase") == "Succeeded",
+            out_of_memory="OOMKilled" in node.get("message", ""),
+        )
+        for node in nodes(workflow).values()
+        if node["type"] == "Pod" and node.get("finishedAt") and (shard := _shard(node)) is not None
+    ]
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 def _shard(node: Mapping[str, Any]) -> int | None:

@@ -1,0 +1,96 @@
+"""tune: what a run says about how the next one should be cut, and what its pods should be given."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from imgflow_cli import runs
+from imgflow_cli.engine import open_argo, where
+from imgflow_cli.faults import CliError, ExitCode
+from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, RunArgument, takes_settings
+from imgflow_cli.output import Voice, document, table
+from imgflow_cli.settings import PLACES, Resolved
+from imgflow_steps.run import read_shards
+from imgflow_steps.store import Store
+from imgflow_workflows import tuning
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from imgflow_workflows.tuning import Proposal
+
+
+@takes_settings(*PLACES)
+def tune(
+    resolved: Resolved,
+    store: Store,
+    run: RunArgument,
+    municipality: MunicipalityFlag = "",
+    output: OutputFlag = None,
+    quiet: QuietFlag = False,
+) -> None:
+    """Propose shard size, layout and resources, from what a run took.
+
+    Nothing is changed. -o yaml prints a values file for `helm upgrade --values`.
+    """
+    voice = Voice(quiet=quiet)
+    voice.say(where(resolved))
+    known = runs.read(store, runs.find(store, run, municipality))
+    proposals = tuning.propose(_evidence(resolved, store, known))
+    if not proposals:
+        raise CliError(
+            f"run {known.run.id} computed nothing, so it says nothing",
+            f"`{resolved.command} ls` shows one that did",
+            ExitCode.FAILED,
+        )
+    changes = tuning.values(proposals)
+    if output == "yaml":
+        document(changes, output)
+    elif output == "json":
+        document(_document(known.run.id, proposals), output)
+    else:
+        table(["SETTING", "NOW", "PROPOSED", "WHY"], [_line(one) for one in proposals])
+        for command in _commands(resolved, known.run.municipality, proposals):
+            voice.say(f"next: {command}")
+
+
+def _evidence(resolved: Resolved, store: Store, known: runs.Known) -> tuning.Evidence:
+    listing = known.progress.listing
+    if listing is None:
+        raise CliError(f"run {known.run.id} has not listed its images yet", "ask again later", ExitCode.FAILED)
+    shards = read_shards(store, known.run.id)
+    if known.run.engine != "argo":
+        return tuning.Evidence(known.run, listing, shards)
+    settings = resolved.settings.model_copy(update={"engine": "argo"})
+    spans, options = open_argo(settings, store).usage(known.run.id)
+    return tuning.Evidence(known.run, listing, shards, spans, options)
+
+
+def _line(one: Proposal) -> list[str]:
+    return [one.setting, one.now, one.proposed if one.proposed != one.now else "as it is", one.why]
+
+
+def _document(run: str, proposals: Sequence[Proposal]) -> dict[str, Any]:
+    return {
+        "run": run,
+        "proposals": [
+            {"setting": one.setting, "now": one.now, "proposed": one.proposed, "why": one.why} for one in proposals
+        ],
+        "flags": dict(tuning.flags(proposals)),
+        "values": tuning.values(proposals),
+    }
+
+
+def _commands(resolved: Resolved, municipality: str, proposals: Sequence[Proposal]) -> list[str]:
+    """What to type to have what was proposed."""
+    changed = [one for one in proposals if one.proposed != one.now and not one.setting.startswith("--")]
+    commands = []
+    if changed:
+        sets = ",".join(f"{one.setting}={one.proposed}" for one in changed)
+        namespace = resolved.settings.namespace
+        commands.append(f"helm upgrade imgflow charts/imgflow --namespace {namespace} --reuse-values --set {sets}")
+    if flags := tuning.flags(proposals):
+        told = " ".join(f"{flag} {value}" for flag, value in flags.items())
+        commands.append(f"{resolved.command} submit --municipality {shlex.quote(municipality)} {told}")
+    return commands
