@@ -240,7 +240,8 @@ class _Pictures:
         row.ms["encode"] = _since(started)
         row.outputs = [output for output, _ in pictures]
         if row.thumbs and samples:
-            row.thumbs = [row.thumbs[0], self._desk.thumb(row, "after", picture.thumbnail_of(samples[0].pixels))]
+            after = picture.thumbnail_of_all([sample.pixels for sample in samples])
+            row.thumbs = [row.thumbs[0], self._desk.thumb(row, "after", after)]
         media = picture.CONTENT_TYPE.get(self._desk.run.pipeline.output.format, "")
         writes = [
             self._desk.threads.submit(self._write, output.key, data, media) for output, data in pictures if output.key

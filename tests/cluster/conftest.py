@@ -27,8 +27,9 @@ PATIENCE = 600  # seconds for a run of few small images, on nodes that share two
 # Small requests, so that pods spread over nodes of any size; few at once, since each takes seconds of CPU to start.
 VALUES = ",".join(
     f"steps.{step}.resources.requests.cpu=50m,steps.{step}.resources.requests.memory=128Mi,steps.{step}.atOnce=8"
-    for step in ("list", "scale", "grayscale", "infer", "fused", "collect")
+    for step in ("list", "scale", "grayscale", "transform", "infer", "fused", "collect")
 )
+TAG = os.environ.get("TAG", "dev")  # of the container images, as for images/build
 
 Document = dict[str, Any]
 
@@ -101,7 +102,19 @@ def namespace() -> Iterator[str]:
     name = f"imgflow-e2e-{uuid4().hex[:8]}"
     ok("kubectl", "create", "namespace", name)
     ok("kubectl", "label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
-    ok("helm", "install", "imgflow", str(CHART), "-n", name, "--wait", "--timeout", "240s", "--set", VALUES)
+    ok(
+        "helm",
+        "install",
+        "imgflow",
+        str(CHART),
+        "-n",
+        name,
+        "--wait",
+        "--timeout",
+        "240s",
+        "--set",
+        f"{VALUES},containers.tag={TAG}",
+    )
     yield name
     ok("kubectl", "delete", "workflows,cronworkflows", "--all", "-n", name)
     ok("kubectl", "delete", "namespace", name, "--wait=false")

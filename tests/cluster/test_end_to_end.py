@@ -13,6 +13,7 @@ from tests import photographs
 from tests.local_runs import pictures, submit
 
 from imgflow_steps import keys
+from imgflow_steps.pipeline import parse
 from imgflow_steps.run import Phase, Run, read_summary, save
 from imgflow_steps.store import Store, open_store
 from imgflow_workflows import argo
@@ -120,6 +121,27 @@ def test_the_rendered_workflow_is_all_that_kubectl_needs(place: Place, municipal
     selector = f"imgflow.io/municipality={keys.slug(municipality)}"
     assert place.kubectl("get", "workflows", "-l", selector, "-o", "name").split() == [f"workflow.argoproj.io/{run.id}"]
     assert place.summary(run.id)[1].counts.processed == GOOD
+
+
+@pytest.mark.parametrize("layout", ["steps", "fused"])
+def test_steps_that_share_a_container_make_the_local_engines_pictures(
+    place: Place, engine: ArgoEngine, layout: str, tmp_path: Path
+) -> None:
+    pipeline = parse({"steps": [["resize", "64x64"], ["split", True], ["blur", "median"], "augment:1:7"]})
+    local = open_store(str(tmp_path))
+    fill(local, "Demo")
+    submit(local, "reference", pipeline)
+    municipality = f"Pieces {uuid4().hex[:8]}"
+    fill(place.store, municipality)
+    run = a_run(place, municipality, layout=layout, shard_size=6).model_copy(update={"pipeline": pipeline})
+    save(place.store, run)
+    engine.submit(run)
+    workflow = place.ended(run.id)
+    assert workflow["status"]["phase"] == "Succeeded", place.argo("get", run.id)
+    assert pictures(place.store, run.id) == pictures(local, "reference")
+    assert len(pictures(place.store, run.id)) == GOOD * 4
+    names = ["scale", "split", "blur", "augment"] if layout == "steps" else ["fused"]
+    assert place.pods(workflow) == sorted(["list", *names * 2, "collect"])
 
 
 def test_two_municipalities_at_once_whatever_they_are_called(place: Place, engine: ArgoEngine) -> None:

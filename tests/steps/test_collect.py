@@ -234,6 +234,22 @@ def test_results_hold_every_verdict_whole(made: MadeRun) -> None:
     assert verdicts(made) == [row.model_copy(update={"status": Status.CACHED})]
 
 
+def test_the_table_has_a_line_per_picture_where_several_came_of_an_image(made: MadeRun) -> None:
+    pieces = [
+        Output(key=f"out/{n}.jpg", sha256="0" * 64, width=8, height=8, piece=f"r1c{n}", found={"score": n / 2})
+        for n in (1, 2)
+    ]
+    made.list(["a.jpg", "b.jpg"])
+    made.add(made.row("a.jpg", outputs=pieces), made.row("b.jpg"))
+    collect(made.store, made.run, output=None)
+    names = ("image", "outputs", "piece", "output_key", "found_score")
+    assert [[line[name] for name in names] for line in table(made)][:2] == [
+        ["a.jpg", "2", "r1c1", "out/1.jpg", "0.5"],
+        ["a.jpg", "2", "r1c2", "out/2.jpg", "1.0"],
+    ]
+    assert len(table(made)) == 3
+
+
 def test_the_table_has_a_line_per_image_and_a_column_per_finding(made: MadeRun) -> None:
     found = {"sharpness": -0.25, "quality": {"label": "good", "score": 0.5, "top": [["good", 0.5]]}, "night": True}
     output = Output(key="out/a.jpg", sha256="0" * 64, width=512, height=384, found=found)

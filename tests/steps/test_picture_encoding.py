@@ -106,6 +106,15 @@ def test_a_thumbnail_has_240_pixels_at_most_and_is_in_colour(size: tuple[int, in
         assert (found.format, found.width, found.height, found.pixels.shape[2]) == ("jpeg", *expected, 3)
 
 
+@pytest.mark.parametrize(("pieces", "shape"), [(2, (79, 240)), (4, (160, 238)), (9, (164, 240)), (200, (164, 240))])
+def test_pictures_of_one_image_share_a_thumbnail(pieces: int, shape: tuple[int, int]) -> None:
+    pictures = [np.full((300, 450, 3), (200, 0, 0), np.uint8), *[np.zeros((300, 450, 2), np.uint8)] * (pieces - 1)]
+    sheet = decoded(picture.thumbnail_of_all(pictures)).pixels
+    assert sheet.shape[:2] == pytest.approx(shape, abs=3)
+    assert sheet[5, 5].tolist() == pytest.approx([200, 0, 0], abs=8)
+    assert sheet[5, -5].tolist() == pytest.approx([255, 255, 255], abs=8)
+
+
 def test_a_thumbnail_of_clear_pixels_is_white_and_of_a_line_is_a_line() -> None:
     assert decoded(picture.thumbnail_of(np.zeros((300, 300, 4), np.uint8))).pixels.min() == 255
     assert decoded(picture.thumbnail_of(np.zeros((65_535, 1, 2), np.uint8))).pixels.shape == (240, 1, 1)

@@ -14,7 +14,7 @@ from tests import photographs
 
 from imgflow_steps import picture
 from imgflow_steps.contract import Sample
-from imgflow_steps.pipeline import DecodePlan, Limits, decode_plan, parse
+from imgflow_steps.pipeline import DecodePlan, Limits, Pipeline, decode_plan, parse
 from imgflow_steps.pixels import to_luma, to_pixels
 
 if TYPE_CHECKING:
@@ -46,6 +46,15 @@ def result(data: bytes, steps: list[Any], plan: DecodePlan | None = None) -> Pix
     for call in pipeline.steps:
         [sample] = call.step.build(call.params)(sample)
     return sample.pixels
+
+
+def pieces(data: bytes, pipeline: Pipeline, plan: DecodePlan) -> list[Sample]:
+    before = decoded(data, plan)
+    samples = [Sample(before.pixels, extent=before.extent)]
+    for call in pipeline.steps:
+        apply = call.step.build(call.params)
+        samples = [piece for sample in samples for piece in apply(sample)]
+    return samples
 
 
 def decibels(one: Pixels, other: Pixels) -> float:
@@ -176,3 +185,26 @@ def test_the_plan_never_changes_the_size_of_a_result(
 def test_the_same_bytes_and_plan_give_the_same_pixels() -> None:
     data, plan = jpeg(), DecodePlan(luma=True, width=200, height=200)
     np.testing.assert_array_equal(decoded(data, plan).pixels, decoded(data, plan).pixels)
+
+
+SOFT = jpeg(camera(600, 400))
+ORDERS = st.lists(
+    st.sampled_from(
+        [
+            *("grayscale", "scale:75%", "rotate", "crop:4:3", "blur:gaussian:3", "blur:updownsampling"),
+            *("blur:median", "normalize:minmax", {"scale": {"width": 300, "height": 300}}, "split", "rotate:-180"),
+        ]
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(steps=ORDERS)
+@settings(deadline=None, max_examples=25)
+def test_whatever_steps_declare_a_planned_result_is_that_of_a_full_decode_but_for_rounding(steps: list[Any]) -> None:
+    pipeline = parse({"steps": steps})
+    planned, full = (pieces(SOFT, pipeline, plan) for plan in (decode_plan(pipeline), WHOLE))
+    assert [sample.piece for sample in planned] == [sample.piece for sample in full]
+    for one, other in zip(planned, full, strict=True):
+        assert decibels(one.pixels, other.pixels) > 38

@@ -81,7 +81,7 @@ def before_after(facts: Facts) -> Markup | None:
 
 def _pair(row: Row, thumbs: Mapping[str, str]) -> Markup:
     said = pages.findings(row, PER_PAIR)
-    sizes = [box(row.width, row.height), *(box(out.width, out.height) for out in row.outputs[:1])]
+    sizes = [box(row.width, row.height), pages.made(row.outputs)]
     return tag(
         "figure",
         tag("div", [thumb(row, side, thumbs) for side in ("before", "after")], class_="sides"),

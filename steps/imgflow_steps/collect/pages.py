@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING
 from imgflow_steps.collect.account import scalars
 from imgflow_steps.collect.figures import NONE, box, count, milliseconds, number, size
 from imgflow_steps.collect.markup import Content, Markup, document, prose, table, tag
-from imgflow_steps.contract import Row, Status
+from imgflow_steps.contract import Output, Row, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 INDEX = "images.html"
 MOST = 100_000  # images that get a place on a page; results.csv has all
 AROUND = 3  # neighbours that a pager shows on either side
 FINDINGS = 4  # shown per image
-RESULTS = 3  # shown per image
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +60,20 @@ def status_word(status: str) -> Markup:
 
 
 def findings(row: Row, most: int) -> list[tuple[str, str]]:
-    """The first things that the model said of an image, each under the last part of its name."""
-    found = scalars(row.outputs[0].found) if row.outputs else ()
-    return [(name.rpartition(".")[2], spell(value)) for name, value in islice(found, most)]
+    """The first things that the model said of an image, each under the last part of its name, of a piece after its."""
+    found = ((output.piece, *said) for output in row.outputs for said in scalars(output.found))
+    return [(f"{piece} {name.rpartition('.')[2]}".strip(), spell(value)) for piece, name, value in islice(found, most)]
+
+
+def made(outputs: Sequence[Output]) -> str:
+    """How many pictures came of an image and how large; the size alone of a single one."""
+    sizes = {box(output.width, output.height) for output in outputs}
+    if not sizes:
+        return NONE
+    size = sizes.pop()
+    if len(outputs) == 1:
+        return size
+    return count(len(outputs), "picture") + ("" if sizes else f", {size}")
 
 
 def spell(value: str | float) -> str:
@@ -101,15 +111,13 @@ def _page(title: str, rows: list[Row], page: int, last: int, per_page: int) -> b
 
 def _row(row: Row) -> Markup:
     said: Content = [tag("code", row.code), " ", prose(row.message)] if row.code else _said(row)
-    result = " ".join(box(out.width, out.height) for out in row.outputs[:RESULTS])
-    more = f" +{len(row.outputs) - RESULTS}" if len(row.outputs) > RESULTS else ""
     return tag(
         "tr",
         tag("th", image_name(row.image), scope="row"),
         tag("td", status_word(row.status)),
         tag("td", said, class_="said"),
         tag("td", box(row.width, row.height), class_="figure wide"),
-        tag("td", result + more or NONE, class_="figure wide"),
+        tag("td", made(row.outputs), class_="figure wide"),
         tag("td", size(row.bytes), class_="figure wide"),
         tag("td", milliseconds(sum(row.ms.values())) if row.ms else NONE, class_="figure"),
     )

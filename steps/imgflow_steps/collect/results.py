@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from imgflow_steps.collect.account import scalars
-from imgflow_steps.contract import Entry, Row, Status
+from imgflow_steps.contract import Entry, Output, Row, Status
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,10 +30,14 @@ COLUMNS: dict[str, Callable[[Row], object]] = {
     "ms": lambda row: round(sum(row.ms.values()), 3) if row.ms else None,
     "run": lambda row: row.run,
     "outputs": lambda row: len(row.outputs),
-    "output_key": lambda row: row.outputs[0].key if row.outputs else "",
-    "output_sha256": lambda row: row.outputs[0].sha256 if row.outputs else "",
-    "output_width": lambda row: row.outputs[0].width if row.outputs else None,
-    "output_height": lambda row: row.outputs[0].height if row.outputs else None,
+}
+# Of one picture that came of it; empty where none did.
+OUTPUT_COLUMNS: dict[str, Callable[[Output], object]] = {
+    "piece": lambda output: output.piece,
+    "output_key": lambda output: output.key,
+    "output_sha256": lambda output: output.sha256,
+    "output_width": lambda output: output.width,
+    "output_height": lambda output: output.height,
 }
 
 
@@ -69,18 +73,21 @@ def read_jsonl(path: Path) -> Iterator[Row]:
 
 
 def write_csv(path: Path, verdicts: Iterable[Row], findings: Iterable[str]) -> None:
-    """``results.csv``: a line per image, flat; of several outputs the first, its findings as ``found_<name>``.
+    """``results.csv``: a line per image, or per picture where several came of it; findings as ``found_<name>``.
 
     Text that a spreadsheet would run as a formula is preceded by an apostrophe; numbers stay numbers.
     """
     names = list(findings)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([*COLUMNS, *(harmless(f"found_{name}") for name in names)])
+        writer.writerow([*COLUMNS, *OUTPUT_COLUMNS, *(harmless(f"found_{name}") for name in names)])
         for row in verdicts:
-            found = dict(scalars(row.outputs[0].found)) if row.outputs else {}
-            cells = [*(get(row) for get in COLUMNS.values()), *(found.get(name) for name in names)]
-            writer.writerow([harmless(cell) for cell in cells])
+            image = [get(row) for get in COLUMNS.values()]
+            outputs: list[Output] | list[None] = row.outputs or [None]
+            for output in outputs:
+                made = [get(output) if output else None for get in OUTPUT_COLUMNS.values()]
+                found = dict(scalars(output.found)) if output else {}
+                writer.writerow([harmless(cell) for cell in (*image, *made, *(found.get(name) for name in names))])
 
 
 def harmless(cell: object) -> object:

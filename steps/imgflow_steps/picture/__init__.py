@@ -6,6 +6,6 @@ Nothing else of a file travels: no position, no camera, no comment.
 """
 
 from imgflow_steps.picture.decoding import Decoded, decode
-from imgflow_steps.picture.encoding import CONTENT_TYPE, SUFFIX, encode, thumbnail, thumbnail_of
+from imgflow_steps.picture.encoding import CONTENT_TYPE, SUFFIX, encode, thumbnail, thumbnail_of, thumbnail_of_all
 
-__all__ = ["CONTENT_TYPE", "SUFFIX", "Decoded", "decode", "encode", "thumbnail", "thumbnail_of"]
+__all__ = ["CONTENT_TYPE", "SUFFIX", "Decoded", "decode", "encode", "thumbnail", "thumbnail_of", "thumbnail_of_all"]
