@@ -40,7 +40,7 @@ def tune(
     proposals = tuning.propose(_evidence(resolved, store, known))
     if not proposals:
         raise CliError(
-            f"run {known.run.id} computed nothing, so it says nothing",
+            f"run {known.run.id} computed nothing in its last attempt, so it says nothing",
             f"`{resolved.command} ls` shows one that did",
             ExitCode.FAILED,
         )
