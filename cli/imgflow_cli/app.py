@@ -40,6 +40,7 @@ COMMANDS = {
         "prune", "Say what old results, runs and leftovers cost in the store, and delete them with --yes."
     ),
     "lint": Command("lint", "Say what is wrong with a pipeline, and where."),
+    "doctor": Command("doctor", "Say what is wrong, here or with a run, and what mends it."),
     "steps": Command("about", "Show the steps and their parameters."),
     "config": Command("about", "Show every setting and where it comes from."),
     "version": Command("about", "Show versions."),

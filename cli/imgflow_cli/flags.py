@@ -48,11 +48,11 @@ YesFlag = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 SHORT = {"namespace": "-n"}  # as kubectl and argo spell it
 
 
-def takes_settings(*names: str) -> Callable[[Command], Command]:
+def takes_settings(*names: str, ask: bool = True) -> Callable[[Command], Command]:
     """Give a command a flag for each named setting, and ``--context``.
 
     Where the command declares a parameter of type Resolved or Store it gets the settings, or their store opened.
-    Only a command with the setting ``store`` asks a cluster where it is.
+    Only a command with the setting ``store`` asks a cluster where it is, unless it would rather do so itself.
     """
 
     def wrap(command: Command) -> Command:
@@ -62,7 +62,7 @@ def takes_settings(*names: str) -> Callable[[Command], Command]:
         @functools.wraps(command)
         def run(**given: Any) -> None:
             resolved = resolve({name: given.pop(name) for name in ("context", *names)})
-            if "store" in names:
+            if ask and "store" in names:
                 resolved = located(resolved)
             with ExitStack() as stack:
                 if Resolved in wanted:

@@ -111,6 +111,8 @@ class Summary(BaseModel):
     exit: int
     counts: Counts
     missing: int = 0  # of the failed: images without a row, their shard was lost
+    failed: dict[str, int] = Field(default_factory=dict)  # images by code
+    rejected: dict[str, int] = Field(default_factory=dict)
     other: int = 0
     message: str = ""
     report: str = ""  # URL of the report's index.html

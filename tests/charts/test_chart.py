@@ -11,6 +11,9 @@ import yaml
 from tests.charts.conftest import ARGO, CHART, Helm, Render
 
 from imgflow_steps.pipeline import PIXEL_STEPS
+from imgflow_workflows.argo import options_of, workflow_template
+from imgflow_workflows.default import DEFAULT
+from imgflow_workflows.doctor.namespace import differences
 
 SITUATIONS = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").iterdir())
 NAMESPACED = {
@@ -199,3 +202,10 @@ def test_what_cannot_work_is_refused_with_what_would(helm: Helm, flags: list[str
     done = helm("template", str(CHART), *flags)
     assert done.returncode
     assert says in done.stderr
+
+
+@every_situation
+def test_the_doctor_finds_nothing_in_the_template_of_any_situation(render: Render, situation: str) -> None:
+    template = named(render(situation), "WorkflowTemplate", "imgflow")
+    ours = workflow_template(DEFAULT, options_of(template))["spec"]
+    assert list(differences(ours, template["spec"])) == []

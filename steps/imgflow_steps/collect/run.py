@@ -122,6 +122,8 @@ def _summary(store: Store, run: Run, account: Account, listing: Listing) -> Summ
         exit=code,
         counts=account.counts,
         missing=lost.images if lost else 0,
+        failed={code: reason.images for code, reason in account.failed.items()},
+        rejected={code: reason.images for code, reason in account.rejected.items()},
         other=listing.other,
         message=message,
         report=f"{store.url.rstrip('/')}/{keys.report(run.id)}index.html",

@@ -55,7 +55,7 @@ class DockerEngine:
 
     def submit(self, run: Run) -> None:
         """List, compute and collect. Raises UnavailableError, BadParametersError; Ctrl-C loses nothing flushed."""
-        self._check_images(run)
+        self.check(run)
         self._stopping.clear()
         self._store.delete([stop_key(run.id)])
         self._end(run.id)  # what an earlier attempt left running
@@ -96,7 +96,8 @@ class DockerEngine:
         container = run.pipeline.steps[job.position - 1].step.home if job.position else job.step
         return f"{self._prefix}{container}:{self._tag}"
 
-    def _check_images(self, run: Run) -> None:
+    def check(self, run: Run) -> None:
+        """Whether the command works and has a run's container images. Raises UnavailableError, BadParametersError."""
         ends = [Job(step=step, run=run.id) for step in ("list", "fused", "collect")]
         images = [self._image(job, run) for job in (*ends, *jobs(run, 0, "steps"))]
         self._tool("version")  # tells a daemon that does not answer from an image that is missing

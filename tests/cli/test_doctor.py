@@ -1,0 +1,171 @@
+"""imgflow doctor on this machine: what is wrong here, and with a run of the local engine."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests import photographs, servers
+
+from imgflow_cli import runs
+from imgflow_steps import keys
+from imgflow_steps.run import Run, save
+from imgflow_steps.store import Store
+from imgflow_workflows.default import DEFAULT
+from imgflow_workflows.engines.local import LocalEngine
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Cli, Outcome
+
+
+def states(done: Outcome) -> dict[str, str]:
+    return {check["name"]: check["state"] for check in done.json["checks"]}
+
+
+def seen(done: Outcome, name: str) -> str:
+    [found] = [check["seen"] for check in done.json["checks"] if check["name"] == name]
+    return str(found)
+
+
+def causes(done: Outcome) -> list[str]:
+    return [finding["cause"] for finding in done.json["findings"]]
+
+
+def test_a_machine_that_is_well_has_nothing_wrong_and_nothing_new_on_it(imgflow: Cli, tmp_path: Path) -> None:
+    done = imgflow("doctor", "-o", "json")
+
+    assert (done.code, done.json["ok"]) == (0, True)
+    assert states(done) == dict.fromkeys(("store", "space", "libraries", "workers"), "ok")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_people_read_names_each_check_and_what_mends_it(imgflow: Cli) -> None:
+    done = imgflow("doctor", "--workers", "1024")
+
+    assert done.code == 0
+    assert done.out.splitlines()[0].split() == ["CHECK", "STATE", "SEEN"]
+    assert "workers: to mend it\n  --workers" in done.out
+
+
+def test_a_store_that_cannot_be_is_wrong(imgflow: Cli, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no directory")
+
+    done = imgflow("doctor", "--store", "./file/store", "-o", "json")
+
+    assert (done.code, states(done)["store"]) == (1, "wrong")
+
+
+def test_a_full_disk_is_told_before_a_run_finds_out(imgflow: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Usage:
+        free = 1_000_000
+
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage)
+
+    done = imgflow("doctor", "-o", "name")
+
+    assert (done.code, done.out) == (1, "space\n")
+
+
+def test_a_library_that_does_not_work_is_wrong(imgflow: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise ImportError("libonnxruntime.so: cannot open shared object file")
+
+    monkeypatch.setattr(LocalEngine, "submit", broken)
+
+    done = imgflow("doctor", "-o", "json")
+
+    assert (done.code, states(done)["libraries"]) == (1, "wrong")
+    assert "libonnxruntime.so" in seen(done, "libraries")
+
+
+@pytest.mark.minio
+@pytest.mark.parametrize(
+    ("variable", "value", "word"),
+    [
+        ("AWS_SECRET_ACCESS_KEY", "wrong-and-never-shown", "SignatureDoesNotMatch"),
+        ("AWS_ACCESS_KEY_ID", "nobody", "InvalidAccessKeyId"),
+        ("", "", "NoSuchBucket"),
+    ],
+)
+def test_a_store_that_refuses_is_told_by_its_own_word(
+    imgflow: Cli, minio_server: servers.Server, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, word: str
+) -> None:
+    for name, right in minio_server.environment.items():
+        monkeypatch.setenv(name, value if name == variable else right)
+
+    done = imgflow("doctor", "--store", "s3://not-there", "-o", "json")
+
+    assert (done.code, states(done)["store"]) == (1, "wrong")
+    assert word in seen(done, "store")
+    assert "never-shown" not in done.out + done.err
+
+
+@pytest.mark.minio
+def test_a_bucket_that_can_be_used_is_ok_and_left_empty(imgflow: Cli, minio_store: Store) -> None:
+    done = imgflow("doctor", "--store", minio_store.url, "-o", "json")
+
+    assert (done.code, states(done)["store"]) == (0, "ok")
+    assert list(minio_store.entries()) == []
+
+
+def test_without_a_cluster_the_first_check_says_so(imgflow: Cli) -> None:
+    done = imgflow("doctor", "--engine", "argo", "-o", "json")
+
+    assert (done.code, states(done)) == (5, {"cluster": "wrong"})
+
+
+def a_run(store: Store, **changes: Any) -> Run:
+    """A run of the municipality Demo that nothing has been done for."""
+    known = {"id": "demo", "municipality": "Demo", "pipeline": DEFAULT, "created": time.time(), "engine": "local"}
+    run = Run.model_validate(known | changes)
+    save(store, run)
+    return run
+
+
+def test_a_run_that_went_well_gives_no_finding(imgflow: Cli, store: Store) -> None:
+    store.write(keys.images("Demo") + "a.jpg", photographs.jpeg(1))
+    assert imgflow("submit", "-m", "Demo", "--run", "well", "-q").code == 0
+
+    done = imgflow("doctor", "well", "-o", "json")
+
+    assert (done.code, causes(done)) == (0, [])
+    assert "Nothing is wrong with it." in imgflow("doctor", "@latest").out
+
+
+def test_too_many_rejected_images_are_told_by_their_codes(imgflow: Cli, demo: Store) -> None:
+    assert imgflow("submit", "-m", "Demo", "--run", "bad", "--max-rejected", "0", "-q").code == 4
+
+    done = imgflow("doctor", "bad", "-o", "json")
+
+    assert (done.code, causes(done)) == (1, ["too-many-rejected"])
+    assert [one["reason"] for one in done.json["findings"][0]["evidence"]] == ["unsupported-format: 1 image"]
+
+
+def test_a_run_whose_process_is_gone_was_interrupted(imgflow: Cli, demo: Store) -> None:
+    a_run(demo, created=time.time() - runs.SILENCE - 3 * DEFAULT.limits.seconds)
+
+    done = imgflow("doctor", "demo", "-o", "json")
+
+    assert (done.code, causes(done)) == (1, ["interrupted"])
+    assert done.json["findings"][0]["mend"] == ["imgflow retry demo  # goes on from there"]
+
+
+@pytest.mark.minio
+def test_a_store_that_is_gone_is_why_nothing_can_be_known_of_a_run(
+    imgflow: Cli, minio_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMGFLOW_S3_ENDPOINT", "http://127.0.0.1:1")
+
+    done = imgflow("doctor", "demo", "--store", minio_store.url, "-o", "json")
+
+    assert (done.code, causes(done)) == (1, ["store-away"])
+    assert "127.0.0.1:1" in done.json["findings"][0]["evidence"][0]["message"]
+    assert imgflow("doctor", "@latest", "--store", minio_store.url).code == 5
+
+
+def test_a_run_that_nobody_knows_is_no_finding(imgflow: Cli, demo: Store) -> None:
+    done = imgflow("doctor", "nobody", "-o", "json")
+
+    assert (done.code, done.json["error"]["code"]) == (2, "usage")

@@ -1,0 +1,152 @@
+"""Every cause that `imgflow doctor RUN` names, produced for real, all at the same time, and named right."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests import photographs
+from tests.cluster.conftest import ok
+from tests.cluster.faults import FAULTS, Fault
+from tests.diagnoses import keep
+
+from imgflow_cli.commands import doctor
+from imgflow_cli.settings import resolve
+from imgflow_steps import keys
+from imgflow_steps.run import Run, save
+from imgflow_workflows import argo
+from imgflow_workflows.default import DEFAULT
+from imgflow_workflows.doctor.diagnosis import diagnose
+
+if TYPE_CHECKING:
+    from tests.cluster.conftest import Document, Place
+
+    from imgflow_workflows.doctor.findings import Finding
+    from imgflow_workflows.doctor.snapshot import Snapshot
+
+pytestmark = pytest.mark.cluster
+
+WAIT = 240  # seconds until a fault shows; most do within ten, a full volume when the kubelet next looks
+OWN = DEFAULT.with_params(1, width=64)  # not the template's pipeline, so that each Workflow carries its own spec
+
+
+def config_map(name: str, **data: str) -> Document:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
+
+
+def secret(name: str, access: str, key: str) -> Document:
+    data = {"AWS_ACCESS_KEY_ID": access, "AWS_SECRET_ACCESS_KEY": key}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}
+
+
+def surroundings(place: Place) -> list[Document]:
+    """What faulty Workflows refer to instead of what the chart has made."""
+    told = json.loads(place.kubectl("get", "configmap", "imgflow-store", "-o", "json"))["data"]
+    repository = json.loads(place.kubectl("get", "configmap", "artifact-repositories", "-o", "json"))["data"]["imgflow"]
+    access = place.environment["AWS_ACCESS_KEY_ID"]
+    scope = {"scopeName": "PriorityClass", "operator": "In", "values": ["imgflow-without-quota"]}
+    return [
+        secret("wrong-s3", "nobody", "nothing-that-is-right"),
+        secret("mistyped-s3", access, "nothing-that-is-right"),
+        secret("nobody-s3", "", ""),
+        config_map("no-bucket", **{**told, "IMGFLOW_STORE": "s3://not-there"}),
+        config_map("no-places", list="0"),
+        config_map("sick-repositories", gone=repository.replace("imgflow-s3", "gone-s3")),
+        {
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": "imgflow-without-quota"},
+            "value": 0,
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "ResourceQuota",
+            "metadata": {"name": "none"},
+            "spec": {"hard": {"pods": "0"}, "scopeSelector": {"matchExpressions": [scope]}},
+        },
+    ]
+
+
+def a_run(place: Place, name: str, **changes: Any) -> Run:
+    known = {"id": name, "municipality": "Sick", "pipeline": OWN, "created": time.time(), "engine": "argo"}
+    run = Run.model_validate(known | changes)
+    save(place.store, run)
+    return run
+
+
+def faulty(place: Place, template: Document, name: str, fault: Fault) -> Document:
+    """A Workflow with one fault."""
+    run = Run(id=f"sick-{name}", municipality="Sick", pipeline=OWN, created=time.time(), engine="argo")
+    if not fault.params:
+        save(place.store, run)
+    document = argo.workflow(run, template=template)
+    fault.change(document)
+    for parameter in document["spec"]["arguments"]["parameters"]:
+        parameter["value"] = fault.params.get(parameter["name"], parameter["value"])
+    return document
+
+
+@pytest.fixture(scope="module")
+def sick(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A namespace in which one run of each fault has been started."""
+    for i in range(3):
+        place.store.write(f"{keys.images('Sick')}{i}.jpg", photographs.jpeg(i))
+    template = json.loads(place.kubectl("get", "workflowtemplate", "imgflow", "-o", "json"))
+    runs = [faulty(place, template, name, fault) for name, fault in FAULTS.items()]
+    file = tmp_path_factory.mktemp("sick") / "objects.json"
+    file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [*surroundings(place), *runs]}))
+    place.kubectl("create", "-f", str(file))
+    yield place
+    place.kubectl("delete", "-f", str(file), "--wait=false")
+
+
+def look(place: Place, run: str) -> Snapshot:
+    """What `imgflow doctor RUN` knows."""
+    return doctor._snapshot(resolve({"engine": "argo", "namespace": place.namespace}), run, "")
+
+
+def wait_for(place: Place, run: str, found: Callable[[list[Finding]], bool]) -> tuple[Snapshot, list[Finding]]:
+    """The first diagnosis that is as it should be."""
+    deadline = time.monotonic() + WAIT
+    while True:
+        snapshot = look(place, run)
+        findings = diagnose(snapshot)
+        if found(findings):
+            return snapshot, findings
+        assert time.monotonic() < deadline, f"{run}: {findings}\n{snapshot.model_dump_json(indent=1)}"
+        time.sleep(2)
+
+
+def disturb(place: Place, act: str, run: str) -> None:
+    """Do something to the first pod of the run, once it runs."""
+    mine = ("-l", f"workflows.argoproj.io/workflow={run}")
+    place.kubectl("wait", "pod", *mine, "--for=jsonpath={.status.phase}=Running", f"--timeout={WAIT}s")
+    pod = place.kubectl("get", "pods", *mine, "-o", "jsonpath={.items[0].metadata.name}")
+    if act == "delete":
+        place.kubectl("delete", "pod", pod, "--wait=false")
+        return
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": place.namespace}}
+    path = f"/api/v1/namespaces/{place.namespace}/pods/{pod}/eviction"
+    ok("sh", "-c", f"echo '{json.dumps(eviction)}' | kubectl create --raw {path} -f -")
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_cause_is_named_with_where_it_was_seen_and_what_to_do(sick: Place, name: str) -> None:
+    fault, run = FAULTS[name], f"sick-{name}"
+    if fault.act:
+        disturb(sick, fault.act, run)
+
+    snapshot, findings = wait_for(sick, run, lambda found: [one.cause for one in found[:1]] == [fault.cause])
+
+    told = json.dumps([findings[0].what, *(vars_of(one) for one in findings[0].evidence), *findings[0].mend])
+    assert [word for word in fault.words if word not in told.replace('\\"', '"')] == []
+    assert len(findings) == 1, findings
+    assert findings[0].mend
+    keep(name, snapshot, findings)
+
+
+def vars_of(evidence: Any) -> dict[str, str]:
+    return {name: getattr(evidence, name) for name in ("pod", "node", "reason", "message", "time")}

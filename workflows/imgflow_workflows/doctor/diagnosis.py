@@ -1,0 +1,63 @@
+"""What is wrong with a run: every cause once, the most important first, with what follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from imgflow_steps.run import Phase
+from imgflow_workflows.doctor import pods, runs
+from imgflow_workflows.doctor.findings import together
+
+if TYPE_CHECKING:
+    from imgflow_workflows.doctor.findings import Finding
+    from imgflow_workflows.doctor.snapshot import Snapshot
+
+# Whatever is further up may well be why there is what is further down.
+ORDER = (
+    "controller-silent",
+    "missing-object",
+    "wrong-credentials",
+    "no-bucket",
+    "denied",
+    "store-full",
+    "store-away",
+    "store-error",
+    "container-image",
+    "quota",
+    "forbidden",
+    "node-gone",
+    "unschedulable",
+    "evicted",
+    "out-of-memory",
+    "bad-parameters",
+    "deadline",
+    "pod-deleted",
+    "semaphore",
+    "container-failed",
+    "container-not-started",
+    "workflow-error",
+    "interrupted",
+    "images-failed",
+    "too-many-rejected",
+    "pod-failed",
+    "shard-lost",
+    "stuck",
+)
+
+
+def diagnose(snapshot: Snapshot) -> list[Finding]:
+    """What is wrong with the run; nothing when it went or goes well.
+
+    What can only follow from something else stands under the most important finding, not beside it.
+    """
+    if snapshot.status is Phase.SUCCEEDED:
+        return []
+    found = [finding for cause in runs.CAUSES for finding in cause(snapshot)]
+    found += filter(None, (pods.explain(attempt, snapshot) for attempt in snapshot.attempts))
+    consequences = together(finding for cause in runs.CONSEQUENCES for finding in cause(snapshot))
+    causes = sorted(together(found), key=lambda finding: ORDER.index(finding.cause))
+    if not causes:
+        return consequences
+    first, *others = causes
+    return [replace(first, consequences=tuple(one.what for one in consequences)), *others]

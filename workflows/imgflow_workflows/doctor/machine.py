@@ -1,0 +1,134 @@
+"""Whether this machine and a store can do a run: each check does the real thing, small, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from imgflow_steps import keys
+from imgflow_steps.contract import BadParametersError
+from imgflow_steps.run import Run, read_summary, save
+from imgflow_steps.store import StoreError, open_store
+from imgflow_workflows.default import DEFAULT
+from imgflow_workflows.doctor.checks import Check, State
+
+if TYPE_CHECKING:
+    from imgflow_steps.store import Store
+
+GB = 1e9
+LITTLE, NOTHING = 5 * GB, 0.5 * GB  # free bytes below which a disk is nearly, or quite, full
+PIXELS = (320, 240)  # of the photograph that is tried
+
+
+def store(opened: Store) -> Check:
+    """Whether objects can be listed, written, read back and deleted."""
+    key, text = f"scratch/doctor-{uuid4().hex}", b"written by imgflow doctor"
+    began = time.perf_counter()
+    try:
+        next(opened.entries("scratch/doctor-"), None)
+        if not opened.url.startswith("s3://"):
+            return _directory(Path(opened.url))
+        opened.write(key, text)
+        back = opened.read(key)
+        opened.delete([key])
+    except (StoreError, OSError) as error:
+        return Check("store", State.WRONG, str(error), "imgflow config  # the store's address, and where it is set")
+    if back != text:
+        return Check(
+            "store", State.WRONG, f"{opened.url} gives back other bytes than it was given", "use another server"
+        )
+    ms = (time.perf_counter() - began) * 1000
+    return Check("store", State.OK, f"{opened.url}: listed, wrote, read and deleted in {ms:.0f} ms")
+
+
+def _directory(path: Path) -> Check:
+    """A directory is written to beside what lies there, so that one which is not there yet is not made."""
+    there = _nearest(path)
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        mend = "choose another directory with --store, or make this one writable"
+        return Check("store", State.WRONG, f"{there} cannot be written to: {error.strerror}", mend)
+    return Check("store", State.OK, f"{path} is writable" if there == path else f"{path} will be made in {there}")
+
+
+def space(opened: Store) -> Check:
+    """Free space where results and shards between steps lie."""
+    places = [Path(tempfile.gettempdir())]
+    if not opened.url.startswith("s3://"):
+        places.insert(0, _nearest(Path(opened.url)))
+    free = {place: shutil.disk_usage(place).free for place in places}
+    place, least = min(free.items(), key=lambda item: item[1])
+    seen = ", ".join(f"{count / GB:.1f} GB free in {where}" for where, count in free.items())
+    if least > LITTLE:
+        return Check("space", State.OK, seen)
+    return Check("space", State.WARNING if least > NOTHING else State.WRONG, seen, f"df -h {place}  # make room there")
+
+
+def libraries() -> Check:
+    """Whether a photograph goes through the default pipeline here, in a process of its own like every other."""
+    from imgflow_workflows.engines.local import LocalEngine  # noqa: PLC0415 - engines know the doctor's documents
+
+    name = f"in a process of its own, {PIXELS[0]}x{PIXELS[1]} pixels through {' → '.join(DEFAULT.labels)}"
+    mend = "reinstall imgflow: pip install --force-reinstall imgflow"
+    with tempfile.TemporaryDirectory(prefix="imgflow-doctor-") as folder:
+        here = open_store(folder)
+        run = Run(id="doctor", municipality="doctor", pipeline=DEFAULT, created=time.time(), engine="local")
+        began = time.perf_counter()
+        try:
+            here.write(keys.images(run.municipality) + "photograph.png", _photograph())
+            save(here, run)
+            LocalEngine(here, workers=1).submit(run)
+        except (StoreError, BadParametersError, ImportError, OSError) as error:
+            return Check("libraries", State.WRONG, f"{type(error).__name__}: {error}", mend)
+        summary = read_summary(here, run.id)
+        if summary is None or summary.counts.processed != 1:
+            why = here.read(keys.results_jsonl(run.id)).decode().strip()
+            return Check("libraries", State.WRONG, f"a photograph that is well came out as: {why}", mend)
+    return Check("libraries", State.OK, f"{name} in {time.perf_counter() - began:.1f} s")
+
+
+def _photograph() -> bytes:
+    import numpy as np  # noqa: PLC0415 - pixels, for this check only
+
+    from imgflow_steps.picture import encode  # noqa: PLC0415
+    from imgflow_steps.pipeline import Output  # noqa: PLC0415
+
+    width, height = PIXELS
+    ramp = np.add.outer(np.arange(height), np.arange(width)) % 256
+    return encode(np.repeat(ramp[:, :, None].astype(np.uint8), 3, axis=2), Output(format="png"))
+
+
+def containers(opened: Store) -> Check:
+    """Whether the docker command works, and has the container images of the default pipeline."""
+    from imgflow_workflows.engines.docker import DockerEngine  # noqa: PLC0415 - for this engine only
+
+    try:
+        DockerEngine(opened, workers=1).check(Run(id="doctor", municipality="doctor", pipeline=DEFAULT))
+    except (BadParametersError, StoreError) as error:
+        mend = "make containers  # builds them; IMGFLOW_DOCKER names another command than docker"
+        return Check("containers", State.WRONG, str(error), mend)
+    return Check("containers", State.OK, "the command works and has the container images of every step")
+
+
+def workers(count: int) -> Check:
+    """Whether so many processes find a core and the memory that each may take."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    each = DEFAULT.limits.memory
+    fit = max(1, min(cores, memory // each))
+    seen = f"{count} for {cores} cores and {memory / GB:.1f} GB; each may take {each / GB:.1f} GB"
+    if count <= fit:
+        return Check("workers", State.OK, seen)
+    return Check("workers", State.WARNING, seen, f"--workers {fit}, or IMGFLOW_WORKERS={fit}")
+
+
+def _nearest(path: Path) -> Path:
+    """The path itself, or the nearest one above it where anything is."""
+    return next(place for place in (path, *path.absolute().parents) if place.exists())

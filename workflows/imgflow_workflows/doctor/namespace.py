@@ -1,0 +1,229 @@
+"""Whether a namespace of a cluster has all that a run needs: pure functions over what was read of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from imgflow_steps import __version__
+from imgflow_steps.pipeline import PIXEL_STEPS
+from imgflow_workflows.argo import DIGEST, options_of, workflow_template
+from imgflow_workflows.default import DEFAULT
+from imgflow_workflows.doctor.checks import Check, State
+from imgflow_workflows.doctor.rights import refused
+
+Document = dict[str, Any]
+
+KINDS = {"workflows", "workflowtemplates", "cronworkflows", "workflowtaskresults"}  # of Argo, that imgflow uses
+OLDEST = (4, 0, 2)  # Argo Workflows
+INSTALL = (
+    "kubectl apply --server-side -n argo -f"
+    " https://github.com/argoproj/argo-workflows/releases/download/v4.0.2/install.yaml"
+)
+VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+SHOWN = 3  # differences that are told
+
+
+@dataclass(frozen=True)
+class Site:
+    """A namespace as it was read: documents by name, None for what is not there, and why others could not be read."""
+
+    namespace: str
+    documents: Mapping[str, Document | None] = field(default_factory=dict)
+    unread: Mapping[str, str] = field(default_factory=dict)
+    rights: Mapping[str, bool] = field(default_factory=dict)  # see rights.RIGHTS
+    service_account_may: bool | None = None  # report to Argo; None where nobody may ask
+
+    def get(self, name: str) -> Document | None:
+        """A document, or None when it is not there or could not be read."""
+        return self.documents.get(name)
+
+    @property
+    def helm(self) -> str:
+        """The command that brings the chart of this imgflow, with the values that it has now."""
+        return f"helm upgrade --install imgflow charts/imgflow -n {self.namespace} --create-namespace --reuse-values"
+
+
+def checks(site: Site) -> list[Check]:
+    """All checks. What could not be read is unknown, with the reason."""
+    found = []
+    for name, (needs, check) in CHECKS.items():
+        why = next((site.unread[need] for need in needs if need in site.unread), "")
+        if name in OF_CHART and not why and site.get("store") is None:
+            why = "comes with the chart"
+        found.append(Check(name, State.UNKNOWN, why) if why else check(name, site))
+    return found
+
+
+def cluster(name: str, site: Site) -> Check:
+    """That it answers, and which version it is."""
+    version = site.get("version") or {}
+    return Check(name, State.OK, f"Kubernetes {version.get('gitVersion', '')}")
+
+
+def argo(name: str, site: Site) -> Check:
+    """Argo Workflows' kinds are known."""
+    known = {one["name"] for one in (site.get("kinds") or {}).get("resources", ())}
+    if missing := sorted(KINDS - known):
+        return Check(name, State.WRONG, f"the cluster does not know {', '.join(missing)} of argoproj.io", INSTALL)
+    return Check(name, State.OK, "workflows, templates, schedules and task results are known")
+
+
+def controller(name: str, site: Site) -> Check:
+    """Argo's controller runs, and is of a version that was tried."""
+    every = (site.get("deployments") or {}).get("items", [])
+    found = [one for one in every if one["metadata"]["name"].endswith("workflow-controller")]
+    if not found:
+        return Check(name, State.WRONG, "there is no Deployment workflow-controller", INSTALL)
+    metadata, spec, status = found[0]["metadata"], found[0]["spec"], found[0].get("status", {})
+    image = spec["template"]["spec"]["containers"][0]["image"]
+    where = f"{metadata['namespace']}/{metadata['name']} ({image})"
+    if not status.get("availableReplicas"):
+        why = f"kubectl -n {metadata['namespace']} get pods  # why it does not run"
+        return Check(name, State.WRONG, f"{where} has no pod that is available", why)
+    if number := re.search(r":v?(\d+)\.(\d+)\.(\d+)", image):
+        if tuple(map(int, number.groups())) < OLDEST:
+            return Check(name, State.WARNING, f"{where} is older than {'.'.join(map(str, OLDEST))}", INSTALL)
+        return Check(name, State.OK, f"{where} is available")
+    return Check(name, State.OK, f"{where} is available; its version is not told")
+
+
+def namespace(name: str, site: Site) -> Check:
+    """It is there."""
+    if site.get("namespace") is None:
+        return Check(
+            name, State.WRONG, f"there is no namespace {site.namespace}", site.helm.replace(" --reuse-values", "")
+        )
+    return Check(name, State.OK, site.namespace)
+
+
+def chart(name: str, site: Site) -> Check:
+    """The chart is installed, and is the one of this imgflow."""
+    store = site.get("store")
+    if store is None:
+        mend = f"helm install imgflow charts/imgflow -n {site.namespace} --create-namespace"
+        return Check(name, State.WRONG, f"namespace {site.namespace} has no ConfigMap imgflow-store", mend)
+    version = store["metadata"].get("labels", {}).get("helm.sh/chart", "").removeprefix("imgflow-")
+    if version != __version__:
+        seen = f"the chart is {version or 'of no version'}, imgflow is {__version__}"
+        return Check(name, State.WARNING, seen, site.helm)
+    return Check(name, State.OK, f"imgflow-{version}, with the store {store.get('data', {}).get('IMGFLOW_STORE', '')}")
+
+
+def template(name: str, site: Site) -> Check:
+    """The WorkflowTemplate is what this imgflow renders, apart from what values of the chart decide."""
+    there = site.get("template")
+    if there is None:
+        return Check(name, State.WRONG, f"namespace {site.namespace} has no WorkflowTemplate imgflow", site.helm)
+    if there["metadata"].get("annotations", {}).get(DIGEST) != DEFAULT.digest:
+        return Check(
+            name, State.WARNING, "WorkflowTemplate imgflow holds another pipeline than this imgflow's", site.helm
+        )
+    found = list(differences(workflow_template(DEFAULT, options_of(there))["spec"], there["spec"]))
+    if found:
+        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        seen = f"WorkflowTemplate imgflow is not what this imgflow renders: {', '.join(found[:SHOWN])}{more}"
+        return Check(name, State.WARNING, seen, site.helm)
+    return Check(name, State.OK, "WorkflowTemplate imgflow is what this imgflow renders")
+
+
+def differences(ours: Any, theirs: Any, path: str = "spec") -> Iterator[str]:
+    """Where two documents differ; items of lists that have names are compared by them."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        for key in sorted(ours.keys() | theirs.keys()):
+            yield from differences(ours.get(key), theirs.get(key), f"{path}.{key}")
+    elif isinstance(ours, list) and isinstance(theirs, list) and _named(ours) and _named(theirs):
+        yield from differences({item["name"]: item for item in ours}, {item["name"]: item for item in theirs}, path)
+    elif ours != theirs and str(ours) != str(theirs):  # a quantity may be a number or a text
+        yield path
+
+
+def _named(items: list[Any]) -> bool:
+    return all(isinstance(item, dict) and "name" in item for item in items)
+
+
+def container_images(name: str, site: Site) -> Check:
+    """The container images that the template names are on every node, where the nodes tell."""
+    there = site.get("template")
+    if there is None:
+        return Check(name, State.UNKNOWN, "there is no WorkflowTemplate that names any")
+    wanted = sorted({leaf["container"]["image"] for leaf in there["spec"]["templates"] if "container" in leaf})
+    nodes = (site.get("nodes") or {}).get("items", [])
+    held = [{n for image in node["status"].get("images", ()) for n in image.get("names", ())} for node in nodes]
+    lacking = {image: sum(image not in names for names in held) for image in wanted}
+    if not any(lacking.values()):
+        return Check(name, State.OK, f"{_several(wanted)} on each of {len(nodes)} nodes")
+    missing = [image for image, count in lacking.items() if count]
+    seen = f"{_several(missing)} not on all of {len(nodes)} nodes"
+    prefix, tag = options_of(there).prefix, options_of(there).tag
+    if prefix.startswith("localhost/"):
+        load = f"PREFIX={prefix} TAG={tag} images/load"
+        return Check(name, State.WRONG, f"{seen}, and of no registry", f"{load}  # images/build makes them")
+    return Check(name, State.UNKNOWN, f"{seen}; whether they can be pulled shows when a pod starts")
+
+
+def _several(images: list[str]) -> str:
+    return f"{images[0]} and {len(images) - 1} more" if len(images) > 1 else images[0]
+
+
+def credentials(name: str, site: Site) -> Check:
+    """The Secret holds both keys; whether they are right, the check of the store says."""
+    mend = f"kubectl -n {site.namespace} create secret generic imgflow-s3" + "".join(
+        f" --from-literal={variable}=…" for variable in VARIABLES
+    )
+    secret = site.get("secret")
+    if secret is None:
+        return Check(name, State.WRONG, f"namespace {site.namespace} has no Secret imgflow-s3", mend)
+    if missing := [variable for variable in VARIABLES if not secret.get("data", {}).get(variable)]:
+        edit = f"kubectl -n {site.namespace} edit secret imgflow-s3"
+        return Check(name, State.WRONG, f"Secret imgflow-s3 has no {' and no '.join(missing)}", edit)
+    return Check(name, State.OK, "Secret imgflow-s3 has both keys")
+
+
+def service_account(name: str, site: Site) -> Check:
+    """Pods run as a service account that may report to Argo."""
+    if site.get("account") is None:
+        return Check(name, State.WRONG, f"namespace {site.namespace} has no ServiceAccount imgflow", site.helm)
+    if site.service_account_may is False:
+        return Check(name, State.WRONG, "ServiceAccount imgflow may not create workflowtaskresults", site.helm)
+    if site.service_account_may is None:
+        return Check(name, State.OK, "ServiceAccount imgflow is there; what it may do, you may not ask")
+    return Check(name, State.OK, "ServiceAccount imgflow may report to Argo")
+
+
+def limits(name: str, site: Site) -> Check:
+    """Every step has a number of pods that may run at once."""
+    found = site.get("limits")
+    if found is None:
+        return Check(name, State.WRONG, f"namespace {site.namespace} has no ConfigMap imgflow-limits", site.helm)
+    data = found.get("data", {})
+    steps = ("list", *dict.fromkeys(step.container or step.name for step in PIXEL_STEPS.values()), "fused", "collect")
+    edit = f"kubectl -n {site.namespace} edit configmap imgflow-limits"
+    if bad := [step for step in steps if not data.get(step, "").isdigit()]:
+        return Check(name, State.WRONG, f"ConfigMap imgflow-limits has no number for {', '.join(bad)}", edit)
+    if held := [step for step in steps if int(data[step]) == 0]:
+        return Check(name, State.WARNING, f"no pods of {', '.join(held)} start: their limit is 0", edit)
+    return Check(name, State.OK, ", ".join(f"{step} {data[step]}" for step in steps))
+
+
+def rights(name: str, site: Site) -> Check:
+    """Whoever asks may do what imgflow does."""
+    return refused(name, site.namespace, site.rights)
+
+
+OF_CHART = {"template", "container images", "credentials", "service account", "limits"}
+CHECKS: dict[str, tuple[tuple[str, ...], Callable[[str, Site], Check]]] = {
+    "cluster": (("version",), cluster),
+    "argo": (("kinds",), argo),
+    "controller": (("deployments",), controller),
+    "rights": (("rights",), rights),
+    "namespace": (("namespace",), namespace),
+    "chart": (("store",), chart),
+    "template": (("template",), template),
+    "container images": (("template", "nodes"), container_images),
+    "credentials": (("secret",), credentials),
+    "service account": (("account",), service_account),
+    "limits": (("limits",), limits),
+}

@@ -1,0 +1,62 @@
+"""What the words of a store, or of Argo about a store, mean; wherever they were found."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from imgflow_workflows.doctor.findings import Evidence, Finding
+
+if TYPE_CHECKING:
+    from imgflow_workflows.doctor.snapshot import Snapshot
+
+# Our own words and those of Argo's S3 client, most telling first.
+WORDS = {
+    "wrong-credentials": r"InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken"
+    r"|Access Key Id you provided does not exist|signature we calculated does not match",
+    "no-bucket": r"NoSuchBucket|specified bucket does not exist|bucket does not exist",
+    "denied": r"AccessDenied|Access Denied",
+    "store-full": r"XMinioStorageFull|minimum free drive threshold|No space left on device|Disk quota exceeded",
+    "store-away": r"check that the server runs|has no ready pod behind|see whether the server is well"
+    r"|dial tcp|no such host|connection refused|Connection refused|NewConnectionError",
+}
+WHAT = {
+    "wrong-credentials": "the store does not accept the credentials",
+    "no-bucket": "the store's bucket does not exist",
+    "denied": "the store does not allow these credentials what the run needs: to list, read, write and delete",
+    "store-full": "the store is full",
+    "store-away": "the store does not answer",
+}
+
+
+def meaning(snapshot: Snapshot, text: str, evidence: Evidence) -> Finding | None:
+    """What ``text`` says is wrong with the store, if it does."""
+    for cause, words in WORDS.items():
+        if found := re.search(words, text):
+            said = Evidence(evidence.pod, evidence.node, evidence.reason or found[0], text, evidence.time)
+            return Finding(cause, WHAT[cause], (said,), _mend(snapshot, cause))
+    return None
+
+
+def _mend(snapshot: Snapshot, cause: str) -> tuple[str, ...]:
+    if snapshot.engine != "argo":
+        return (*HERE[cause], f"{snapshot.retry}  # goes on from what is there")
+    secret = f"{snapshot.kubectl} edit secret imgflow-s3  # as the S3 server knows them, base64-encoded"
+    server = f"{snapshot.kubectl} get pods,endpointslices  # is the store's pod ready?"
+    mend = {
+        "wrong-credentials": (secret,),
+        "no-bucket": (f"{snapshot.helm()}  # makes the bucket that ConfigMap imgflow-store names",),
+        "denied": (secret, f"{snapshot.command} doctor  # says which right is missing"),
+        "store-full": (f"{snapshot.kubectl} get pvc  # make room on the server, or give it more",),
+        "store-away": (server, f"{snapshot.kubectl} get configmap imgflow-store -o yaml  # is the endpoint right?"),
+    }
+    return (*mend[cause], f"{snapshot.retry}  # goes on from what is there")
+
+
+HERE = {
+    "wrong-credentials": ("export AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=…  # as the S3 server knows them",),
+    "no-bucket": ("imgflow config  # does the setting store name the right bucket, endpoint the right server?",),
+    "denied": ("imgflow doctor  # says which right is missing",),
+    "store-full": ("df -h  # make room where the store lies",),
+    "store-away": ("imgflow config  # is the endpoint right, and does the server run?",),
+}
