@@ -13,8 +13,8 @@ from PIL.ExifTags import Base
 
 from imgflow_steps.contract import Rejected, Target
 from imgflow_steps.geometry import GAP, place
-from imgflow_steps.picture import colour
-from imgflow_steps.pixels import to_pixels
+from imgflow_steps.picture import colour, jpeg
+from imgflow_steps.pixels import to_image, to_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,38 +113,42 @@ def _decode(data: bytes, name: str, plan: DecodePlan, limits: Limits) -> Decoded
         width, height = image.size
         if width * height > limits.pixels:
             raise Rejected("too-many-pixels", f"{width} x {height} pixels; the limit is {limits.pixels} in all")
-        reduced = _reduce(image, plan) if isinstance(image, JpegImagePlugin.JpegImageFile) else 1
-        image.load()
+        reduced, pixels = 1, None
+        if isinstance(image, JpegImagePlugin.JpegImageFile):
+            reduced, pixels = _jpeg(image, data, plan)
+        if pixels is None:
+            image.load()
+            pixels = to_pixels(colour.canonical(image, luma=plan.luma))
         turn = _orientation(image)  # after load: Pillow turns TIFF itself, and PNG may tell it late
-        picture = colour.canonical(image, luma=plan.luma)
         kind = (image.format or name).lower()
-    filled = (0.0, 0.0, picture.width - width / reduced, picture.height - height / reduced)  # from each side
+    filled = (0.0, 0.0, pixels.shape[1] - width / reduced, pixels.shape[0] - height / reduced)  # from each side
     if turn in UPRIGHT:
         transpose, sides = UPRIGHT[turn]
-        picture = picture.transpose(transpose)
+        pixels = to_pixels(to_image(pixels).transpose(transpose))
         left, upper, right, lower = (filled[side] for side in sides)
         filled = (left, upper, right, lower)
     if turn in SWAPS_SIDES:
         width, height = height, width
-    return Decoded(to_pixels(picture), width, height, kind, _extent(picture, filled))
+    return Decoded(pixels, width, height, kind, _extent(pixels, filled))
 
 
-def _extent(picture: Image.Image, filled: Extent) -> Extent | None:
+def _extent(pixels: Pixels, filled: Extent) -> Extent | None:
     left, upper, right, lower = filled
-    return (left, upper, picture.width - right, picture.height - lower) if any(filled) else None
+    return (left, upper, pixels.shape[1] - right, pixels.shape[0] - lower) if any(filled) else None
 
 
-def _reduce(image: JpegImagePlugin.JpegImageFile, plan: DecodePlan) -> int:
-    """Tell the decoder of a JPEG what it may leave out, and say by how much its sides are divided."""
+def _jpeg(image: JpegImagePlugin.JpegImageFile, data: bytes, plan: DecodePlan) -> tuple[int, Pixels | None]:
+    """By how much a JPEG's sides are divided, and its pixels as stored; None leaves them to Pillow, told the same."""
     width, height = image.size
     reduction = 1
     if plan.width and plan.height:
         box = (plan.height, plan.width) if _orientation(image) in SWAPS_SIDES else (plan.width, plan.height)
         room = place(width, height, Target(*box, plan.mode)).reduction / GAP
         reduction = next((n for n in DCT_REDUCTIONS if n <= room), 1)
-    luma = plan.luma and image.mode == "RGB" and colour.is_srgb(image)
+    srgb = colour.is_srgb(image) if image.mode == "RGB" else image.mode == "L" and "icc_profile" not in image.info
+    luma = image.mode == "L" or (plan.luma and srgb)
     image.draft("L" if luma else None, (width // reduction, height // reduction))
-    return reduction
+    return reduction, jpeg.decode(data, (width, height), reduction, luma=luma) if srgb else None
 
 
 def _orientation(image: Image.Image) -> int:
