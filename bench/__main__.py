@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
+import shlex
+import sys
 import time
 from functools import partial
 from importlib import import_module
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from bench import measure
 
 # A section is a module with ``measure(bench)``, which gives lines; loaded when it is asked for.
@@ -18,7 +20,6 @@ SECTIONS = ("single", "folder", "infer", "choice")
 
 ROOT = Path(__file__).parents[1]
 SCRATCH = ROOT / "build" / "bench"
-RESULTS = Path(__file__).with_name("results")
 
 
 def main(
@@ -34,32 +35,41 @@ def main(
             help="Photographs to measure with; made from scikit-image's when not given.",
         ),
     ] = None,
+    scratch: Annotated[Path, typer.Option(help="Where things are made on the way.", show_default=False)] = SCRATCH,
     out: Annotated[Path | None, typer.Option(help="Where the results go, instead of bench/results.")] = None,
 ) -> None:
     """Measure, print a table, and write table, figures and chart.
 
-    Without --out, only a whole run replaces the committed results; others go to build/bench/results.
+    Only a whole run replaces bench/results and README's part; others write to --out, or to results in --scratch.
     """
     os.environ.update(measure.ONE_THREAD)
-    from bench import machine, table  # noqa: PLC0415 - loads Pillow, after the number of threads is set
+    from bench import machine, photographs, results, table  # noqa: PLC0415 - load Pillow, once threads are limited
 
     if unknown := set(only or ()) - set(SECTIONS):
         raise typer.BadParameter(f"there is no section {', '.join(sorted(unknown))}; there are: {', '.join(SECTIONS)}")
-    whole = not only and not quick and images is None and rounds >= measure.ROUNDS
-    out = out or (RESULTS if whole else SCRATCH / "results")
+    whole = not (only or quick or images or out) and rounds >= measure.ROUNDS
     say = partial(typer.echo, err=True)
-    bench = measure.Bench(images, SCRATCH, 1 if quick else rounds, quick, say)
+    bench = measure.Bench(images, scratch, 1 if quick else rounds, quick, say)
     started, lines = time.time(), []
+    about = {
+        "command": " ".join(["make bench", *([f"ARGS='{shlex.join(sys.argv[1:])}'"] if sys.argv[1:] else [])]),
+        "made": time.strftime("%Y-%m-%d", time.gmtime(started)),
+        "rounds": bench.rounds,
+        "machine": machine.machine(),
+        "versions": machine.versions(),
+        "photographs": photographs.about(photographs.photographs(images, scratch, quick=quick)),
+    }
     for section in only or SECTIONS:
         say(f"{section} …")
         lines += list(import_module(f"bench.{section}").measure(bench))
+    about["seconds"] = round(time.time() - started)
     typer.echo(table.markdown(lines))
-    out.mkdir(parents=True, exist_ok=True)
-    about = {"made": time.strftime("%Y-%m-%d", time.gmtime(started)), "seconds": round(time.time() - started)}
-    document = table.document(lines, **about, machine=machine.machine(), versions=machine.versions())
-    (out / "results.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (out / "results.md").write_text(table.markdown(lines), encoding="utf-8")
-    say(f"written to {out}")
+    out = out or (results.FOLDER if whole else scratch / "results")
+    results.write(out, lines, about)
+    if whole:
+        told = results.retell(results.README.read_text(encoding="utf-8"), lines, about)
+        results.README.write_text(told, encoding="utf-8")
+    say(f"written to {out}{' and README.md' if whole else ''}")
 
 
 if __name__ == "__main__":

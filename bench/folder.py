@@ -35,7 +35,7 @@ PER_10_000 = 120  # images that the report shows of ten thousand: the default of
 PACK = 16  # files for each process, where vipsthumbnail gets many
 
 PEERS = {
-    "pool": ("naive Pillow in a multiprocessing pool", ""),
+    "pool": ("naive Pillow, process pool", ""),
     "img2dataset": ("img2dataset", "keeps colour"),
     "ray": ("Ray Data, naive Pillow", "without the start of Ray"),
     "daft": ("Daft, naive Pillow", "without the start of Daft"),
@@ -113,7 +113,7 @@ def against_parallel(folder: Folder, taken: list[Photograph], bench: Bench) -> I
     if not missing:
         tasks |= {"parallel": vipsthumbnail(folder), "packs": vipsthumbnail(folder, "-n", str(PACK))}
     bench.tell(f"  {folder.count} photographs: {', '.join(tasks)}")
-    costs = interleave(tasks, bench.rounds, warm=not bench.quick)
+    costs = interleave(tasks, bench.rounds)
 
     def said(name: str, this: str, other: str, goal: float | None = None, note: str = "") -> Line:
         pair = {name: costs[name] for name in (this, other)}
@@ -139,7 +139,7 @@ def against_frameworks(folder: Folder, bench: Bench) -> Iterator[Line]:
     bench.tell(f"  {folder.count} photographs: imgflow, {', '.join(tasks.keys() - absent.keys())}")
     there = {"imgflow": ours(folder, workers=cores())} | {name: tasks[name] for name in tasks if name not in absent}
     rounds = min(FEW_ROUNDS, bench.rounds)
-    costs = interleave(there, rounds, warm=False)
+    costs = interleave(there, rounds)
     for name, (words, note) in PEERS.items():
         if name in absent:
             yield Line(section, f"{words} / imgflow", note=f"not measured: {absent[name]}")

@@ -22,8 +22,12 @@ from imgflow_steps.infer.run import build
 from imgflow_steps.pipeline import decode_plan, parse
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from imgflow_steps.contract import Pixels
     from imgflow_steps.pipeline import Pipeline
+
+    Tensor = NDArray[np.float32]
 
 SECTION = "infer, one core, batches of one"
 GOAL = 0.9
@@ -56,7 +60,7 @@ def against(name: str, model: bytes, params: infer.Infer, pictures: list[Pixels]
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     [entry] = session.get_inputs()
-    tensors = [pixels.astype(np.float32).transpose(2, 0, 1)[np.newaxis].copy() for pixels in pictures]
+    tensors = [tensor(pixels, channels=entry.shape[1]) for pixels in pictures]
     apply = build(params)
     loops = 1 if bench.quick else LOOPS
 
@@ -65,12 +69,18 @@ def against(name: str, model: bytes, params: infer.Infer, pictures: list[Pixels]
             list(apply(Sample(pixels)))
 
     def bare() -> None:
-        for tensor in tensors:
-            session.run(None, {entry.name: tensor})
+        for values in tensors:
+            session.run(None, {entry.name: values})
 
     with one_core():
         costs = interleave({"step": cpu(repeated(step, loops)), "bare": cpu(repeated(bare, loops))}, bench.rounds)
     return line(SECTION, name, times(costs, "step", "bare"), goal=GOAL, seconds=costs)
+
+
+def tensor(pixels: Pixels, *, channels: int) -> Tensor:
+    """A batch of one, NCHW; grey pictures have as many channels as the model takes."""
+    planes = pixels if pixels.shape[2] == channels else np.repeat(pixels[:, :, :1], channels, axis=2)
+    return np.ascontiguousarray(planes.transpose(2, 0, 1)[np.newaxis], np.float32)
 
 
 def repeated(call: Callable[[], object], loops: int) -> Callable[[], None]:

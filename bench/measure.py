@@ -108,9 +108,12 @@ def spread(values: Sequence[float]) -> float:
     return high - low
 
 
-def interleave(tasks: Mapping[str, Task], rounds: int, *, warm: bool = True) -> dict[str, list[float]]:
-    """The cost of every task in every round: A B C, C B A, A B C …, after one round that does not count."""
-    if warm:
+def interleave(tasks: Mapping[str, Task], rounds: int) -> dict[str, list[float]]:
+    """The cost of every task in every round: A B C, C B A, A B C …
+
+    Before that comes one round that does not count, unless a single one is asked for.
+    """
+    if rounds > 1:
         for task in tasks.values():
             task()
     costs: dict[str, list[float]] = {name: [] for name in tasks}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,45 @@ if TYPE_CHECKING:
 
 VERDICT = {True: "yes", False: "**no**", None: ""}
 HEAD = "| What is compared | Measured | IQR | Goal | Reached | Note |\n|---|---|---|---|---|---|"
+
+
+def about(told: Mapping[str, Any]) -> str:
+    """When, where and with what."""
+    machine = "".join(f"- {name.replace('_', ' ')}: {value}\n" for name, value in told["machine"].items())
+    versions = ", ".join(f"{name} {number}" for name, number in told["versions"].items())
+    rows = "".join(
+        f"| {one['name']} | {one['width']}x{one['height']} | {one['bytes'] / 1e6:.2f} MB | {one['bytes_per_pixel']} |\n"
+        for one in told["photographs"]
+    )
+    return (
+        f"# Bench\n\n`{told['command']}`, {told['made']}, {told['seconds']} seconds, {told['rounds']} rounds. "
+        f"Figures are ratios of what each took in the same round: the median over rounds, and their IQR.\n\n"
+        f"{machine}- versions: {versions}\n\n| Photograph | Size | | Bytes per pixel |\n|---|---|---|---|\n{rows}"
+    )
+
+
+def short(lines: Sequence[Line], told: Mapping[str, Any]) -> str:
+    """What has a goal, for README; without the quality, as no figure counts where that fails."""
+    shown = [line for line in lines if line.goal is not None and line.unit != " dB"]
+    rows = [
+        f"| {line.section}: {line.name} | {measured(line)} | {goal(line)} | {VERDICT[line.reached]} |" for line in shown
+    ]
+    machine = told["machine"]
+    where = f"`{told['command']}` on {told['made']}, {machine['processor']}, {machine['cores']} cores"
+    return "\n".join(
+        [
+            "",
+            "![imgflow and others, as multiples of the speed of naive Pillow](bench/results/chart.svg)",
+            "",
+            f"{where}; [every line and what was compared](bench/results/results.md):",
+            "",
+            "| What is compared | Measured | Goal | Reached |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            "",
+        ]
+    )
 
 
 def markdown(lines: Sequence[Line]) -> str:
@@ -43,8 +81,3 @@ def figure(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"  # noqa: PLR2004
-
-
-def document(lines: Sequence[Line], **about: Any) -> dict[str, Any]:
-    """Everything that was measured, ready for JSON."""
-    return {**about, "lines": [{**asdict(line), "reached": line.reached} for line in lines]}

@@ -1,0 +1,54 @@
+"""What a bench leaves behind: figures (JSON), tables (Markdown), a chart (SVG) and, of a whole one, README's part."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import chart, table
+from bench.measure import Line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FOLDER = Path(__file__).with_name("results")
+README = Path(__file__).parents[1] / "README.md"
+BEGIN, END = "<!-- written by: make bench -->\n", "<!-- end of what make bench writes -->\n"
+DIGITS = 5  # of seconds and ratios, behind the point
+
+
+def write(folder: Path, lines: Sequence[Line], about: Mapping[str, Any]) -> None:
+    """All three files, into a folder that is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    document = {**about, "lines": [{**_rounded(asdict(line)), "reached": line.reached} for line in lines]}
+    text = json.dumps(document, indent=1, ensure_ascii=False)
+    (folder / "results.json").write_text(text + "\n", encoding="utf-8")
+    (folder / "results.md").write_text(f"{table.about(about)}\n{table.markdown(lines)}", encoding="utf-8")
+    (folder / "chart.svg").write_text(chart.chart(lines) + "\n", encoding="utf-8")
+
+
+def read(folder: Path = FOLDER) -> tuple[list[Line], dict[str, Any]]:
+    """The lines that were written, and what was said about them."""
+    document = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    lines = [Line(**{key: value for key, value in line.items() if key != "reached"}) for line in document.pop("lines")]
+    return lines, document
+
+
+def retell(readme: str, lines: Sequence[Line], about: Mapping[str, Any]) -> str:
+    """README's text with these figures between the marks. Raises ValueError when it has no marks."""
+    head, begin, rest = readme.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"README has no part between {BEGIN.strip()} and {END.strip()}")
+    return head + BEGIN + table.short(lines, about) + END + tail
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, DIGITS)
+    if isinstance(value, dict):
+        return {key: _rounded(one) for key, one in value.items()}
+    return [_rounded(one) for one in value] if isinstance(value, (list, tuple)) else value
