@@ -8,8 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import chart, table
 from bench.measure import Line
+
+from bench import chart, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
