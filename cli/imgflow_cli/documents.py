@@ -54,15 +54,12 @@ class Written:
         try:
             parse(self.data)
         except BadPipelineError as error:
-            return [self.found(fault) for fault in (*twice, *error.faults)]
-        return [self.found(fault) for fault in twice]
+            return [*twice, *map(self.found, error.faults)]
+        return twice
 
     def found(self, fault: Fault) -> Found:
         """A fault with its place."""
-        if self.node is None:
-            return Found(fault)
-        mark = _node(self.node, fault.place).start_mark
-        return Found(fault, mark.line + 1, mark.column + 1)
+        return _at(_node(self.node, fault.place), fault) if self.node else Found(fault)
 
     def told(self, found: Found) -> str:
         """A fault as compilers say it: ``pipeline.yaml:3:10: step 1, scale.width: …``."""
@@ -98,11 +95,12 @@ def _whole(data: Any) -> Any:
     return {"steps": data} if isinstance(data, list) else data
 
 
-def _node(node: yaml.Node, place: tuple[str | int, ...]) -> yaml.Node:
-    """The node at a place, or the last one on the way there: a short form has no nodes of its own.
+def _at(node: yaml.Node, fault: Fault) -> Found:
+    return Found(fault, node.start_mark.line + 1, node.start_mark.column + 1)
 
-    Of a name that should not be there it is the name, else what stands behind it.
-    """
+
+def _node(node: yaml.Node, place: tuple[str | int, ...]) -> yaml.Node:
+    """The node at a place, or the last one on the way there: a short form has no nodes of its own."""
     for part in place:
         if isinstance(node, yaml.MappingNode):
             behind = next((value for key, value in node.value if key.value == part), None)
@@ -120,13 +118,13 @@ def _node(node: yaml.Node, place: tuple[str | int, ...]) -> yaml.Node:
     return node
 
 
-def _twice(node: yaml.Node, place: tuple[str | int, ...]) -> Iterator[Fault]:
+def _twice(node: yaml.Node, place: tuple[str | int, ...]) -> Iterator[Found]:
     """Names that stand in a mapping more than once; YAML would take the last one in silence."""
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, value in node.value:
             if key.value in seen:
-                yield Fault((*place, key.value), "stands here more than once")
+                yield _at(key, Fault((*place, key.value), "stands here more than once"))
             seen.add(key.value)
             yield from _twice(value, (*place, key.value))
     elif isinstance(node, yaml.SequenceNode):

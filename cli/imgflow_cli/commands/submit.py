@@ -18,6 +18,7 @@ from imgflow_cli.plan import say_plan
 from imgflow_cli.request import Asked, Request, again, build
 from imgflow_cli.settings import PLACES, Resolved
 from imgflow_steps import keys
+from imgflow_steps.lint import doubts
 from imgflow_steps.run import load
 from imgflow_steps.store import Store
 from imgflow_workflows.argo import schedule_name
@@ -95,6 +96,8 @@ def submit(
         _schedule(asked, cron, resolved, store, voice, output)
         return
     request = _request(asked, resolved, store)
+    for fault in doubts(request.run.pipeline):
+        voice.say(f"note: {fault}")
     if dry_run:
         say_plan(store, request.run, resolved, output)
         return
