@@ -9,12 +9,13 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from pydantic import ValidationError
 
-from imgflow_steps import __version__, keys, runner
+from imgflow_steps import __version__, keys, log, runner
 from imgflow_steps import run as runs
 from imgflow_steps.contract import BadParametersError, Counts, Exit, Job, Result
 from imgflow_steps.pipeline import PIXEL_STEPS, explain, parse
@@ -23,6 +24,8 @@ from imgflow_steps.store import Store, StoreError, open_store
 if TYPE_CHECKING:
     from imgflow_steps.run import ShardProgress
 
+LOG = logging.getLogger("imgflow_steps")
+About = Callable[[Job], None]
 STEPS = ["list", *PIXEL_STEPS, "fused", "collect"]
 LAST_WORDS = Path("/dev/termination-log")  # Kubernetes shows it as the reason, and Argo in its list of pods
 VERDICTS = {Exit.DONE, Exit.IMAGES_FAILED, Exit.TOO_MANY_REJECTED}  # after which collect's summary is there
@@ -57,46 +60,50 @@ def main() -> int:
     """Do one job. Standard output carries nothing but the result, whatever libraries print."""
     signal.signal(signal.SIGTERM, _stop)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # the store tries again by itself and says when it gives up
+    about = log.set_up()
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     if len(sys.argv) > 1:
         flags = arguments().parse_args()
-        result = _by_flags(flags)
+        result = _by_flags(flags, about)
         if flags.counts:
             _write_counts(Path(flags.counts), result.counts)
     else:
-        result = _by_json(sys.stdin.buffer.read())
+        result = _by_json(sys.stdin.buffer.read(), about)
         answer.write(result.model_dump_json() + "\n")
         answer.flush()
-    _log("end", result.job, exit=result.exit, error=result.error, **result.counts.model_dump())
+    about(result.job)
+    LOG.info("end", extra=log.facts(exit=result.exit, error=result.error, **result.counts.model_dump()))
     if result.error and LAST_WORDS.exists():
         LAST_WORDS.write_text(result.error[:200])
     return result.exit
 
 
 def _stop(*_: object) -> NoReturn:
+    LOG.info("stopped", extra=log.facts(exit=int(Exit.TEMPORARY)))
     raise SystemExit(Exit.TEMPORARY)
 
 
-def _by_json(text: bytes) -> Result:
+def _by_json(text: bytes, about: About) -> Result:
     try:
         job = Job.model_validate_json(text)
     except ValidationError as error:
         nothing = Job(step="", run="")
         return Result(job=nothing, exit=Exit.BAD_PARAMETERS, error=explain(error, "job"))
-    return _run(job)
+    return _run(job, about)
 
 
-def _by_flags(flags: argparse.Namespace) -> Result:
+def _by_flags(flags: argparse.Namespace, about: About) -> Result:
     fields = {name: getattr(flags, name) for name in ("step", "run", "position", "shard", "input", "output", "workers")}
     try:
         job = Job(**fields)
     except ValidationError as error:
         return Result(job=Job(step=flags.step, run=flags.run), exit=Exit.BAD_PARAMETERS, error=explain(error, "flags"))
-    return _run(job, flags)
+    return _run(job, about, flags)
 
 
-def _run(job: Job, flags: argparse.Namespace | None = None) -> Result:
+def _run(job: Job, about: About, flags: argparse.Namespace | None = None) -> Result:
+    about(job)
     try:
         store = open_store(job.store or os.environ.get("IMGFLOW_STORE", ""))
         if flags and flags.step == "list" and flags.municipality:
@@ -107,8 +114,8 @@ def _run(job: Job, flags: argparse.Namespace | None = None) -> Result:
         return Result(job=job, exit=Exit.BAD_PARAMETERS, error=str(error))
     except StoreError as error:
         return Result(job=job, exit=Exit.TEMPORARY, error=str(error))
-    _log("start", job)
-    result = runner.run_job(job, store, tell=_Teller(job))
+    LOG.info("start", extra=log.facts(version=__version__, store=store.url))
+    result = runner.run_job(job, store, tell=_Teller())
     if job.step == "collect" and result.exit in VERDICTS:
         _notify(store, job)
     return result
@@ -120,9 +127,9 @@ def _notify(store: Store, job: Job) -> None:
     try:
         webhook, summary = Webhook.from_environment(os.environ), runs.read_summary(store, job.run)
         if webhook and summary:
-            _log("notify", job, error=webhook.tell(summary))
+            LOG.info("notify", extra=log.facts(error=webhook.tell(summary)))
     except (BadParametersError, StoreError) as error:
-        _log("notify", job, error=str(error))
+        LOG.info("notify", extra=log.facts(error=str(error)))
 
 
 def _write_counts(folder: Path, counts: Counts) -> None:
@@ -160,21 +167,14 @@ def _write_run(store: Store, flags: argparse.Namespace) -> None:
 class _Teller:
     """Tells Argo, where it listens, and the log how far the shard is."""
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
+    def __init__(self) -> None:
         path = os.environ.get("ARGO_PROGRESS_FILE")
         self._path = Path(path) if path else None
 
     def __call__(self, progress: ShardProgress) -> None:
         if self._path:
             self._path.write_text(f"{progress.done}/{progress.total}\n")
-        _log("progress", self._job, done=progress.done, total=progress.total, rejected=progress.rejected)
-
-
-def _log(event: str, job: Job, **facts: Any) -> None:
-    where = {"run": job.run, "step": job.step, "position": job.position, "shard": job.shard}
-    line = {"time": round(time.time(), 3), "event": event, **where, **{k: v for k, v in facts.items() if v != ""}}
-    print(json.dumps(line, ensure_ascii=False), file=sys.stderr, flush=True)  # noqa: T201 - a container's log is its stderr
+        LOG.info("progress", extra=log.facts(done=progress.done, total=progress.total, rejected=progress.rejected))
 
 
 if __name__ == "__main__":

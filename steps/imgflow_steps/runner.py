@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgflow_steps import keys, shard, suspects
+from imgflow_steps import keys, log, shard, suspects
 from imgflow_steps.contract import BadParametersError, Counts, Entry, Exit, Job, Result, Row, Status
 from imgflow_steps.memory import container_memory, processes
 from imgflow_steps.meter import Meter, Tell
@@ -124,12 +124,21 @@ def _shard(job: Job, store: Store, run: Run, first: int, last: int, pool: Pool, 
             meter.count([*finished.values()], keep=False)
             for done in _computed(pool, whole, meter, left):
                 rows = done.rows or [_judged(done, run, job.shard)]
+                _say(rows, run.pipeline.labels[: first - 1])
                 if not publishes:
                     parts.append(_part(done, rows))
                 meter.count(rows, keep=publishes)
         if not publishes:
             _join(parts, job, store, keys.scratch(run.id, last, job.shard), pool)
         return Result(job=job, counts=meter.counts)
+
+
+def _say(rows: list[Row], before: list[str]) -> None:
+    """Log what became of images in this container; what an earlier one put aside only passes through."""
+    parts = {"fetch", "decode", *before} if before else set()
+    for row in rows:
+        if not before or before[-1] in row.ms:
+            log.image(row, parts)
 
 
 def _finished(store: Store, run: Run, shard: int, entries: list[Entry]) -> dict[str, Row]:

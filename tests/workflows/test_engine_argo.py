@@ -170,7 +170,7 @@ NODES = {
     "utrecht-1": {"id": "utrecht-1", "name": "utrecht-1", "type": "DAG", "phase": "Failed"},
     "utrecht-1-1": pod_node("utrecht-1", "list", 1, "Succeeded"),
     "utrecht-1-2": pod_node("utrecht-1", "scale-2", 2, "Failed"),
-    "utrecht-1-3": pod_node("utrecht-1", "fused", 3, "Error"),
+    "utrecht-1-3": {**pod_node("utrecht-1", "fused", 3, "Error"), "message": "The node was low on memory."},
 }
 
 
@@ -180,7 +180,10 @@ def test_nodes_are_read_in_either_form(form: str) -> None:
     status = {"nodes": NODES} if form == "nodes" else {"compressedNodes": packed}
     document = {"metadata": {"name": "utrecht-1"}, "status": status}
     assert nodes.nodes(document) == NODES
-    assert nodes.failed_pods(document) == {"utrecht-1-scale-2-2", "utrecht-1-fused-3"}
+    assert nodes.failed_pods(document) == {
+        "utrecht-1-scale-2-2": "",
+        "utrecht-1-fused-3": "The node was low on memory.",
+    }
 
 
 def test_a_workflow_that_no_controller_has_seen_is_pending_and_has_no_nodes() -> None:
@@ -212,6 +215,25 @@ def test_logs_of_failed_pods_alone(cluster: InMemory, engine: ArgoEngine, direct
     keep(directory_store, "utrecht-1-scale-2-2", "out of memory")
     cluster.live = [("utrecht-1-fused-3", "deleted")]
     assert list(engine.logs(RUN.id, failed=True)) == ["out of memory", "deleted"]
+
+
+def test_a_failed_pod_that_left_no_log_is_named_with_what_argo_says_of_it(
+    cluster: InMemory, engine: ArgoEngine, directory_store: Store
+) -> None:
+    engine.submit(RUN)
+    cluster.end(RUN.id, "Failed", nodes=NODES)
+    keep(directory_store, "utrecht-1-list-1", "listed")
+    keep(directory_store, "utrecht-1-scale-2-2", "out of memory")
+    log, gone = engine.logs(RUN.id, failed=True)
+    assert log == "out of memory"
+    assert json.loads(gone) == {
+        "event": "no-log",
+        "run": RUN.id,
+        "pod": "utrecht-1-fused-3",
+        "message": "The node was low on memory.",
+    }
+    assert list(engine.logs(RUN.id, failed=True, step="scale")) == ["out of memory"]
+    assert list(engine.logs(RUN.id)) == ["listed", "out of memory"]
 
 
 def test_logs_outlive_the_workflow_and_know_who_failed(engine: ArgoEngine, directory_store: Store) -> None:

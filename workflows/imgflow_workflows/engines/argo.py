@@ -99,7 +99,7 @@ class ArgoEngine:
     def logs(self, run: str, *, step: str = "", failed: bool = False, follow: bool = False) -> Iterator[str]:
         """Lines of the containers' logs: first of pods whose log Argo has put into the store, then of the others."""
         there = self._cluster.workflow(run)
-        bad = failed_pods(there) if there else set()
+        bad = failed_pods(there) if there else {}
         printed: set[str] = set()
         for pod, lines in self._archived(run, step):
             printed.add(pod)
@@ -114,7 +114,10 @@ class ArgoEngine:
                 yield line
         for pod, lines in self._archived(run, step):  # of pods that ended while others were printed
             if pod not in printed | live and (not failed or pod in bad):
+                printed.add(pod)
                 yield from lines
+        if failed:
+            yield from _without_log(run, step, {pod: bad[pod] for pod in bad.keys() - printed - live})
 
     def attempts(self, run: str, shard: int, *, lines: int) -> list[Attempt]:
         """Pods as their Workflow tells of them; without it, whoever's log is in the store."""
@@ -130,7 +133,7 @@ class ArgoEngine:
         prefix = keys.logs(run)
         for found in self._store.entries(prefix):
             pod = found.key.removeprefix(prefix).partition("/")[0]
-            if step in {"", pod.removeprefix(f"{run}-").partition("-")[0]}:
+            if step in {"", _step_of(run, pod)}:
                 yield pod, self._store.read(found.key).decode(errors="replace").splitlines()
 
     def _template(self) -> Document:
@@ -141,6 +144,17 @@ class ArgoEngine:
                 f" helm install imgflow charts/imgflow --namespace {self._cluster.namespace} --create-namespace"
             )
         return template
+
+
+def _step_of(run: str, pod: str) -> str:
+    return pod.removeprefix(f"{run}-").partition("-")[0]
+
+
+def _without_log(run: str, step: str, pods: dict[str, str]) -> Iterator[str]:
+    """A line for each failed pod that left no log: a lost node takes it along, and some pods never began."""
+    for pod, message in sorted(pods.items()):
+        if step in {"", _step_of(run, pod)}:
+            yield json.dumps({"event": "no-log", "run": run, "pod": pod, "message": message})
 
 
 def _went_well(lines: list[str]) -> bool:

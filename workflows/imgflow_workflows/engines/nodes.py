@@ -117,8 +117,8 @@ def pod_name(workflow: str, node: Mapping[str, Any]) -> str:
     return f"{workflow}-{node['templateName']}-{node['id'].rpartition('-')[2]}"
 
 
-def failed_pods(workflow: Mapping[str, Any]) -> set[str]:
-    """Names of the pods that failed, attempts that were followed by a better one included."""
+def failed_pods(workflow: Mapping[str, Any]) -> dict[str, str]:
+    """The pods that failed, attempts that were followed by a better one included, and what Argo says of each."""
     name = workflow["metadata"]["name"]
     bad = (n for n in nodes(workflow).values() if n["type"] == "Pod" and n.get("phase") in {"Failed", "Error"})
-    return {pod_name(name, node) for node in bad}
+    return {pod_name(name, node): node.get("message", "") for node in bad}
