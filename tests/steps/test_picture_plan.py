@@ -14,7 +14,7 @@ from tests import photographs
 
 from imgflow_steps import picture
 from imgflow_steps.contract import Sample
-from imgflow_steps.pipeline import DecodePlan, Limits, Pipeline, decode_plan, parse
+from imgflow_steps.pipeline import PIXEL_STEPS, DecodePlan, Limits, Pipeline, decode_plan, parse
 from imgflow_steps.pixels import to_luma, to_pixels
 
 if TYPE_CHECKING:
@@ -188,6 +188,8 @@ def test_the_same_bytes_and_plan_give_the_same_pixels() -> None:
 
 
 SOFT = jpeg(camera(600, 400))
+NOISE = np.random.default_rng(1).integers(0, 256, (200, 300, 3), np.uint8)
+MOTLEY = jpeg(Image.fromarray(NOISE), subsampling=0)  # no two channels agree
 ORDERS = st.lists(
     st.sampled_from(
         [
@@ -208,3 +210,14 @@ def test_whatever_steps_declare_a_planned_result_is_that_of_a_full_decode_but_fo
     assert [sample.piece for sample in planned] == [sample.piece for sample in full]
     for one, other in zip(planned, full, strict=True):
         assert decibels(one.pixels, other.pixels) > 38
+
+
+@pytest.mark.parametrize("name", sorted(set(PIXEL_STEPS) - {"infer", "grayscale"}))
+def test_a_step_that_keeps_luma_gives_the_luma_of_its_result_and_the_others_do_not(name: str) -> None:
+    kinds = [{"kind": kind} for kind in ("gaussian", "updownsampling", "bilateral", "median")]
+    for params in kinds if name == "blur" else [{}]:
+        pipeline = parse({"steps": [{name: params}, "grayscale"]})
+        step = pipeline.steps[0]
+        planned, full = (pieces(MOTLEY, pipeline, DecodePlan(luma=luma)) for luma in (True, False))
+        noise = min(decibels(one.pixels, other.pixels) for one, other in zip(planned, full, strict=True))
+        assert (noise > 38) == step.step.keeps_luma(step.params), (params, noise)

@@ -19,7 +19,7 @@ from imgflow_cli.request import Asked, Request, again, build
 from imgflow_cli.settings import PLACES, Resolved
 from imgflow_steps import keys
 from imgflow_steps.lint import doubts
-from imgflow_steps.run import load
+from imgflow_steps.run import Run, load
 from imgflow_steps.store import Store
 from imgflow_workflows.argo import schedule_name
 
@@ -96,8 +96,7 @@ def submit(
         _schedule(asked, cron, resolved, store, voice, output)
         return
     request = _request(asked, resolved, store)
-    for fault in doubts(request.run.pipeline):
-        voice.say(f"note: {fault}")
+    _note(request.run, voice)
     if dry_run:
         say_plan(store, request.run, resolved, output)
         return
@@ -122,9 +121,12 @@ def plan(
 
     Nothing is written to the store, and no image is read.
     """
-    Voice(quiet=quiet).say(where(resolved))
+    voice = Voice(quiet=quiet)
+    voice.say(where(resolved))
     asked = Asked(municipality, source, pipeline, steps, form or "", changes or (), retry=retry or "")
-    say_plan(store, build(asked, resolved.settings, store).run, resolved, output)
+    run = build(asked, resolved.settings, store).run
+    _note(run, voice)
+    say_plan(store, run, resolved, output)
 
 
 @takes_settings(*PLACES, "workers")
@@ -165,6 +167,11 @@ def _webhook(url: str, resolved: Resolved) -> Webhook | None:
             "set notify.url of the chart, or make the Secret with IMGFLOW_NOTIFY_URL yourself",
         )
     return None
+
+
+def _note(run: Run, voice: Voice) -> None:
+    for fault in doubts(run.pipeline):
+        voice.say(f"note: {fault}")
 
 
 def _request(asked: Asked, resolved: Resolved, store: Store) -> Request:
