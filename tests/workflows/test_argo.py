@@ -14,12 +14,14 @@ from typing import Any
 
 import pytest
 import yaml
+from hera.workflows.converters import convert_memory_units
 
 from imgflow_steps import keys
 from imgflow_steps.__main__ import arguments
 from imgflow_steps.collect import Collect
 from imgflow_steps.contract import BadParametersError, Exit
 from imgflow_steps.list import List
+from imgflow_steps.memory import processes
 from imgflow_steps.pipeline import Pipeline, parse
 from imgflow_steps.plan import MAX_SHARDS, cut
 from imgflow_steps.run import Run
@@ -232,6 +234,17 @@ def test_every_pod_asks_for_resources_and_a_place_in_its_steps_queue() -> None:
         [semaphore] = leaf["synchronization"]["semaphores"]
         assert semaphore["configMapKeyRef"] == {"name": "imgflow-limits", "key": step}
         assert leaf["activeDeadlineSeconds"] > 0  # on the pod: on the Workflow it would skip collect
+
+
+@pytest.mark.parametrize("gigabytes", [1, 2, 6])
+def test_a_pod_holds_a_process_with_all_the_memory_that_the_pipeline_gives_it(gigabytes: int) -> None:
+    limits = DEFAULT.limits.model_copy(update={"memory": gigabytes << 30})
+    pods = leaves(in_the_cluster(DEFAULT.model_copy(update={"limits": limits})))
+    for name in [*DEFAULT.labels, "fused"]:
+        resources = pods[name]["container"]["resources"]["limits"]
+        pod = int(convert_memory_units(resources["memory"]))
+        assert processes(int(resources["cpu"]), limits.memory, pod) == (1, limits.memory)
+    assert pods["collect"]["container"]["resources"]["limits"]["memory"] == "1Gi"
 
 
 def test_pods_of_a_lost_node_are_given_up_soon() -> None:

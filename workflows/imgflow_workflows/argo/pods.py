@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 from hera.workflows import Container, Env, RetryStrategy
+from hera.workflows.converters import convert_memory_units
 from hera.workflows.env import ResourceEnv
 from hera.workflows.env_from import ConfigMapEnvFrom, SecretEnvFrom
 from hera.workflows.models import (
@@ -26,6 +27,7 @@ from hera.workflows.models import (
 from hera.workflows.volume import EmptyDirVolume
 
 from imgflow_steps.contract import Exit
+from imgflow_steps.memory import COORDINATOR
 from imgflow_steps.store import PATIENCE
 from imgflow_workflows.argo import metrics
 from imgflow_workflows.argo.options import NAME, NODE_LOST, PART_OF, STEP_LABEL, Options
@@ -114,13 +116,17 @@ def leaf(
     outputs: Sequence[Any] = (),
     counted: Sequence[Any] = (),
     told: Sequence[SecretEnvFrom] = (),
+    memory: int = 0,
 ) -> Container:
     """A template that runs one pod of a step: its container image with ``args`` for ``python -m imgflow_steps``.
 
-    ``counted`` are metrics, and ``told`` are secrets, besides those of every pod.
+    ``counted`` are metrics, and ``told`` are secrets, besides those of every pod. ``memory`` is what one computing
+    process may have, in bytes: a pod never has less, whatever its step's placement says.
     """
     placement = options.placement(container)
     limits = {**placement.resources.get("limits", {})}
+    if "memory" in limits and convert_memory_units(limits["memory"]) < memory + COORDINATOR:
+        limits["memory"] = f"{-(-(memory + COORDINATOR) >> 20)}Mi"
     if placement.gpus:
         limits["nvidia.com/gpu"] = str(placement.gpus)
     resources = {**placement.resources, "limits": limits} if limits else placement.resources

@@ -92,7 +92,9 @@ def render(pipeline: Pipeline, options: Options) -> dict[str, Any]:
         tolerations=tolerations(),
         volumes=VOLUMES,
     ) as workflow:
-        _order(_list(pipeline, options), _steps(pipeline, options), _fused(options), _collect("collect", options))
+        listed = _list(pipeline, options)
+        layouts = _steps(pipeline, options), _fused(pipeline, options)
+        _order(listed, *layouts, _collect("collect", options))
         last_report = _collect("collect-last", options, "--unless-done")
         # Neither a DAG, which `argo stop` ends before its pod has, nor a hook, whose expression Argo ignores here.
         with Steps(name="exit"):
@@ -146,7 +148,10 @@ def _steps(pipeline: Pipeline, options: Options) -> DAG:
         if position < last:
             outputs.append(_between("out", position))
             args.append("--output=/data/out.tar")
-        leaves.append(leaf(name, call.name, call.step.home, args, options, env=env, inputs=inputs, outputs=outputs))
+        memory = pipeline.limits.memory
+        leaves.append(
+            leaf(name, call.name, call.step.home, args, options, env=env, inputs=inputs, outputs=outputs, memory=memory)
+        )
     with DAG(name="steps", inputs=[Parameter(name="shard")], fail_fast=False) as dag:
         tasks = [Task(name=str(each.name), template=each, arguments={"shard": SHARD}) for each in leaves]
         for before, after in pairwise(tasks):
@@ -159,10 +164,11 @@ def _between(name: str, position: int) -> S3Artifact:
     return S3Artifact(name=name, path=f"/data/{name}.tar", key=key, archive=NoneArchiveStrategy())
 
 
-def _fused(options: Options) -> Container:
+def _fused(pipeline: Pipeline, options: Options) -> Container:
     many, env = workers()
     args = ["fused", f"--run={RUN}", f"--shard={SHARD}", *many]
-    return leaf("fused", "fused", "fused", args, options, env=env, inputs=[Parameter(name="shard")])
+    memory = pipeline.limits.memory
+    return leaf("fused", "fused", "fused", args, options, env=env, inputs=[Parameter(name="shard")], memory=memory)
 
 
 def _collect(name: str, options: Options, *flags: str) -> Container:
