@@ -24,6 +24,8 @@ DECLARATIONS = [
     "imgflow_steps.plan",
     "imgflow_steps.keys",
     "imgflow_workflows.default",
+    "imgflow_steps.__main__",  # the start of every container…
+    "imgflow_steps.pool",  # …whose computing processes alone touch pixels
 ]
 HEAVY = {"PIL", "numpy", "cv2", "minio", "hera", "onnxruntime", "kubernetes", "rich", "typer"}
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from imgflow_steps.list.run import read_manifest, run, survey
 from imgflow_steps.pipeline import parse
 from imgflow_steps.rows import write_part
 from imgflow_steps.run import Run, read_listing
-from imgflow_steps.store import Store, inside, open_store
+from imgflow_steps.store import Found, Store, inside, open_store
 
 PIPELINE = parse({"steps": ["grayscale"]})
 
@@ -217,3 +219,33 @@ def test_one_store_can_lie_inside_another(
         monkeypatch.setenv(name, "anything")
 
     assert inside(open_store(url), open_store(outer)) == prefix
+
+
+class Endless:
+    """A real store in which a listing never seems to end."""
+
+    def __init__(self, store: Store, count: int) -> None:
+        self._store, self._count = store, count
+
+    def entries(self, prefix: str = "") -> Iterator[Found]:
+        if not prefix.startswith("datasets/"):
+            return self._store.entries(prefix)
+        return (Found(f"{prefix}{i:09d}.jpg", "v1", 1000) for i in range(self._count))
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+
+def test_twenty_times_as_many_images_are_listed_and_cut_in_the_same_memory(store: Store) -> None:
+    def peak(count: int) -> int:
+        tracemalloc.start()
+        try:
+            listing, _ = survey(Endless(store, count), asked(shard_size=100))  # type: ignore[arg-type]  # a store
+            assert listing.todo == count
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    few, many = peak(1_000), peak(20_000)
+
+    assert many < few + 1_500_000  # bytes; pydantic remembers some thousand strings, and entries would be ten million
