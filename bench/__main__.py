@@ -16,7 +16,7 @@ import typer
 from bench import measure
 
 # A section is a module with ``measure(bench)``, which gives lines; loaded when it is asked for.
-SECTIONS = ("single", "folder", "infer", "choice", "store", "startup")
+SECTIONS = ("single", "folder", "infer", "choice", "store", "startup", "memory")
 
 ROOT = Path(__file__).parents[1]
 SCRATCH = ROOT / "build" / "bench"
