@@ -48,7 +48,6 @@ class Meter:
         self._flushed = time.monotonic()
 
     def __enter__(self) -> Self:
-        self._say()
         return self
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
