@@ -55,6 +55,10 @@ types: $(READY)  ## Static types
 bench: $(BENCH)/venv/.ready $(BENCH)/peers/.ready  ## How fast it is beside what others use; ARGS='--only single', ARGS=--quick
 	$(BENCH)/venv/bin/python -m bench $(ARGS)
 
+.PHONY: bench-cluster
+bench-cluster: $(BENCH)/venv/.ready  ## The same for pods, on the cluster that kubectl talks to; ARGS='--namespace imgflow'
+	$(BENCH)/venv/bin/python -m bench.cluster $(ARGS)
+
 $(BENCH)/venv/.ready: pyproject.toml
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
@@ -83,7 +87,7 @@ clean:  ## Remove .venv, caches and the demo's photographs; the store in .imgflo
 
 .PHONY: help
 help:  ## Say what there is
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' \
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' \
 		$(MAKEFILE_LIST)
 
 ##@ Containers

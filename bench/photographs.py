@@ -9,6 +9,7 @@ cut out of the same photographs without enlarging.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -106,7 +107,7 @@ def photographs(images: Path | None, scratch: Path, *, quick: bool = False) -> l
     return [_read(path) for path in (paths[:QUICK] if quick else paths)]
 
 
-def make(folder: Path, shots: tuple[Shot, ...]) -> list[Path]:
+def make(folder: Path, shots: Sequence[Shot]) -> list[Path]:
     """Write the shots below ``folder``, those that are not there yet, and give their paths."""
     folder = folder / f"v{VERSION}"
     folder.mkdir(parents=True, exist_ok=True)
