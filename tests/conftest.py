@@ -44,6 +44,11 @@ def has_prometheus() -> bool:
     return bool(shutil.which("prometheus") and shutil.which("promtool"))
 
 
+@cache
+def has_nodes() -> bool:
+    return has_cluster() and bool(shutil.which(os.environ.get("IMGFLOW_CLUSTER", "")))
+
+
 # What a marked test needs: whether it is there, what is missing, and the command that provides it.
 NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "minio": (has_minio, "no `minio` on PATH; provide it with: go install github.com/minio/minio@latest"),
@@ -56,6 +61,10 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
         "no `prometheus` and `promtool` on PATH; provide them with: apt-get install prometheus",
     ),
     "cluster": (has_cluster, "no Kubernetes with Argo Workflows behind KUBECONFIG; provide it with: make cluster"),
+    "nodes": (
+        has_nodes,
+        "no cluster whose nodes may be lost; set IMGFLOW_CLUSTER to a command with stop-node, start-node and such",
+    ),
 }
 
 
@@ -69,11 +78,12 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share one cluster, or the memory of one machine's containers, never run beside each other."""
+    """Tests that share one cluster, or the memory of one machine's containers, run one after another."""
     for item in items:
         for name in ("containers", "cluster"):
             if item.get_closest_marker(name):
                 item.add_marker(pytest.mark.xdist_group(name))
+    items.sort(key=lambda item: item.get_closest_marker("nodes") is not None)  # last, for they leave nothing as it was
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -113,7 +113,7 @@ def _run(job: Job, about: About, flags: argparse.Namespace | None = None) -> Res
     except (BadParametersError, ValueError) as error:
         return Result(job=job, exit=Exit.BAD_PARAMETERS, error=str(error))
     except StoreError as error:
-        return Result(job=job, exit=Exit.TEMPORARY, error=str(error))
+        return Result(job=job, exit=runner.failed(error), error=str(error))
     LOG.info("start", extra=log.facts(version=__version__, store=store.url))
     result = runner.run_job(job, store, tell=_Teller())
     if job.step == "collect" and result.exit in VERDICTS:

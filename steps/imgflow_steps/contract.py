@@ -30,6 +30,7 @@ class Exit(IntEnum):
     IMAGES_FAILED = 1  # collect only, after its report is up
     TOO_MANY_REJECTED = 4  # collect only, after its report is up
     TEMPORARY = 75  # the platform failed; try again
+    REFUSED = 77  # the store is there and says no; once more, in a new pod: credentials may be new
     BAD_PARAMETERS = 78  # nothing a retry would change
 
 

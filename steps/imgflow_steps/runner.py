@@ -35,9 +35,14 @@ def run_job(job: Job, store: Store, *, tell: Tell = lambda _: None, pool: Pool |
     except BadParametersError as error:
         return Result(job=job, exit=Exit.BAD_PARAMETERS, error=str(error))
     except StoreError as error:
-        return Result(job=job, exit=Exit.TEMPORARY, error=str(error))
+        return Result(job=job, exit=failed(error), error=str(error))
     except OSError as error:
         return Result(job=job, exit=Exit.TEMPORARY, error=f"{type(error).__name__}: {error}")
+
+
+def failed(error: StoreError) -> Exit:
+    """How a container ends that the store has failed."""
+    return Exit.TEMPORARY if isinstance(error, UnavailableError) else Exit.REFUSED
 
 
 def _do(job: Job, store: Store, tell: Tell, pool: Pool | None) -> Result:

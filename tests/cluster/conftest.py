@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,31 +98,22 @@ class Place:
         return load(self.store, name), found
 
 
-@pytest.fixture(scope="session")
-def namespace() -> Iterator[str]:
+@contextmanager
+def installed(values: str = VALUES) -> Iterator[str]:
+    """A namespace with the chart."""
     name = f"imgflow-e2e-{uuid4().hex[:8]}"
     ok("kubectl", "create", "namespace", name)
     ok("kubectl", "label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
-    ok(
-        "helm",
-        "install",
-        "imgflow",
-        str(CHART),
-        "-n",
-        name,
-        "--wait",
-        "--timeout",
-        "240s",
-        "--set",
-        f"{VALUES},containers.tag={TAG}",
-    )
+    told = f"{values},containers.tag={TAG}"
+    ok("helm", "install", "imgflow", str(CHART), "-n", name, "--wait", "--timeout", "240s", "--set", told)
     yield name
     ok("kubectl", "delete", "workflows,cronworkflows", "--all", "-n", name)
     ok("kubectl", "delete", "namespace", name, "--wait=false")
 
 
-@pytest.fixture(scope="session")
-def place(namespace: str) -> Iterator[Place]:
+@contextmanager
+def reached(namespace: str) -> Iterator[Place]:
+    """The store of a namespace, and what this process and its children need to open it."""
     told = json.loads(ok("kubectl", "-n", namespace, "get", "configmap", "imgflow-store", "-o", "json"))["data"]
     secret = json.loads(ok("kubectl", "-n", namespace, "get", "secret", "imgflow-s3", "-o", "json"))["data"]
     told |= {name: base64.b64decode(value).decode() for name, value in secret.items()}
@@ -131,3 +123,15 @@ def place(namespace: str) -> Iterator[Place]:
             patch.setenv(name, value)
         environment = {**told, "IMGFLOW_ENGINE": "argo", "IMGFLOW_NAMESPACE": namespace}
         yield Place(namespace, open_store(told["IMGFLOW_STORE"]), environment)
+
+
+@pytest.fixture(scope="session")
+def namespace() -> Iterator[str]:
+    with installed() as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def place(namespace: str) -> Iterator[Place]:
+    with reached(namespace) as place:
+        yield place

@@ -128,6 +128,15 @@ def test_a_job_that_can_never_work_says_why_and_is_not_retried(store: Store, job
     assert says in Result.model_validate_json(ended.stdout).error
 
 
+def test_what_the_store_does_not_have_is_not_asked_for_as_often_as_a_store_that_is_away(store: Store) -> None:
+    run = submit(store, "lost")
+
+    ended = container(store, "fused", "--run", run.id)
+
+    assert ended.returncode == Exit.REFUSED
+    assert keys.manifest(run.id, 0) in ended.stderr
+
+
 def test_standard_input_that_is_no_job_is_named(store: Store) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "imgflow_steps"], input='{"step": 1}', capture_output=True, text=True, check=False

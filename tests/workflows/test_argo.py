@@ -145,7 +145,7 @@ def test_one_failed_shard_stops_no_other() -> None:
     assert [dag["failFast"] for dag in dags] == [False, False]
 
 
-@pytest.mark.parametrize("code", [Exit.TEMPORARY, 2, 64, 137, 139, 143, -1], ids=str)
+@pytest.mark.parametrize("code", [Exit.TEMPORARY, Exit.REFUSED, 2, 64, 137, 139, 143, -1], ids=str)
 def test_what_the_platform_failed_is_tried_again(code: int) -> None:
     assert not any(code in never for never in verdicts_that_stand())
 
@@ -160,7 +160,8 @@ def verdicts_that_stand() -> list[list[int]]:
     for name in leaves(in_the_cluster()):
         retry = leaves(in_the_cluster())[name]["retryStrategy"]
         assert retry["retryPolicy"] == "Always"  # any other leaves deleted pods alone
-        expression = r"lastRetry.status == 'Error' \|\| !\(asInt\(lastRetry.exitCode\) in (\[.*\])\)"
+        refused = r"\(asInt\(lastRetry.exitCode\) == 77 && asInt\(retries\) > 0\)"  # in other words: a second time
+        expression = rf"lastRetry.status == 'Error' \|\| !\(asInt\(lastRetry.exitCode\) in (\[.*\]) \|\| {refused}\)"
         found = re.fullmatch(expression, retry["expression"])
         assert found
         lists.append(json.loads(found[1]))

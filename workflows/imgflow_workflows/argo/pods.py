@@ -57,13 +57,14 @@ _MOUNTS = [
 ]
 _STORE = [ConfigMapEnvFrom(name="imgflow-store"), SecretEnvFrom(name="imgflow-s3")]
 WEBHOOK = SecretEnvFrom(name="imgflow-notify", optional=True)
-_NEVER_AGAIN = sorted(code.value for code in Exit if code not in {Exit.DONE, Exit.TEMPORARY})
+_NEVER_AGAIN = sorted(code.value for code in Exit if code not in {Exit.DONE, Exit.TEMPORARY, Exit.REFUSED})
+_REFUSED_TWICE = f"(asInt(lastRetry.exitCode) == {Exit.REFUSED.value} && asInt(retries) > 0)"
 # A deleted pod is an Error, which the policy OnFailure leaves alone whatever the expression says. What an attempt has
 # finished the next one finds in the store, so trying often costs little, and nodes that come and go take many pods.
 _RETRY = RetryStrategy(
     limit=5,
     retry_policy="Always",
-    expression=f"lastRetry.status == 'Error' || !(asInt(lastRetry.exitCode) in {_NEVER_AGAIN})",
+    expression=f"lastRetry.status == 'Error' || !(asInt(lastRetry.exitCode) in {_NEVER_AGAIN} || {_REFUSED_TWICE})",
     backoff=Backoff(duration="5s", factor=2, cap="1m"),
 )
 
