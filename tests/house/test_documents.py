@@ -37,21 +37,22 @@ def flags(command: str) -> set[str]:
     return {option for parameter in app.load(command).params for option in parameter.opts}
 
 
-def test_every_command_in_the_readme_exists_with_its_flags(readme: str) -> None:
-    told = list(commands(readme))
+@pytest.mark.parametrize(("document", "many"), [("README.md", 15), ("docs/operations.md", 5), ("docs/scale.md", 2)])
+def test_every_command_that_is_told_exists_with_its_flags(root: Path, document: str, many: int) -> None:
+    told = list(commands((root / document).read_text(encoding="utf-8")))
 
-    assert len(told) > 15
+    assert len(told) > many
     anywhere = {option: parameter.is_flag for parameter in app.group().params for option in parameter.opts}
     for line in told:
         name, *words = line
         while name.startswith("-") and words:
-            assert name in anywhere, f"README: imgflow has no {name}"
+            assert name in anywhere, f"{document}: imgflow has no {name}"
             name, *words = words if anywhere[name] else words[1:]
         if name in anywhere:
             continue
-        assert name in app.COMMANDS, f"README: there is no `imgflow {name}`"
+        assert name in app.COMMANDS, f"{document}: there is no `imgflow {name}`"
         unknown = {word.split("=")[0] for word in words if word.startswith("-")} - flags(name)
-        assert not unknown, f"README: imgflow {name} has no {unknown}"
+        assert not unknown, f"{document}: imgflow {name} has no {unknown}"
 
 
 def test_every_command_is_in_the_readme(readme: str) -> None:
@@ -112,9 +113,22 @@ def test_the_readme_s_examples_of_files_are_valid(readme: str, tmp_path: Path, m
 
 
 def test_links_between_documents_lead_somewhere(root: Path) -> None:
-    for document in root.glob("*.md"):
-        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
-            assert (root / target).exists(), f"{document.name} → {target}"
+    for document in [*root.glob("*.md"), *root.glob("docs/*.md")]:
+        text = document.read_text(encoding="utf-8")
+        for target, heading in re.findall(r"\]\(([^)#:]+)(?:#([^)]+))?\)", text):
+            there = document.parent / target
+            assert there.exists(), f"{document.name} → {target}"
+            if heading:
+                headings = re.findall(r"^#+ (.+)$", there.read_text(encoding="utf-8"), re.MULTILINE)
+                anchors = {re.sub(r"[^a-z0-9 -]", "", one.lower()).replace(" ", "-") for one in headings}
+                assert heading in anchors, f"{document.name} → {target}#{heading}"
+
+
+def test_what_measures_the_figures_that_are_told_is_there(root: Path) -> None:
+    told = re.findall(r"python (bench/\S+\.py)", (root / "docs/scale.md").read_text(encoding="utf-8"))
+
+    assert told
+    assert [path for path in told if not (root / path).is_file()] == []
 
 
 def test_versions_agree(root: Path) -> None:
