@@ -44,7 +44,7 @@ def kubectl(*arguments: str, given: Document | None = None) -> str:
     return done.stdout
 
 
-def controller(qps: int, requeue: str) -> list[Document]:
+def controller(qps: int, requeue: str, cache: int, events: bool) -> list[Document]:
     """The cluster's own controller once more, for Workflows of this bench only."""
     there = json.loads(kubectl("-n", "argo", "get", "deployment", "workflow-controller", "-o", "json"))
     pod = there["spec"]["template"]
@@ -60,7 +60,12 @@ def controller(qps: int, requeue: str) -> list[Document]:
     pod["spec"]["serviceAccountName"] = PLACE
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "argo-cluster-role"}
     subject = {"kind": "ServiceAccount", "name": PLACE, "namespace": PLACE}
-    settings = {"instanceID": PLACE, "metricsConfig": "{secure: false}"}
+    settings = {
+        "instanceID": PLACE,
+        "metricsConfig": "{secure: false}",
+        "synchronization": f"{{semaphoreLimitCacheSeconds: {cache}}}",
+        "nodeEvents": f"{{enabled: {str(events).lower()}}}",
+    }
     return [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": settings},
@@ -157,14 +162,17 @@ def report_outputs(ended: threading.Event) -> None:
 
 
 def metrics() -> dict[str, float]:
-    """What the controller counts, over all labels."""
+    """What the controller counts, over all labels; its requests by verb and kind."""
     [pod] = kubectl("-n", PLACE, "get", "pods", "-l", f"app={PLACE}", "-o", "name").split()
     path = f"/api/v1/namespaces/{PLACE}/pods/http:{pod.removeprefix('pod/')}:9090/proxy/metrics"
     counts: dict[str, float] = {}
     for line in kubectl("get", "--raw", path).splitlines():
-        if match := re.match(r"(\w+)(?:\{.*\})? ([-+.\deE]+)$", line):
+        if match := re.match(r"(\w+)(?:\{(.*)\})? ([-+.\deE]+)$", line):
             name = match[1].removeprefix("argo_workflows_")
-            counts[name] = counts.get(name, 0.0) + float(match[2])
+            if name == "k8s_request_total":
+                labels = dict(re.findall(r'(\w+)="([^"]*)"', match[2]))
+                name = f"{labels['verb'].lower()} {labels['kind']}"
+            counts[name] = counts.get(name, 0.0) + float(match[3])
     return counts
 
 
@@ -179,11 +187,11 @@ def background(*command: str) -> Iterator[None]:
 
 
 @contextmanager
-def apart(qps: int, requeue: str, seconds: float) -> Iterator[None]:
+def apart(asked: list[Document], seconds: float) -> Iterator[None]:
     """A namespace, a controller and nodes for this bench; gone afterwards."""
     try:
         kubectl("create", "namespace", PLACE)
-        for document in (*controller(qps, requeue), *chart(), *map(fake_node, range(NODES))):
+        for document in (*asked, *chart(), *map(fake_node, range(NODES))):
             kubectl("create", "-f", "-", given=document)
         with TemporaryDirectory() as folder, ExitStack() as stack:
             stages = Path(folder) / "stages.yaml"
@@ -207,11 +215,14 @@ def main(
     seconds: Annotated[float, typer.Option(help="How long a pod runs.")] = 5.0,
     qps: Annotated[int, typer.Option(help="Requests a second that the controller may make of Kubernetes.")] = 20,
     requeue: Annotated[str, typer.Option(help="DEFAULT_REQUEUE_TIME of the controller.")] = "10s",
+    cache: Annotated[int, typer.Option(help="Seconds for which it remembers how many pods a semaphore allows.")] = 0,
+    events: Annotated[bool, typer.Option(help="Whether it tells of every node as an event.")] = True,
+    most: Annotated[int, typer.Option(help="Seconds after which it is enough.")] = 600,
 ) -> None:
     """Measure one Workflow."""
     config.load_kube_config()
     ended = threading.Event()
-    with apart(qps, requeue, seconds):
+    with apart(controller(qps, requeue, cache, events), seconds):
         before, began, largest, packed = metrics(), time.monotonic(), 0, 0
         kubectl("create", "-f", "-", given=workflow(layout, shards))
         threading.Thread(target=report_outputs, args=(ended,), daemon=True).start()
@@ -222,11 +233,11 @@ def main(
             status = json.loads(raw).get("status", {})
             packed = max(packed, len(status.get("compressedNodes", "")))
             sys.stderr.write(f"\r{time.monotonic() - began:5.0f} s  {status.get('progress', '')}  {len(raw):,} bytes ")
-            if status.get("phase") in {"Succeeded", "Failed", "Error"}:
+            if status.get("phase") in {"Succeeded", "Failed", "Error"} or time.monotonic() - began > most:
                 ended.set()
         wall, after = time.monotonic() - began, metrics()
     rise = {name: after[name] - before.get(name, 0.0) for name in after}
-    pods = shards * (len(DEFAULT.steps) if layout == "steps" else 1)
+    pods = int(status["progress"].partition("/")[0])
     reconciles = rise["operation_duration_seconds_count"]
     sys.stderr.write("\n")
     figures = {
@@ -234,13 +245,15 @@ def main(
         "shards": shards,
         "qps": qps,
         "requeue": requeue,
-        "phase": status["phase"],
+        "semaphore limits remembered, seconds": cache,
+        "events": events,
+        "pods": pods,
         "seconds": round(wall),
         "pods a second": round(pods / wall, 2),
         "controller CPU, ms a pod": round(1000 * rise["process_cpu_seconds_total"] / pods, 1),
         "reconciles": round(reconciles),
         "seconds a reconcile, mean": round(rise["operation_duration_seconds_sum"] / reconciles, 2),
-        "requests a pod": round(rise["k8s_request_total"] / pods, 2),
+        "requests a pod": {name: round(n / pods, 2) for name, n in rise.items() if " " in name and n / pods > 0.1},  # noqa: PLR2004
         "Workflow object at its largest, bytes": largest,
         "nodes of it compressed, bytes": packed,
     }
