@@ -72,7 +72,7 @@ def bytes_below(store: Store, prefix: str) -> int:
 def measured(work: Callable[[Store], object], store: Store, images: int) -> dict[str, float]:
     """Core-seconds for a million images at this rate, and calls of the store for a thousand."""
     counted, began = Counted(store), time.process_time()
-    work(counted)  # type: ignore[arg-type]  # it has every method of a store, when asked
+    work(counted)
     seconds = time.process_time() - began
     calls = sum(counted.calls.values()) - counted.calls["url"]
     return {
