@@ -1,6 +1,7 @@
 """Where each thing lies in the store, and which names are possible. Pure functions over strings.
 
 datasets/<municipality>/images/…               what comes in
+datasets/<municipality>/catalog.parquet        what is told of it: a row per image
 results/<municipality>/<digest>/images/…       pictures that go out
 results/<municipality>/<digest>/rows/…         what is known about each image
 results/<municipality>/<digest>/thumbs/…       small pictures for reports
@@ -8,6 +9,7 @@ runs/<run>/run.json, shards/…, report/…        one run
 costs/<municipality>/<digest>/…                what its steps took, for the next one's prediction
 scratch/<run>/<position>/<shard>.tar           between steps
 models/<sha256>                                files that parameters name
+selections/<sha256>.jsonl                      images that runs are about
 """
 
 from __future__ import annotations
@@ -105,6 +107,16 @@ def is_image(key: str) -> bool:
 def images(municipality: str) -> str:
     """Prefix of a municipality's photographs; ends with '/', so that mun-1 never sees mun-10."""
     return f"datasets/{encode(municipality)}/images/"
+
+
+def catalog(municipality: str) -> str:
+    """What is told of a municipality's photographs: Parquet, a row per image."""
+    return f"datasets/{encode(municipality)}/catalog.parquet"
+
+
+def selection(sha256: str) -> str:
+    """Images that a run is about, by the content of the list: sorted keys, one a line."""
+    return f"selections/{sha256}.jsonl"
 
 
 def results(municipality: str, digest: str) -> str:

@@ -22,7 +22,8 @@ from imgflow_workflows.default import DEFAULT
 from imgflow_workflows.engines.argo import ArgoEngine
 from imgflow_workflows.engines.local import LocalEngine
 from imgflow_workflows.engines.portforward import reachable
-from imgflow_workflows.ingest import ingest
+from imgflow_workflows.ingest.copying import ingest
+from imgflow_workflows.ingest.folder import Folder
 
 if TYPE_CHECKING:
     from tests.cluster.conftest import Place
@@ -53,7 +54,7 @@ def submit(place: Place, run_id: str, municipality: str, **listing: object) -> R
 
 
 def copy(source: Path, store: Store, municipality: str) -> None:
-    ingest(source, store, municipality, workers=4, tell=lambda _: None)
+    ingest(Folder(source), store, municipality, workers=4, tell=lambda _: None)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,8 @@ import pytest
 from imgflow_steps import keys
 from imgflow_steps.contract import BadParametersError
 from imgflow_steps.store import KeyRefusedError, Store, UnavailableError, open_store
-from imgflow_workflows.ingest import IngestProgress, IngestSummary, Reason, ingest
+from imgflow_workflows.ingest.copying import IngestProgress, IngestSummary, Reason, ingest
+from imgflow_workflows.ingest.folder import Folder
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def put(source: Path, name: str, data: bytes) -> Path:
 
 
 def run(source: Path, store: Store, municipality: str = "Utrecht") -> IngestSummary:
-    return ingest(source, store, municipality, workers=4, tell=lambda progress: None)
+    return ingest(Folder(source), store, municipality, workers=4, tell=lambda progress: None)
 
 
 def dataset(store: Store, municipality: str = "Utrecht") -> dict[str, bytes]:
@@ -48,7 +49,7 @@ def test_every_image_is_copied_under_its_own_path(store: Store, source: Path) ->
     def tell(progress: IngestProgress) -> None:
         told.append(progress.copied)
 
-    summary = ingest(source, store, "Östra Göinge", workers=3, tell=tell)
+    summary = ingest(Folder(source), store, "Östra Göinge", workers=3, tell=tell)
 
     assert dataset(store, "Östra Göinge") == on_disk(source)
     assert (summary.copied, summary.present, summary.refusals) == (5, 0, [])
@@ -142,7 +143,7 @@ def test_a_store_that_fails_stops_it_naming_the_file(
         raise UnavailableError("the disk is full")
 
     monkeypatch.setattr(type(directory_store), "upload", fail)
-    with pytest.raises(UnavailableError, match=r"photos/.*disk is full"):
+    with pytest.raises(UnavailableError, match=r"-/\+\.webp is not copied: the disk is full"):
         run(source, directory_store)
 
 

@@ -1,8 +1,10 @@
-"""ingest: photographs from a directory into a municipality's dataset."""
+"""ingest: photographs from a folder, a list, an archive or a table into a municipality's dataset."""
 
 from __future__ import annotations
 
 import shlex
+import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,8 +18,12 @@ from imgflow_cli.progress import status_line
 from imgflow_cli.settings import PLACES, Resolved
 from imgflow_steps import keys
 from imgflow_steps.store import Store
-from imgflow_workflows.ingest import IngestProgress, IngestSummary, Reason
-from imgflow_workflows.ingest import ingest as copy
+from imgflow_workflows.ingest.archive import Tar, Zip, archive_kind
+from imgflow_workflows.ingest.copying import IngestProgress, IngestSummary, Reason, Source
+from imgflow_workflows.ingest.copying import ingest as copy
+from imgflow_workflows.ingest.files import FileList
+from imgflow_workflows.ingest.folder import Folder
+from imgflow_workflows.ingest.table import SUFFIXES, Table
 
 COPIES = 8  # files copied at the same time
 AGAIN = {Reason.UNREADABLE, Reason.CHANGED}  # a second try may succeed: the command has failed
@@ -27,25 +33,43 @@ AGAIN = {Reason.UNREADABLE, Reason.CHANGED}  # a second try may succeed: the com
 def ingest(
     resolved: Resolved,
     store: Store,
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where the photographs are.")],
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SOURCE", help="A directory, a zip, a tar, a CSV or Parquet table, or - for a list."),
+    ],
     municipality: MunicipalityFlag,
+    ids: Annotated[
+        str, typer.Option("--id", metavar="COLUMN", help="Column of a table; images/<id>.jpg lies beside the table.")
+    ] = "",
+    paths: Annotated[
+        str, typer.Option("--path", metavar="COLUMN", help="Column of a table with paths, relative to the table.")
+    ] = "",
+    lenient: Annotated[
+        bool, typer.Option("--lenient", help="Leave out what a list or table names that is not there or unreadable.")
+    ] = False,
     output: OutputFlag = None,
     quiet: QuietFlag = False,
 ) -> None:
     """Copy photographs into a municipality's dataset.
 
-    What lies there already, the same, is not copied again; nothing is ever deleted. To use photographs
-    where they lie, without copying, see `imgflow submit --source`.
+    A list has a path on each line, as find prints them. The other columns of a table go to the municipality's
+    catalog, which query and submit --where ask. What lies there already, the same, is not copied again; nothing
+    is ever deleted. A source that is wrong as a whole leaves the store as it was. To use photographs where they
+    lie, without copying, see `imgflow submit --source`.
     """
     voice = Voice(quiet=quiet)
     voice.say(where(resolved))
     name = keys.decode(keys.encode(municipality))
+    photographs = _source(source, ids, paths, voice, lenient=lenient)
+    started = time.monotonic()
     try:
         with status_line(voice) as show:
-            summary = copy(directory, store, name, workers=COPIES, tell=lambda progress: show(in_words(progress)))
+            summary = copy(
+                photographs, store, name, workers=COPIES, tell=lambda told: show(in_words(told, _since(started)))
+            )
     except KeyboardInterrupt:
         raise CliError(
-            f"ingest of {directory} was interrupted; what was copied is in {store.url}",
+            f"ingest of {source} was interrupted; what was copied is in {store.url}",
             "the same command goes on from there",
             ExitCode.INTERRUPTED,
         ) from None
@@ -55,26 +79,56 @@ def ingest(
     if output == "name":
         emit(printable(name))
     elif output in {"json", "yaml"}:
-        document(_document(name, summary), output)
+        document(_document(name, summary, _since(started)), output)
     else:
-        emit(f"{name}: {in_words(summary)}")
+        emit(f"{name}: {in_words(summary, _since(started))}")
     voice.say(f"next: {resolved.command} submit --municipality {shlex.quote(name)}")
     raise typer.Exit(ExitCode.FAILED if summary.refused.keys() & AGAIN else ExitCode.DONE)
 
 
-def in_words(progress: IngestProgress) -> str:
-    """How far the copying is, in one line."""
+def in_words(progress: IngestProgress, seconds: float) -> str:
+    """How far the copying is after so many seconds, in one line."""
     left_out = [f"{count:,} left out: {reason}" for reason, count in progress.refused.items()]
-    words = [f"{progress.copied:,} copied ({size(progress.bytes)})", f"{progress.present:,} there already", *left_out]
-    return " · ".join(words)
+    words = [f"{progress.copied:,} copied ({size(progress.bytes)})", f"{progress.present:,} there already"]
+    return " · ".join([*words, f"{_pace(progress, seconds):,.0f} images/s", *left_out])
 
 
-def _document(municipality: str, summary: IngestSummary) -> dict[str, Any]:
+def _source(text: str, ids: str, paths: str, voice: Voice, *, lenient: bool) -> Source:
+    """What kind of source this is, by its name and content. Raises CliError for flags of another kind."""
+    path = Path(text)
+    table = path.suffix.lower() in SUFFIXES and not path.is_dir()
+    if (ids or paths) and not table:
+        raise CliError(f"--id and --path name columns of a table, and {text} is none", "give a .csv or .parquet file")
+    if text == "-":
+        return FileList(sys.stdin, lenient)
+    if table:
+        return Table(path, ids, paths, lenient, voice.say)
+    match archive_kind(path) if path.is_file() else "":
+        case "zip":
+            return Zip(path)
+        case "tar":
+            return Tar(path)
+    if path.is_file():
+        raise CliError(f"{path} is no directory, zip, tar, .csv, .tsv or .parquet", "give one of them, or - for a list")
+    return Folder(path)
+
+
+def _since(started: float) -> float:
+    return time.monotonic() - started
+
+
+def _pace(progress: IngestProgress, seconds: float) -> float:
+    return (progress.copied + progress.present) / seconds if seconds else 0.0
+
+
+def _document(municipality: str, summary: IngestSummary, seconds: float) -> dict[str, Any]:
     return {
         "municipality": municipality,
         "copied": summary.copied,
         "present": summary.present,
         "bytes": summary.bytes,
+        "seconds": round(seconds, 3),
+        "images_per_second": round(_pace(summary, seconds), 1),
         "refused": {str(reason): count for reason, count in summary.refused.items()},
         "refusals": [
             {"path": refusal.path, "reason": str(refusal.reason), "message": refusal.message}

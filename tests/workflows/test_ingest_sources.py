@@ -1,0 +1,241 @@
+"""Archives, lists and tables into a dataset; what is wrong with one of them leaves the store as it was."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tests import photographs
+from tests.catalogs import FIRST, fashion
+
+from imgflow_steps import keys
+from imgflow_steps.contract import BadParametersError
+from imgflow_steps.store import Store
+from imgflow_workflows.ingest.archive import Tar, Zip, archive_kind
+from imgflow_workflows.ingest.copying import IngestSummary, Reason, Source, ingest
+from imgflow_workflows.ingest.files import FileList
+from imgflow_workflows.ingest.table import Table
+
+Pack = Callable[[Path, dict[str, bytes]], Source]
+PHOTOS = {"1.jpg": b"one", "2022/Östra/å %2F.JPG": b"two", "no suffix": b"three"}
+
+
+def run(source: Source, store: Store) -> IngestSummary:
+    return ingest(source, store, "Demo", workers=4, tell=lambda _: None)
+
+
+def dataset(store: Store) -> dict[str, bytes]:
+    prefix = keys.images("Demo")
+    return {found.key.removeprefix(prefix): store.read(found.key) for found in store.entries(prefix)}
+
+
+def catalog(store: Store, folder: Path) -> list[dict[str, object]]:
+    store.download(keys.catalog("Demo"), folder / "catalog.parquet")
+    rows: list[dict[str, object]] = pq.read_table(folder / "catalog.parquet").to_pylist()
+    return rows
+
+
+def zipped(path: Path, members: dict[str, bytes]) -> Source:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return Zip(path)
+
+
+def tarred(path: Path, members: dict[str, bytes]) -> Source:
+    with tarfile.open(path, "w:gz") as archive:
+        for name, data in members.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mtime = len(data), 1_600_000_000
+            archive.addfile(member, io.BytesIO(data))
+    return Tar(path)
+
+
+packings = pytest.mark.parametrize("pack", [zipped, tarred])
+
+
+@packings
+def test_an_archive_is_copied_once_under_its_members_names(store: Store, tmp_path: Path, pack: Pack) -> None:
+    source = pack(tmp_path / "photos", {**PHOTOS, "notes.txt": b"text", "empty.jpg": b""})
+
+    first, second = run(source, store), run(source, store)
+
+    assert dataset(store) == PHOTOS
+    assert (first.copied, first.refused) == (3, {Reason.NOT_AN_IMAGE: 1, Reason.EMPTY: 1})
+    assert (second.copied, second.present) == (0, 3)
+
+
+@packings
+@pytest.mark.parametrize("name", ["../x.jpg", "a/../../x.jpg", "/etc/x.jpg"])
+def test_a_member_outside_of_the_archive_leaves_the_store_as_it_was(
+    directory_store: Store, tmp_path: Path, pack: Pack, name: str
+) -> None:
+    source = pack(tmp_path / "photos", {**PHOTOS, name: b"x"})
+
+    with pytest.raises(BadParametersError, match="outside of it; nothing was copied"):
+        run(source, directory_store)
+
+    assert list(directory_store.entries()) == []
+
+
+@packings
+def test_a_bomb_leaves_the_store_as_it_was(directory_store: Store, tmp_path: Path, pack: Pack) -> None:
+    source = pack(tmp_path / "photos", {"1.jpg": b"one", **{f"{i}.bmp": bytes(90 << 20) for i in range(3)}})
+
+    with pytest.raises(BadParametersError, match="bomb"):
+        run(source, directory_store)
+
+    assert list(directory_store.entries()) == []
+
+
+@packings
+def test_two_members_of_one_name_leave_the_store_as_it_was(directory_store: Store, tmp_path: Path, pack: Pack) -> None:
+    source = pack(tmp_path / "photos", {"1.jpg": b"one", "./1.jpg": b"other"})
+
+    with pytest.raises(BadParametersError, match="nothing was copied"):
+        run(source, directory_store)
+
+    assert list(directory_store.entries()) == []
+
+
+@packings
+def test_an_archive_that_breaks_off_is_called_damaged(directory_store: Store, tmp_path: Path, pack: Pack) -> None:
+    source = pack(tmp_path / "photos", {f"{i}.jpg": os.urandom(5000) for i in range(20)})
+    (tmp_path / "photos").write_bytes((tmp_path / "photos").read_bytes()[:50_000])
+
+    with pytest.raises(BadParametersError, match="damaged"):
+        run(source, directory_store)
+
+    assert list(directory_store.entries()) == []
+
+
+def test_the_kind_of_an_archive_is_seen_in_its_content(tmp_path: Path) -> None:
+    zipped(tmp_path / "one", PHOTOS)
+    tarred(tmp_path / "two", PHOTOS)
+    (tmp_path / "three.jpg").write_bytes(photographs.jpeg(1))
+
+    assert [archive_kind(tmp_path / name) for name in ("one", "two", "three.jpg")] == ["zip", "tar", ""]
+
+
+def test_a_list_is_copied_under_paths_below_the_current_folder(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photographs.folder(tmp_path / "photos", 3)
+    monkeypatch.chdir(tmp_path)
+    lines = ["photos/a/000.jpg\n", "./photos/a/000.jpg\n", f"{tmp_path}/photos/b/001.jpg\n", "\n"]
+
+    assert run(FileList(lines), store).copied == 2
+    assert run(FileList(lines), store).present == 2
+    assert set(dataset(store)) == {"photos/a/000.jpg", "photos/b/001.jpg"}
+
+
+def test_a_list_with_missing_files_copies_nothing_unless_asked(directory_store: Store, tmp_path: Path) -> None:
+    photographs.folder(tmp_path / "photos", 1)
+    lines = [f"{tmp_path}/photos/a/000.jpg", *(f"{tmp_path}/gone{i}.jpg" for i in range(5))]
+
+    with pytest.raises(BadParametersError, match=r"5 files that are not there: .*gone0.jpg.* and 2 more"):
+        run(FileList(lines), directory_store)
+    assert list(directory_store.entries()) == []
+
+    assert run(FileList(lines, lenient=True), directory_store).refused == {Reason.MISSING: 5}
+    assert len(dataset(directory_store)) == 1
+
+
+def test_a_table_s_photographs_and_what_it_says_of_them_come_into_the_store(store: Store, tmp_path: Path) -> None:
+    guessed: list[str] = []
+    table = Table(fashion(tmp_path / "in", 40), say=guessed.append)
+
+    assert run(table, store).copied == 40
+    assert run(table, store).present == 40
+
+    rows = catalog(store, tmp_path)
+    assert [row["image"] for row in rows] == sorted(dataset(store))
+    assert rows[0]["image"] == f"{FIRST}.jpg"
+    assert rows[0]["id"] == FIRST
+    assert isinstance(rows[0]["year"], int)
+    assert str(rows[0]["productDisplayName"]).endswith(f', "blue" {FIRST}')
+    assert "column id" in guessed[0]
+
+
+def test_leading_zeros_of_an_id_are_kept(directory_store: Store, tmp_path: Path) -> None:
+    (tmp_path / "007.png").write_bytes(photographs.png(7))
+    (tmp_path / "list.csv").write_text("id,agent\n007,Bond\n")
+
+    run(Table(tmp_path / "list.csv"), directory_store)
+
+    assert catalog(directory_store, tmp_path) == [{"image": "007.png", "id": "007", "agent": "Bond"}]
+
+
+def test_another_table_changes_only_the_rows_it_has(directory_store: Store, tmp_path: Path) -> None:
+    photographs.folder(tmp_path, 3)
+    (tmp_path / "one.csv").write_text("file;stars\na/000.jpg;1\nb/001.jpg;2\n")
+    (tmp_path / "two.csv").write_text("file;street\nb/001.jpg;Oudegracht\nc/002.jpg;Neude\n")
+
+    run(Table(tmp_path / "one.csv"), directory_store)
+    run(Table(tmp_path / "two.csv"), directory_store)
+
+    told = {row["image"]: (row["stars"], row["street"]) for row in catalog(directory_store, tmp_path)}
+    assert told == {"a/000.jpg": (1, None), "b/001.jpg": (None, "Oudegracht"), "c/002.jpg": (None, "Neude")}
+
+
+def test_a_parquet_table_is_read_like_a_csv(directory_store: Store, tmp_path: Path) -> None:
+    photographs.folder(tmp_path, 2)
+    pq.write_table(pa.table({"image": ["a/000.jpg", "b/001.jpg"], "stars": [1.5, 2.5]}), tmp_path / "[1].parquet")
+
+    run(Table(tmp_path / "[1].parquet"), directory_store)
+
+    assert catalog(directory_store, tmp_path)[1] == {
+        "image": "b/001.jpg",
+        "source_image": "b/001.jpg",
+        "stars": 2.5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (b"", "cannot be read|no rows"),
+        (b"id,season\n", "no rows"),
+        (b"id,season\n1163,\xe9t\xe9\n", "line 2 cannot be read.*utf-8"),
+        (b"id,season\n1163,Summer\n1164,Fall,red\n", "line 3 cannot be read.*--lenient"),
+        (b"id,season\n1163,Summer\n1163,Fall\n", "id 1163 is in several rows"),
+        (b"id,season\n1163,Summer\n7,Fall\n", "1 files that are not there.*images/7.jpg"),
+        (b"number,season\n1163,Summer\n", "has the columns number, season; say which"),
+        (b"path,season\n../../etc/x.jpg,Summer\n", "not there"),
+        (b"path,n\nimages/1163.jpg,1\nimages/./1163.jpg,2\n", "several rows are about images/1163.jpg"),
+    ],
+)
+def test_a_table_that_is_wrong_leaves_the_store_as_it_was(
+    directory_store: Store, tmp_path: Path, content: bytes, error: str
+) -> None:
+    path = fashion(tmp_path / "in", 3)
+    path.write_bytes(content)
+
+    with pytest.raises(BadParametersError, match=error):
+        run(Table(path), directory_store)
+
+    assert list(directory_store.entries()) == []
+
+
+def test_a_column_that_is_not_there_is_answered_with_the_nearest(directory_store: Store, tmp_path: Path) -> None:
+    with pytest.raises(BadParametersError, match="did you mean 'season'"):
+        run(Table(fashion(tmp_path, 1), ids="seasn"), directory_store)
+
+
+def test_unreadable_rows_and_missing_files_are_left_out_and_counted_when_asked(
+    directory_store: Store, tmp_path: Path
+) -> None:
+    path = fashion(tmp_path / "in", 3)
+    path.write_bytes(b"id,season\n1163,Summer\n1164,Fall,red\n7,Fall\n")
+
+    done = run(Table(path, lenient=True), directory_store)
+
+    assert (done.copied, done.refused) == (1, {Reason.ROW: 1, Reason.MISSING: 1})
+    assert catalog(directory_store, tmp_path) == [{"image": "1163.jpg", "id": 1163, "season": "Summer"}]

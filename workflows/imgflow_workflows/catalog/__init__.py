@@ -1,0 +1,1 @@
+"""What is told of photographs beside their pixels: kept per municipality, and asked with SQL over all of them."""

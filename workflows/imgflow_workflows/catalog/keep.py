@@ -1,0 +1,33 @@
+"""A municipality's catalog in the store: one Parquet file, a row per image, sorted by image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imgflow_steps import keys
+from imgflow_steps.store import NotFoundError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from imgflow_steps.store import Store
+
+
+def keep(base: DuckDBPyConnection, folder: Path, told: str, store: Store, municipality: str) -> None:
+    """Put the query ``told``, a row per image with a column ``image``, into a municipality's catalog.
+
+    Rows of other images stay; a column that one side lacks is empty there. The new catalog takes the old one's
+    place at once. Raises StoreError.
+    """
+    before, after = folder / "before.parquet", folder / "catalog.parquet"
+    base.execute(f"CREATE TABLE told AS {told}")
+    try:
+        store.download(keys.catalog(municipality), before)
+    except NotFoundError:
+        whole = "SELECT * FROM told"
+    else:
+        base.execute("CREATE TABLE before AS SELECT * FROM read_parquet(?)", [str(before)])
+        whole = "SELECT * FROM told UNION ALL BY NAME SELECT * FROM before ANTI JOIN told USING (image)"
+    base.sql(f"SELECT * FROM ({whole}) ORDER BY image").write_parquet(str(after))
+    store.upload(after, keys.catalog(municipality), "application/vnd.apache.parquet")

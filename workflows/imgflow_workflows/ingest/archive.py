@@ -1,0 +1,218 @@
+"""A zip or a tar of photographs, never unpacked as a whole and never by its own paths."""
+
+from __future__ import annotations
+
+import lzma
+import os
+import shutil
+import tarfile
+import time
+import zipfile
+import zlib
+from calendar import timegm
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO
+
+from imgflow_steps import keys
+from imgflow_steps.contract import BadParametersError
+from imgflow_steps.store import Found, Store
+from imgflow_workflows.ingest.copying import Photo, Refuse, itself, refused
+from imgflow_workflows.ingest.spool import spool
+
+RATIO = 100  # times that an archive may grow when it is unpacked; photographs hardly do
+ENCRYPTED = 1  # flag of a zip's member
+SMALL = 256 << 20  # bytes up to which it may grow as it likes
+DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError)
+
+Stat = Callable[[str], Found | None]
+
+
+def archive_kind(path: Path) -> str:
+    """``zip`` or ``tar``, by a file's content or else its name, or "" for neither."""
+    if zipfile.is_zipfile(path) or path.suffix.lower() == ".zip":
+        return "zip"
+    return "tar" if tarfile.is_tarfile(path) or ".tar" in path.name.lower() else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Zip:
+    """The members of a zip, by their names."""
+
+    path: Path
+
+    @contextmanager
+    def photos(self, store: Store, municipality: str, refuse: Refuse) -> Iterator[Iterator[Photo]]:
+        """See ``Source``."""
+        with _readable(self.path):
+            archive = zipfile.ZipFile(self.path)
+        with archive, _folder() as folder:
+            members = [one for one in archive.infolist() if not one.is_dir()]
+            self._check(members)
+            yield self._photos(archive, members, folder, partial(_stat, store, municipality), refuse)
+
+    def _check(self, members: list[zipfile.ZipInfo]) -> None:
+        limit, seen = Limit(self.path), set[str]()
+        for member in members:
+            name = member.filename
+            _check_name(self.path, name)
+            limit.add(member.file_size)
+            if member.flag_bits & ENCRYPTED:
+                raise BadParametersError(f"{self.path} is encrypted ({name}); unpack it first")
+            if _plain(name) in seen:
+                raise BadParametersError(f"{self.path} holds {name} twice; nothing was copied")
+            seen.add(_plain(name))
+
+    def _photos(
+        self, archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], folder: Path, stat: Stat, refuse: Refuse
+    ) -> Iterator[Photo]:
+        for number, member in enumerate(members):
+            name, size = _plain(member.filename), member.file_size
+            if refusal := refused(name, name, size):
+                refuse(refusal)
+                continue
+            stamp = timegm((*member.date_time, 0, 0, 0)) * 10**9
+            opened = partial(archive.open, member)
+            yield Photo(
+                name=name,
+                path=f"{self.path}: {name}",
+                bytes=size,
+                version=f"{size}-{stamp}",
+                known=partial(stat, name),
+                file=partial(_unpacked, folder / str(number), opened, stamp),
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Tar:
+    """The members of a tar, compressed or not: read twice from its beginning to its end."""
+
+    path: Path
+
+    @contextmanager
+    def photos(self, store: Store, municipality: str, refuse: Refuse) -> Iterator[Iterator[Photo]]:
+        """See ``Source``."""
+        with _readable(self.path):
+            self._check()
+            archive = tarfile.open(self.path)  # noqa: SIM115 - it is closed below
+        with archive, _folder() as folder:
+            yield self._photos(archive, folder, partial(_stat, store, municipality), refuse)
+
+    def _check(self) -> None:
+        limit = Limit(self.path)
+        with tarfile.open(self.path) as archive, spool() as kept:
+            for member in _members(archive):
+                _check_name(self.path, member.name)
+                limit.add(member.size)
+                kept.add(_plain(member.name), f"{member.name} at byte {member.offset}", member.size, "")
+
+    def _photos(self, archive: tarfile.TarFile, folder: Path, stat: Stat, refuse: Refuse) -> Iterator[Photo]:
+        """Members are unpacked here, not where they are copied: a tar has no other order than its own."""
+        for number, member in enumerate(_members(archive)):
+            name = _plain(member.name)
+            if refusal := refused(name, name, member.size):
+                refuse(refusal)
+                continue
+            stamp = int(member.mtime) * 10**9
+            version, path, known = f"{member.size}-{stamp}", folder / str(number), stat(name)
+            if not known or (known.bytes, known.version) != (member.size, version):
+                _unpack(path, partial(_opened, archive, member), stamp)
+            yield Photo(
+                name=name,
+                path=f"{self.path}: {name}",
+                bytes=member.size,
+                version=version,
+                known=partial(itself, known),
+                file=partial(_passing, path),
+            )
+
+
+@dataclass(slots=True)
+class Limit:
+    """How much an archive may hold, by its own size."""
+
+    path: Path
+    bytes: int = 0
+
+    def add(self, size: int) -> None:
+        """Count a member. Raises BadParametersError when all of them are too much."""
+        self.bytes += size
+        if self.bytes > max(SMALL, RATIO * self.path.stat().st_size):
+            raise BadParametersError(
+                f"{self.path} would grow to over {RATIO} times its size, as no photographs do (a zip bomb?); "
+                "nothing was copied. Unpack it yourself if it is right, and ingest the folder"
+            )
+
+
+def _stat(store: Store, municipality: str, name: str) -> Found | None:
+    return store.stat(keys.images(municipality) + name)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with TemporaryDirectory(prefix="imgflow-ingest-", ignore_cleanup_errors=True) as name:  # Ctrl-C leaves threads
+        yield Path(name)
+
+
+def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """Its files one after the other; those passed are forgotten, or memory would grow with their number."""
+    while member := archive.next():
+        if member.isfile():
+            yield member
+        archive.members = []  # type: ignore[attr-defined]  # what TarFile keeps of every member it has seen
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("./")
+
+
+def _check_name(path: Path, name: str) -> None:
+    if name.startswith("/") or ".." in name.split("/") or "\\" in name:
+        raise BadParametersError(
+            f"{path} holds {name!r}, which would lie outside of it; nothing was copied. Who made it?"
+        )
+    if (why := keys.unstorable(_plain(name))) and "UTF-8" in why:
+        raise BadParametersError(f"{path} holds {name!r}: {why}; pack it again with names in UTF-8")
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except DAMAGED as error:
+        raise BadParametersError(f"{path} is damaged: {error}; copy it again from where it comes") from error
+
+
+def _opened(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    file = archive.extractfile(member)
+    if not file:
+        raise tarfile.ReadError(f"{member.name} has no content")
+    return file
+
+
+def _unpack(path: Path, opened: partial[IO[bytes]], stamp: int) -> None:
+    """Write a member to ``path`` with its own time (ns), so that its copy is known again."""
+    with opened() as member, path.open("xb") as file:
+        shutil.copyfileobj(member, file, 1 << 20)
+    os.utime(path, ns=(time.time_ns(), stamp))
+
+
+@contextmanager
+def _unpacked(path: Path, opened: partial[IO[bytes]], stamp: int) -> Iterator[Path]:
+    try:
+        _unpack(path, opened, stamp)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _passing(path: Path) -> Iterator[Path]:
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,193 @@
+"""Copy photographs from any source into a municipality's dataset. Started again, it goes on from where it was."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from imgflow_steps import keys
+from imgflow_steps.store import ChangedError, Found, KeyRefusedError, Store, StoreError
+from imgflow_steps.store.versions import ETAG, etag_of
+
+AHEAD = 4  # copies waiting per thread, so that none is ever idle
+SHOWN = 100  # refusals kept with their words; beyond that they are only counted
+
+
+class Reason(StrEnum):
+    """Why a file was not copied."""
+
+    NOT_AN_IMAGE = "not an image"
+    NAME = "impossible name"
+    EMPTY = "empty file"
+    MISSING = "missing file"
+    ROW = "unreadable row"
+    UNREADABLE = "unreadable"
+    CHANGED = "changed while it was copied"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One file that was not copied; ``path`` is as the source names it, ``message`` says more than the reason."""
+
+    path: str
+    reason: Reason
+    message: str
+
+
+Refuse = Callable[[Refusal], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """One photograph of a source."""
+
+    name: str  # its key below the dataset
+    path: str  # where it lies, as a person would look for it
+    bytes: int
+    version: str  # that a copy has in a directory store
+    known: Callable[[], Found | None]  # what lies at its place
+    file: Callable[[], AbstractContextManager[Path]]  # its bytes, for as long as the context lasts
+
+
+class Source(Protocol):
+    """Where photographs come from."""
+
+    def photos(self, store: Store, municipality: str, refuse: Refuse) -> AbstractContextManager[Iterator[Photo]]:
+        """Every photograph that ``municipality`` is to have, streaming; what is none is refused.
+
+        A context that ends well ends when all of them are copied.
+
+        Raises BadParametersError, before the first one is given, when the source as a whole cannot be used.
+        """
+
+
+@dataclass(slots=True)
+class IngestProgress:
+    """How far the copying is: numbers of files, and the bytes copied."""
+
+    copied: int = 0
+    present: int = 0  # lie there already, the same
+    refused: Counter[Reason] = field(default_factory=Counter)
+    bytes: int = 0
+
+
+@dataclass(slots=True)
+class IngestSummary(IngestProgress):
+    """How it ended, with the first refusals in words."""
+
+    refusals: list[Refusal] = field(default_factory=list)
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Count one, and keep the words of the first ones."""
+        self.refused[refusal.reason] += 1
+        if len(self.refusals) < SHOWN:
+            self.refusals.append(refusal)
+
+
+def ingest(
+    source: Source, store: Store, municipality: str, *, workers: int, tell: Callable[[IngestProgress], None]
+) -> IngestSummary:
+    """Copy every image of ``source`` to the dataset, under its name there; ``workers`` threads copy.
+
+    A file that lies there already is not copied again: a directory store keeps a file's size and time, as
+    ``rsync -t`` does, and on S3 the ETag is compared with the file's own MD5 (where the server encrypts, that
+    never fits, and the file is copied again). Nothing is ever deleted, and memory does not grow with their number.
+    ``tell`` is called after every file, in the thread that called.
+
+    Raises BadParametersError when there is nothing to copy from, StoreError naming the file when the store fails.
+    """
+    prefix = keys.images(municipality)
+    summary = IngestSummary()
+    with ThreadPoolExecutor(workers, thread_name_prefix="ingest") as pool:
+
+        def copy(photo: Photo) -> Future[Refusal | bool]:
+            return pool.submit(_copy, store, prefix, photo)
+
+        try:
+            with source.photos(store, municipality, summary.refuse) as photos:
+                for photo, outcome in _in_flight(copy, photos, workers * AHEAD):
+                    _count(summary, photo, outcome)
+                    tell(summary)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return summary
+
+
+def refused(name: str, path: str, size: int) -> Refusal | None:
+    """Why a file cannot be a photograph of a dataset, by its name and size alone."""
+    if not keys.is_image(name):
+        return Refusal(path, Reason.NOT_AN_IMAGE, "its name has no image's suffix")
+    if why := keys.problem(name):
+        return Refusal(path, Reason.NAME, f"{why}; rename it")
+    if not size:
+        return Refusal(path, Reason.EMPTY, "it has no bytes; copy it again from where it comes")
+    return None
+
+
+def in_place(path: Path) -> Callable[[], AbstractContextManager[Path]]:
+    """What ``Photo.file`` gives where the photograph is a file already."""
+    return lambda: nullcontext(path)
+
+
+def itself(known: Found | None) -> Found | None:
+    """What ``Photo.known`` gives where that is known already."""
+    return known
+
+
+def _in_flight(
+    copy: Callable[[Photo], Future[Refusal | bool]], photos: Iterable[Photo], limit: int
+) -> Iterator[tuple[Photo, Refusal | bool]]:
+    waiting: deque[tuple[Photo, Future[Refusal | bool]]] = deque()
+    for photo in photos:
+        waiting.append((photo, copy(photo)))
+        if len(waiting) >= limit:
+            first, future = waiting.popleft()
+            yield first, future.result()
+    for photo, future in waiting:
+        yield photo, future.result()
+
+
+def _copy(store: Store, prefix: str, photo: Photo) -> Refusal | bool:
+    """Whether it was copied (or lay there already), or why it cannot be."""
+    try:
+        known = photo.known()
+        if known and (known.bytes, known.version) == (photo.bytes, photo.version):
+            return False
+        with photo.file() as path:
+            if known and _is_copy(known, photo, path):
+                return False
+            store.upload(path, prefix + photo.name, mimetypes.guess_type(photo.name)[0] or "")
+    except KeyRefusedError as error:
+        return Refusal(photo.path, Reason.NAME, str(error))
+    except ChangedError as error:
+        return Refusal(photo.path, Reason.CHANGED, str(error))
+    except OSError as error:
+        return Refusal(photo.path, Reason.UNREADABLE, f"{error.strerror or error}; make it readable and copy again")
+    except StoreError as error:
+        raise type(error)(f"{photo.path} is not copied: {error}") from error
+    return True
+
+
+def _is_copy(known: Found, photo: Photo, path: Path) -> bool:
+    if known.bytes != photo.bytes or not ETAG.fullmatch(known.version):
+        return False
+    with path.open("rb") as file:
+        return etag_of(file) == known.version
+
+
+def _count(summary: IngestSummary, photo: Photo, outcome: Refusal | bool) -> None:
+    if isinstance(outcome, Refusal):
+        summary.refuse(outcome)
+    elif outcome:
+        summary.copied += 1
+        summary.bytes += photo.bytes
+    else:
+        summary.present += 1

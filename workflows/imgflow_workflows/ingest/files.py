@@ -1,0 +1,91 @@
+"""A list of files, one a line, such as ``find`` prints it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from stat import S_ISREG
+
+from imgflow_steps import keys
+from imgflow_steps.contract import BadParametersError
+from imgflow_steps.store import Store
+from imgflow_steps.store.versions import version_of
+from imgflow_workflows.ingest.copying import Photo, Reason, Refusal, Refuse, in_place, refused
+from imgflow_workflows.ingest.spool import spool
+
+NAMED = 3  # missing files that an error names
+
+
+@dataclass(frozen=True, slots=True)
+class FileList:
+    """Files by their paths; a photograph's name is its path below the current folder, else below ``/``."""
+
+    lines: Iterable[str]
+    lenient: bool = False  # leave out what is not there
+
+    @contextmanager
+    def photos(self, store: Store, municipality: str, refuse: Refuse) -> Iterator[Iterator[Photo]]:
+        """See ``Source``. The list is read to its end first."""
+        prefix, missing = keys.images(municipality), Missing(self.lenient, refuse)
+        with spool() as kept:
+            for path in filter(None, (line.rstrip("\r\n") for line in self.lines)):
+                if not (status := file_status(path)):
+                    missing.add(path)
+                    continue
+                name = named(path)
+                if refusal := refused(name, path, status.st_size):
+                    refuse(refusal)
+                else:
+                    kept.add(name, os.path.normpath(Path.cwd() / path), status.st_size, version_of(status))
+            missing.check("the list")
+            yield (
+                Photo(name, path, size, version, partial(store.stat, prefix + name), in_place(Path(path)))
+                for name, path, size, version in kept
+            )
+
+
+@dataclass(slots=True)
+class Missing:
+    """Files that a source names and nobody has: refused one by one, or all in one error."""
+
+    lenient: bool
+    refuse: Refuse
+    count: int = 0
+    first: tuple[str, ...] = ()
+
+    def add(self, path: str) -> None:
+        """Note one."""
+        self.count += 1
+        if self.lenient:
+            self.refuse(Refusal(path, Reason.MISSING, "there is no such file"))
+        elif len(self.first) < NAMED:
+            self.first += (path,)
+
+    def check(self, what: str) -> None:
+        """Raises BadParametersError when there are some and that matters."""
+        if self.count and not self.lenient:
+            more = f" and {self.count - len(self.first):,} more" if self.count > len(self.first) else ""
+            raise BadParametersError(
+                f"{what} names {self.count:,} files that are not there: {', '.join(self.first)}{more}; "
+                "nothing was copied. --lenient leaves them out"
+            )
+
+
+def file_status(path: str) -> os.stat_result | None:
+    """The status of a regular file; None for anything else."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - a Path each for millions of files is slow
+    except (OSError, ValueError):
+        return None
+    return status if S_ISREG(status.st_mode) else None
+
+
+def named(path: str) -> str:
+    """A photograph's name by its path: relative to the current folder where it lies below it."""
+    plain = os.path.normpath(path)
+    here = f"{Path.cwd()}/"
+    return plain.removeprefix(here).lstrip("/")
