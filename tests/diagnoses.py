@@ -22,7 +22,12 @@ Document = dict[str, Any]
 # What is kept of each document: names of fields, and below them the same again; "*" is every item or field.
 POD = {
     "metadata": {"name": {}, "labels": {"imgflow.io/step": {}}, "annotations": {NODE_ID: {}}, "creationTimestamp": {}},
-    "spec": {"nodeName": {}, "nodeSelector": {}, "containers": {"*": {"name": {}, "image": {}, "resources": {}}}},
+    "spec": {
+        "nodeName": {},
+        "nodeSelector": {},
+        "tolerations": {},
+        "containers": {"*": {"name": {}, "image": {}, "resources": {}}},
+    },
     "status": {
         "phase": {},
         "reason": {},
@@ -34,7 +39,7 @@ POD = {
     },
 }
 EVENT = {"involvedObject": {"name": {}}, "reason": {}, "message": {}, "lastTimestamp": {}, "eventTime": {}}
-NODE = {"metadata": {"name": {}}, "status": {"conditions": {}, "allocatable": {}}}
+NODE = {"metadata": {"name": {}}, "spec": {"taints": {}}, "status": {"conditions": {}, "allocatable": {}}}
 WORKFLOW_NODE = {
     name: {}
     for name in (

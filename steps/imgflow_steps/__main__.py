@@ -75,7 +75,7 @@ def main() -> int:
     about(result.job)
     LOG.info("end", extra=log.facts(exit=result.exit, error=result.error, **result.counts.model_dump()))
     if result.error and LAST_WORDS.exists():
-        LAST_WORDS.write_text(result.error[:200])
+        LAST_WORDS.write_text(result.error[:500])
     return result.exit
 
 

@@ -197,6 +197,11 @@ def summary_json(run: str) -> str:
     return f"runs/{run}/summary.json"
 
 
+def stopped(run: str) -> str:
+    """There when somebody has stopped the run, until it goes on."""
+    return f"runs/{run}/stop"
+
+
 def listing(run: str) -> str:
     """Every listed image in order, for collect to account for."""
     return f"runs/{run}/listing.jsonl"

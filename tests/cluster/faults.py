@@ -18,8 +18,9 @@ class Fault:
     cause: str
     words: tuple[str, ...]
     change: Change
-    act: str = ""  # what is done to the first pod of step list when it runs
+    act: str = ""  # what is done when the first pod runs, or the run has ended; see test_doctor
     params: dict[str, str] = field(default_factory=dict)  # for a run that is started without imgflow
+    images: int = 0  # photographs that it has, the last one broken
 
 
 def leaf(workflow: Document, step: str = "list") -> Document:
@@ -56,6 +57,15 @@ def semaphore(workflow: Document, config_map: str) -> None:
     leaf(workflow)["synchronization"]["semaphores"][0]["configMapKeyRef"]["name"] = config_map
 
 
+def hurried(workflow: Document) -> None:
+    """Nothing is tried more than twice, nothing is done at the end, and no run waits for another one's places."""
+    del workflow["spec"]["onExit"]
+    for template in workflow["spec"]["templates"]:
+        if "container" in template:
+            template["synchronization"]["semaphores"][0]["configMapKeyRef"]["name"] = "wide-limits"
+            template["retryStrategy"]["limit"] = 1 if template["name"] == "list" else 0
+
+
 def small_volume(workflow: Document) -> None:
     workflow["spec"]["volumes"] = [
         {**volume, "emptyDir": {"sizeLimit": "1Mi"}} if volume["name"] == "data" else volume
@@ -68,7 +78,18 @@ def sleeps(workflow: Document) -> None:
     container(workflow, command=SLEEP, args=[])
 
 
+def often(workflow: Document) -> None:
+    """Of attempts without a pod Argo soon forgets why all but the last ones failed."""
+    leaf(workflow)["retryStrategy"]["limit"] = 5
+
+
+def no_account(workflow: Document) -> None:
+    often(workflow)
+    workflow["spec"]["serviceAccountName"] = "gone"
+
+
 def privileged(workflow: Document) -> None:
+    often(workflow)
     leaf(workflow)["container"]["securityContext"] = {"allowPrivilegeEscalation": True}
 
 
@@ -78,7 +99,7 @@ def short(workflow: Document) -> None:
 
 
 def quota(workflow: Document) -> None:
-    workflow["spec"]["podPriorityClassName"] = "imgflow-without-quota"
+    workflow["spec"]["podPriorityClassName"] = workflow["metadata"]["namespace"]  # has a quota of its own
 
 
 def unseen(workflow: Document) -> None:
@@ -89,6 +110,20 @@ def postpones(workflow: Document) -> None:
     leaf(workflow)["container"]["volumeMounts"].append(
         {"name": "data", "mountPath": "/more", "subPathExpr": "$(NOBODY_SETS_THIS)"}
     )
+
+
+def shard_fails(workflow: Document) -> None:
+    fused = leaf(workflow, "fused")
+    fused["container"].update(command=["sh", "-c", "exit 3"], args=[])
+
+
+def loses_a_photograph(workflow: Document) -> None:
+    """A photograph goes after it was listed and before it is read."""
+    fused = leaf(workflow, "fused")["container"]
+    lose = "open_store(os.environ['IMGFLOW_STORE']).delete(['datasets/photograph-gone/images/1.jpg'])"
+    program = f"import os; from imgflow_steps.store import open_store; {lose}"
+    fused["args"] = ["-c", f'python -c "{program}" && exec python -m imgflow_steps "$@"', "sh", *fused["args"]]
+    fused["command"] = ["sh"]
 
 
 def elsewhere(workflow: Document) -> None:
@@ -112,13 +147,11 @@ FAULTS = {
     "no-secret-for-artifacts": Fault(
         "missing-object", ("Secret gone-s3",), lambda w: repository(w, "sick-repositories", "gone")
     ),
-    "no-limits": Fault("missing-object", ("ConfigMap gone-limits",), lambda w: semaphore(w, "gone-limits")),
-    "no-service-account": Fault(
-        "missing-object", ("ServiceAccount gone",), lambda w: w["spec"].update(serviceAccountName="gone")
-    ),
+    "no-limits": Fault("semaphore", ("ConfigMap gone-limits", "missing"), lambda w: semaphore(w, "gone-limits")),
+    "no-service-account": Fault("missing-object", ("ServiceAccount gone",), no_account),
     "wrong-keys": Fault("wrong-credentials", ("InvalidAccessKeyId",), lambda w: store(w, "secretRef", "wrong-s3")),
     "wrong-secret-key": Fault(
-        "wrong-credentials", ("SignatureDoesNotMatch",), lambda w: store(w, "secretRef", "mistyped-s3")
+        "wrong-credentials", ("signature we calculated",), lambda w: store(w, "secretRef", "mistyped-s3")
     ),
     "anonymous": Fault("denied", ("AccessDenied",), lambda w: store(w, "secretRef", "nobody-s3")),
     "no-bucket": Fault("no-bucket", ("NoSuchBucket",), lambda w: store(w, "configMapRef", "no-bucket")),
@@ -148,13 +181,28 @@ FAULTS = {
     "deadline": Fault("deadline", ("DeadlineExceeded",), short),
     "quota": Fault("quota", ("ResourceQuota none", "pods=1"), quota),
     "not-admitted": Fault("forbidden", ("restricted",), privileged),
-    "no-places": Fault("semaphore", ("ConfigMap no-places", "its limit is 0"), lambda w: semaphore(w, "no-places")),
+    "no-places": Fault(
+        "semaphore", ("ConfigMap imgflow-limits", "its limit is 0"), lambda w: semaphore(w, "imgflow-limits")
+    ),
     "no-controller": Fault("controller-silent", ("has not begun",), unseen),
     "wrong-parameters": Fault(
         "bad-parameters", ("step list refuses its parameters",), lambda w: None, params={"max-rejected": "half"}
     ),
     "container-config": Fault("container-not-started", ("CreateContainerConfigError",), postpones),
-    "no-output": Fault("pod-failed", ("pods of step list failed",), elsewhere),
+    "no-output": Fault("container-failed", ("exit code 64", "steps-count"), elsewhere),
+    "forgotten": Fault(
+        "pod-failed",
+        ("pods of step list failed", "exit code 3"),
+        lambda w: container(w, command=["sh", "-c", "exit 3"], args=[]),
+        act="forget pods",
+    ),
+    "stopped": Fault("interrupted", ("was stopped",), sleeps, act="stop"),
+    "shard-failed": Fault("container-failed", ("step fused ended with exit code 3",), shard_fails, images=2),
+    "shard-lost": Fault("shard-lost", ("without a verdict",), shard_fails, act="forget run", images=2),
+    "photograph-gone": Fault("images-failed", ("1 image failed: gone",), loses_a_photograph, images=3),
+    "broken-photograph": Fault(
+        "too-many-rejected", ("unsupported-format: 1 image",), lambda w: None, params={"max-rejected": "0"}, images=2
+    ),
     "exit-code": Fault(
         "container-failed", ("exit code 3",), lambda w: container(w, command=["sh", "-c", "exit 3"], args=[])
     ),

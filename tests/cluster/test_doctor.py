@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests import photographs
 from tests.cluster.conftest import ok
-from tests.cluster.faults import FAULTS, Fault
+from tests.cluster.faults import FAULTS, Fault, hurried
 from tests.diagnoses import keep
 
 from imgflow_cli.commands import doctor
 from imgflow_cli.settings import resolve
 from imgflow_steps import keys
-from imgflow_steps.run import Run, save
+from imgflow_steps.list import List
+from imgflow_steps.run import Phase, Run, save
 from imgflow_workflows import argo
 from imgflow_workflows.default import DEFAULT
 from imgflow_workflows.doctor.diagnosis import diagnose
+from imgflow_workflows.engines.argo import ArgoEngine
 
 if TYPE_CHECKING:
     from tests.cluster.conftest import Document, Place
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.cluster
 
-WAIT = 240  # seconds until a fault shows; most do within ten, a full volume when the kubelet next looks
+WAIT = 300  # seconds until a fault shows; most do within ten, a full volume when the kubelet next looks
+FUSED = List(layout="fused")
 OWN = DEFAULT.with_params(1, width=64)  # not the template's pipeline, so that each Workflow carries its own spec
 
 
@@ -47,18 +50,18 @@ def surroundings(place: Place) -> list[Document]:
     told = json.loads(place.kubectl("get", "configmap", "imgflow-store", "-o", "json"))["data"]
     repository = json.loads(place.kubectl("get", "configmap", "artifact-repositories", "-o", "json"))["data"]["imgflow"]
     access = place.environment["AWS_ACCESS_KEY_ID"]
-    scope = {"scopeName": "PriorityClass", "operator": "In", "values": ["imgflow-without-quota"]}
+    scope = {"scopeName": "PriorityClass", "operator": "In", "values": [place.namespace]}
     return [
         secret("wrong-s3", "nobody", "nothing-that-is-right"),
         secret("mistyped-s3", access, "nothing-that-is-right"),
         secret("nobody-s3", "", ""),
         config_map("no-bucket", **{**told, "IMGFLOW_STORE": "s3://not-there"}),
-        config_map("no-places", list="0"),
+        config_map("wide-limits", **dict.fromkeys(("list", "fused", "collect"), "99")),
         config_map("sick-repositories", gone=repository.replace("imgflow-s3", "gone-s3")),
         {
             "apiVersion": "scheduling.k8s.io/v1",
             "kind": "PriorityClass",
-            "metadata": {"name": "imgflow-without-quota"},
+            "metadata": {"name": place.namespace},
             "value": 0,
         },
         {
@@ -70,19 +73,21 @@ def surroundings(place: Place) -> list[Document]:
     ]
 
 
-def a_run(place: Place, name: str, **changes: Any) -> Run:
-    known = {"id": name, "municipality": "Sick", "pipeline": OWN, "created": time.time(), "engine": "argo"}
-    run = Run.model_validate(known | changes)
-    save(place.store, run)
-    return run
+def fill(place: Place, municipality: str, count: int) -> None:
+    """Photographs, the last of which is none."""
+    for i in range(count):
+        data = photographs.jpeg(i) if i < count - 1 else b"Dear Sir or Madam"
+        place.store.write(f"{keys.images(municipality)}{i}.jpg", data)
 
 
 def faulty(place: Place, template: Document, name: str, fault: Fault) -> Document:
     """A Workflow with one fault."""
-    run = Run(id=f"sick-{name}", municipality="Sick", pipeline=OWN, created=time.time(), engine="argo")
+    fill(place, name, fault.images)
+    run = Run(id=f"sick-{name}", municipality=name, pipeline=OWN, list=FUSED, created=time.time(), engine="argo")
     if not fault.params:
         save(place.store, run)
     document = argo.workflow(run, template=template)
+    hurried(document)
     fault.change(document)
     for parameter in document["spec"]["arguments"]["parameters"]:
         parameter["value"] = fault.params.get(parameter["name"], parameter["value"])
@@ -90,16 +95,32 @@ def faulty(place: Place, template: Document, name: str, fault: Fault) -> Documen
 
 
 @pytest.fixture(scope="module")
-def sick(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A namespace in which one run of each fault has been started."""
-    for i in range(3):
-        place.store.write(f"{keys.images('Sick')}{i}.jpg", photographs.jpeg(i))
+def healthy(place: Place) -> str:
+    """A run in which nothing is wrong, and which has made Argo look at the limits."""
+    fill(place, "healthy", 3)
+    run = Run(id="healthy", municipality="healthy", pipeline=OWN, list=FUSED, created=time.time(), engine="argo")
+    save(place.store, run)
+    ArgoEngine(place.store, namespace=place.namespace).submit(run)
+    return run.id
+
+
+def limit(place: Place, step: str, count: str) -> None:
+    place.kubectl("patch", "configmap", "imgflow-limits", "--type=merge", "-p", json.dumps({"data": {step: count}}))
+
+
+@pytest.fixture(scope="module")
+def sick(place: Place, healthy: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A namespace in which one run of each fault has been started, and no list may run that heeds its limits."""
     template = json.loads(place.kubectl("get", "workflowtemplate", "imgflow", "-o", "json"))
+    before = json.loads(place.kubectl("get", "configmap", "imgflow-limits", "-o", "json"))["data"]["list"]
     runs = [faulty(place, template, name, fault) for name, fault in FAULTS.items()]
     file = tmp_path_factory.mktemp("sick") / "objects.json"
     file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [*surroundings(place), *runs]}))
+    wait_for(place, healthy, lambda _: look(place, healthy).pods != [])
+    limit(place, "list", "0")
     place.kubectl("create", "-f", str(file))
     yield place
+    limit(place, "list", before)
     place.kubectl("delete", "-f", str(file), "--wait=false")
 
 
@@ -109,7 +130,7 @@ def look(place: Place, run: str) -> Snapshot:
 
 
 def wait_for(place: Place, run: str, found: Callable[[list[Finding]], bool]) -> tuple[Snapshot, list[Finding]]:
-    """The first diagnosis that is as it should be."""
+    """The first diagnosis that is as it should be, and what it was made of."""
     deadline = time.monotonic() + WAIT
     while True:
         snapshot = look(place, run)
@@ -121,16 +142,32 @@ def wait_for(place: Place, run: str, found: Callable[[list[Finding]], bool]) -> 
 
 
 def disturb(place: Place, act: str, run: str) -> None:
-    """Do something to the first pod of the run, once it runs."""
+    """Do something to a run: to its first pod, once that runs, or to all of it, once it has ended."""
     mine = ("-l", f"workflows.argoproj.io/workflow={run}")
-    place.kubectl("wait", "pod", *mine, "--for=jsonpath={.status.phase}=Running", f"--timeout={WAIT}s")
+    if act in {"forget pods", "forget run"}:
+        place.ended(run)
+        place.kubectl("delete", *(("pods", *mine) if act == "forget pods" else ("workflow", run)))
+        return
+    wait_for(place, run, lambda _: any(pod["status"]["phase"] == "Running" for pod in look(place, run).pods))
     pod = place.kubectl("get", "pods", *mine, "-o", "jsonpath={.items[0].metadata.name}")
     if act == "delete":
         place.kubectl("delete", "pod", pod, "--wait=false")
-        return
-    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": place.namespace}}
-    path = f"/api/v1/namespaces/{place.namespace}/pods/{pod}/eviction"
-    ok("sh", "-c", f"echo '{json.dumps(eviction)}' | kubectl create --raw {path} -f -")
+    elif act == "stop":
+        ArgoEngine(place.store, namespace=place.namespace).stop(run)
+        place.ended(run)
+    else:
+        names = {"name": pod, "namespace": place.namespace}
+        eviction = json.dumps({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": names})
+        path = f"/api/v1/namespaces/{place.namespace}/pods/{pod}/eviction"
+        ok("sh", "-c", f"echo '{eviction}' | kubectl create --raw {path} -f -")
+
+
+def test_a_run_that_goes_well_gives_no_finding_at_any_time(place: Place, healthy: str) -> None:
+    while (snapshot := look(place, healthy)).status is not Phase.SUCCEEDED:
+        assert diagnose(snapshot) == []
+        assert time.time() < snapshot.created + WAIT, place.argo("get", healthy)
+        time.sleep(1)
+    assert diagnose(snapshot) == []
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -252,6 +252,7 @@ def test_a_stopped_run_still_gets_its_report(place: Place, municipality: str, en
     wait_for(place.store, keys.summary_json(run.id))
     found = read_summary(place.store, run.id)
     assert found
+    assert found.status is Phase.INTERRUPTED
     assert found.counts.failed + found.counts.rejected == GOOD + BAD
 
 

@@ -114,6 +114,29 @@ def test_a_run_of_ten_images_ends_with_the_code_of_the_table(
     assert read_summary(made.store, "utrecht-1") == summary
 
 
+def test_a_run_that_was_stopped_is_interrupted_and_not_failed(made: MadeRun) -> None:
+    made.list(["a.jpg", "b.jpg"])
+    made.add(made.row("a.jpg"))
+    made.store.write(keys.stopped("utrecht-1"), b"")
+
+    summary = collect(made.store, made.run, output=None)
+
+    assert (summary.status, summary.counts.processed, summary.missing) == (Phase.INTERRUPTED, 1, 1)
+    assert "imgflow retry utrecht-1" in summary.message
+
+    made.add(made.row("b.jpg"))
+    assert collect(made.store, made.run, output=None).status is Phase.SUCCEEDED
+
+
+def test_what_images_ended_with_is_counted_by_code(made: MadeRun) -> None:
+    made.list(["a.jpg", "b.jpg", "c.jpg"])
+    made.add(made.row("a.jpg", Status.REJECTED), made.row("b.jpg", Status.REJECTED))
+
+    summary = collect(made.store, made.run, output=None)
+
+    assert (summary.rejected, summary.failed) == ({"some-rejected": 2}, {"shard-lost": 1})
+
+
 def test_a_listing_that_is_not_what_list_counted_fails_the_run(made: MadeRun) -> None:
     made.list(["a.jpg"], counted=2)
     made.add(made.row("a.jpg"))

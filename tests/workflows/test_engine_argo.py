@@ -145,6 +145,15 @@ def test_a_stopped_run_is_interrupted_and_one_that_is_gone_is_named(cluster: InM
         engine.stop(RUN.id)
 
 
+def test_what_says_that_a_run_was_stopped_goes_when_it_goes_on(engine: ArgoEngine, directory_store: Store) -> None:
+    engine.submit(RUN)
+    engine.stop(RUN.id)
+    assert directory_store.stat(keys.stopped(RUN.id))
+
+    engine.submit(RUN)
+    assert directory_store.stat(keys.stopped(RUN.id)) is None
+
+
 def test_a_schedule_is_created_under_its_name(cluster: InMemory, engine: ArgoEngine) -> None:
     engine.schedule("nightly", "0 3 * * *", RUN)
     assert cluster.crons["nightly"]["spec"]["schedules"] == ["0 3 * * *"]

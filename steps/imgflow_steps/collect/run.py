@@ -113,12 +113,15 @@ def _counted(account: Account, ledger: Ledger, *, since: float) -> Callable[[Row
 
 def _summary(store: Store, run: Run, account: Account, listing: Listing) -> Summary:
     code, message = judge_run(account.counts, run, listing)
+    status = Phase.FAILED if code else Phase.SUCCEEDED
+    if code and store.stat(keys.stopped(run.id)):
+        status, message = Phase.INTERRUPTED, f"stopped before its end; `imgflow retry {run.id}` goes on from there"
     lost = account.failed.get(results.LOST)
     return Summary(
         run=run.id,
         municipality=run.municipality,
         digest=run.digest,
-        status=Phase.FAILED if code else Phase.SUCCEEDED,
+        status=status,
         exit=code,
         counts=account.counts,
         missing=lost.images if lost else 0,

@@ -85,6 +85,8 @@ class S3:
             try:
                 found = self._client.stat_object(self._bucket, name)
             except S3Error as error:
+                if error.code == "AccessDenied":  # all that an answer without a body can say; this one has a body:
+                    self._client.get_object(self._bucket, name, length=1).close()
                 if error.code not in {"NoSuchKey", "NoSuchObject"}:
                     raise
                 self._check_bucket()

@@ -14,13 +14,12 @@ if TYPE_CHECKING:
     from imgflow_workflows.doctor.snapshot import Snapshot
 
 # Whatever is further up may well be why there is what is further down.
-ORDER = (
+ROOTS = (
     "controller-silent",
     "missing-object",
     "wrong-credentials",
     "no-bucket",
     "denied",
-    "store-full",
     "store-away",
     "store-error",
     "container-image",
@@ -36,14 +35,13 @@ ORDER = (
     "semaphore",
     "container-failed",
     "container-not-started",
-    "workflow-error",
     "interrupted",
     "images-failed",
     "too-many-rejected",
-    "pod-failed",
-    "shard-lost",
-    "stuck",
 )
+# Causes only where nothing else explains them; else they stand under what does.
+FOLLOWS = ("workflow-error", "shard-lost", "pod-failed", "stuck")
+ORDER = ROOTS + FOLLOWS
 
 
 def diagnose(snapshot: Snapshot) -> list[Finding]:
@@ -55,9 +53,10 @@ def diagnose(snapshot: Snapshot) -> list[Finding]:
         return []
     found = [finding for cause in runs.CAUSES for finding in cause(snapshot)]
     found += filter(None, (pods.explain(attempt, snapshot) for attempt in snapshot.attempts))
-    consequences = together(finding for cause in runs.CONSEQUENCES for finding in cause(snapshot))
-    causes = sorted(together(found), key=lambda finding: ORDER.index(finding.cause))
-    if not causes:
-        return consequences
-    first, *others = causes
-    return [replace(first, consequences=tuple(one.what for one in consequences)), *others]
+    ordered = sorted(together(found), key=lambda finding: ORDER.index(finding.cause))
+    if not ordered:
+        return []
+    first, *others = ordered
+    follow = [one for one in others if one.cause in FOLLOWS]
+    first = replace(first, consequences=tuple(one.what for one in follow))
+    return [first, *(one for one in others if one.cause not in FOLLOWS)]

@@ -27,17 +27,29 @@ KINDS = {"secret": "Secret", "configmap": "ConfigMap", "serviceaccount": "Servic
 QUOTA = re.compile(r"exceeded quota: ([^,]+), (requested: .*)")
 FORBIDDEN = re.compile(r'pods "[^"]*" is forbidden: (.*)')
 LOCK = re.compile(r"Waiting for \S*/ConfigMap/([^/]+)/(\S+) lock")
+NO_LOCK = re.compile(
+    r"(?:failed to initialize semaphore|Failed to get semaphore limit for) \S*/ConfigMap/([^/]+)/(\S+)"
+)
+FORGOTTEN = "Deadline exceeded"  # what Argo puts in the place of every error but the last few
+NEVER_LISTED = "was never listed to its end"
 DEADLINE = re.compile(r"DeadlineExceeded|exceeded its deadline|longer than the specified deadline|exceeded deadline")
 DELETED = re.compile(r"^pod deleted")
 STOPPED = re.compile(r"shutdown with strategy")
 PATIENCE = 60  # seconds for which a lock that another run holds is nothing to speak of
 VERDICTS = {Exit.IMAGES_FAILED, Exit.TOO_MANY_REJECTED}  # of collect, about images
+VERDICT = re.compile("|".join(rf"\(exit code {code.value}\)" for code in VERDICTS))
 
 Cause = Callable[["Attempt", "Snapshot"], Finding | None]
 
 
 def explain(attempt: Attempt, snapshot: Snapshot) -> Finding | None:
-    """Why this pod does not start or failed: the first of ``CAUSES`` that fits."""
+    """Why this pod does not start or failed: the first of ``CAUSES`` that fits.
+
+    None also for a pod that ended because the run was stopped, or because there was nothing to report on.
+    """
+    said = " ".join([attempt.spoken.message, *(sign.message for _, sign in attempt.ended())])
+    if STOPPED.search(said) or NEVER_LISTED in said:
+        return None
     return next(filter(None, (cause(attempt, snapshot) for cause in CAUSES)), None)
 
 
@@ -74,7 +86,8 @@ def _restore(kind: str, name: str, snapshot: Snapshot) -> str:
 
 def store_trouble(attempt: Attempt, snapshot: Snapshot) -> Finding | None:
     """The store refused the pod, or was not there."""
-    for sign in [*(sign for _, sign in attempt.ended()), attempt.spoken]:
+    ended = attempt.node.get("phase") in {"Failed", "Error"}  # a pod that waits may speak of a registry
+    for sign in [*(sign for _, sign in attempt.ended()), *([attempt.spoken] if ended else ())]:
         [evidence] = seen(attempt, Sign("", sign.message, sign.time))
         if found := storage.meaning(snapshot, sign.message, evidence):
             return found
@@ -212,20 +225,24 @@ def deleted(attempt: Attempt, snapshot: Snapshot) -> Finding | None:
 
 def semaphore(attempt: Attempt, snapshot: Snapshot) -> Finding | None:
     """The ConfigMap imgflow-limits lets no pod of the step start, or others have taken all places."""
-    found = LOCK.search(attempt.spoken.message)
-    if not found:
+    said = attempt.spoken
+    if not (found := LOCK.search(said.message) or NO_LOCK.search(said.message)):
         return None
     name, step = found[1], found[2]
+    limit = snapshot.limits.get(step, "") if name == "imgflow-limits" else ""
     edit = f"{snapshot.kubectl} edit configmap {name}  # takes effect at once"
-    if (limit := snapshot.limits.get(step, "")) == "0":
+    if limit == "0":
         what = f"ConfigMap {name} lets no pod of step {step} start: its limit is 0"
-        return Finding("semaphore", what, seen(attempt, attempt.spoken), (edit,))
-    holds = any(other.step == step and not other.spoken.message for other in snapshot.attempts)
-    if holds or snapshot.time - seconds(attempt.spoken.time) < PATIENCE:
+        return Finding("semaphore", what, seen(attempt, said), (edit,))
+    if NO_LOCK.search(said.message):
+        what = f"Argo finds no limit of step {step} in ConfigMap {name}: it is missing, no number, or 0"
+        return Finding("semaphore", what, seen(attempt, said), (edit, snapshot.retry))
+    holds = any(other.step == step and other.pod for other in snapshot.attempts)
+    if holds or snapshot.time - seconds(said.time) < PATIENCE:
         return None
     what = f"other runs have all {limit} places that ConfigMap {name} gives step {step}"
     mend = (f"{snapshot.kubectl} get pods -L imgflow.io/run -l imgflow.io/step={step}  # whose they are", edit)
-    return Finding("semaphore", what, seen(attempt, attempt.spoken), mend)
+    return Finding("semaphore", what, seen(attempt, said), mend)
 
 
 def container_failed(attempt: Attempt, snapshot: Snapshot) -> Finding | None:
@@ -256,12 +273,16 @@ def not_started(attempt: Attempt, snapshot: Snapshot) -> Finding | None:
 def failed(attempt: Attempt, snapshot: Snapshot) -> Finding | None:
     """The Workflow says no more than that it failed."""
     said = attempt.spoken
-    if attempt.node.get("phase") not in {"Failed", "Error"} or STOPPED.search(said.message):
+    if attempt.node.get("phase") not in {"Failed", "Error"}:
         return None
-    if attempt.step == "collect" and re.search(
-        rf"\(exit code [{''.join(str(v.value) for v in VERDICTS)}]\)", said.message
-    ):
+    if attempt.step == "collect" and VERDICT.search(said.message):
         return None
+    if said.message == FORGOTTEN and not attempt.pod:
+        what = f"Argo could not create pods of step {attempt.step}, and no longer says why"
+        look = (
+            f"kubectl -n argo logs deployment/workflow-controller | grep 'Failed to create pod' | grep {snapshot.run}"
+        )
+        return Finding("pod-failed", what, seen(attempt, said), (look,))
     what = f"pods of step {attempt.step} failed"
     mend = (f"{snapshot.command} logs {snapshot.run} --step {attempt.step} --failed", snapshot.retry)
     return Finding("pod-failed", what, seen(attempt, said), mend)

@@ -167,5 +167,6 @@ CAUSES: tuple[Cause, ...] = (
     images_failed,
     too_many_rejected,
     interrupted,
+    shard_lost,
+    stuck,
 )
-CONSEQUENCES: tuple[Cause, ...] = (shard_lost, stuck)  # causes where nothing else explains them

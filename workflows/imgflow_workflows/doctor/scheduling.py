@@ -42,7 +42,8 @@ def unschedulable(attempt: Attempt, snapshot: Snapshot) -> Finding | None:
 
 def _short(attempt: Attempt, snapshot: Snapshot, sign: Sign, short: list[str]) -> Finding | None:
     asked = requests(attempt.pod)
-    never = [name for name in short if snapshot.nodes and asked.get(name, 0) > largest(snapshot.nodes, name)]
+    nodes = [node for node in snapshot.nodes if tolerated(node, attempt.pod)]
+    never = [name for name in short if nodes and asked.get(name, 0) > largest(nodes, name)]
     lacking = " and ".join(f"{name} ({_spelt(attempt.pod, name)} each)" for name in never or short)
     if never:
         what = f"no node is large enough for pods of step {attempt.step}: they ask for too much {lacking}"
@@ -95,6 +96,13 @@ def requests(pod: Document) -> dict[str, Decimal]:
         for name, amount in container.get("resources", {}).get("requests", {}).items():
             asked[name] = asked.get(name, 0) + _parsed(amount)
     return asked
+
+
+def tolerated(node: Document, pod: Document) -> bool:
+    """Whether the pod may run on a node at all, as far as its taints go."""
+    taints = {taint["key"] for taint in node.get("spec", {}).get("taints", ()) if taint["effect"] != "PreferNoSchedule"}
+    tolerations = {one.get("key") for one in pod.get("spec", {}).get("tolerations", ())}
+    return None in tolerations or taints <= tolerations
 
 
 def largest(nodes: list[Document], name: str) -> Decimal:

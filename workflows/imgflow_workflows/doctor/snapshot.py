@@ -81,10 +81,18 @@ class Snapshot(BaseModel):
             events[event["involvedObject"]["name"]].append(event)
         found = []
         for key, node in every.items():
-            if node["type"] == "Pod" and key not in settled and node.get("phase") not in OVER:
+            if key not in settled and _stands_for_a_pod(node):
                 name = f"{self.run}-{node['templateName']}-{key.rpartition('-')[2]}"
                 found.append(Attempt(name, node, pods.get(key, {}), tuple(events[name])))
         return found
+
+
+def _stands_for_a_pod(node: Document) -> bool:
+    """Whether a node is a pod that is not done, or stands where one would: it waits for a place, or cannot begin."""
+    phase = node.get("phase")
+    if node["type"] == "Pod":
+        return phase not in OVER
+    return (node["type"] == "Retry" and phase == "Pending") or (node["type"] == "Skipped" and phase == "Error")
 
 
 class Sign(NamedTuple):

@@ -16,7 +16,6 @@ WORDS = {
     r"|Access Key Id you provided does not exist|signature we calculated does not match",
     "no-bucket": r"NoSuchBucket|specified bucket does not exist|bucket does not exist",
     "denied": r"AccessDenied|Access Denied",
-    "store-full": r"XMinioStorageFull|minimum free drive threshold|No space left on device|Disk quota exceeded",
     "store-away": r"check that the server runs|has no ready pod behind|see whether the server is well"
     r"|dial tcp|no such host|connection refused|Connection refused|NewConnectionError",
 }
@@ -24,7 +23,6 @@ WHAT = {
     "wrong-credentials": "the store does not accept the credentials",
     "no-bucket": "the store's bucket does not exist",
     "denied": "the store does not allow these credentials what the run needs: to list, read, write and delete",
-    "store-full": "the store is full",
     "store-away": "the store does not answer",
 }
 
@@ -47,7 +45,6 @@ def _mend(snapshot: Snapshot, cause: str) -> tuple[str, ...]:
         "wrong-credentials": (secret,),
         "no-bucket": (f"{snapshot.helm()}  # makes the bucket that ConfigMap imgflow-store names",),
         "denied": (secret, f"{snapshot.command} doctor  # says which right is missing"),
-        "store-full": (f"{snapshot.kubectl} get pvc  # make room on the server, or give it more",),
         "store-away": (server, f"{snapshot.kubectl} get configmap imgflow-store -o yaml  # is the endpoint right?"),
     }
     return (*mend[cause], f"{snapshot.retry}  # goes on from what is there")
@@ -57,6 +54,5 @@ HERE = {
     "wrong-credentials": ("export AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=…  # as the S3 server knows them",),
     "no-bucket": ("imgflow config  # does the setting store name the right bucket, endpoint the right server?",),
     "denied": ("imgflow doctor  # says which right is missing",),
-    "store-full": ("df -h  # make room where the store lies",),
     "store-away": ("imgflow config  # is the endpoint right, and does the server run?",),
 }

@@ -53,6 +53,7 @@ class ArgoEngine:
         Raises BadParametersError when the chart is not installed or the name is taken, UnavailableError, DeniedError.
         """
         document = workflow(run, template=self._template())
+        self._store.delete([keys.stopped(run.id)])
         for _ in range(TRIES):
             if self._cluster.create(document):
                 return
@@ -88,6 +89,7 @@ class ArgoEngine:
             raise NotFoundError(
                 f"namespace {self._cluster.namespace} has no Workflow {run!r}: it ended, or never began"
             )
+        self._store.write(keys.stopped(run), b"")  # or the report of its end would say that it failed
         self._cluster.stop(run)
 
     def delete(self, run: str) -> None:

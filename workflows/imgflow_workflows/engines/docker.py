@@ -57,7 +57,7 @@ class DockerEngine:
         """List, compute and collect. Raises UnavailableError, BadParametersError; Ctrl-C loses nothing flushed."""
         self.check(run)
         self._stopping.clear()
-        self._store.delete([stop_key(run.id)])
+        self._store.delete([keys.stopped(run.id)])
         self._end(run.id)  # what an earlier attempt left running
         do, wait = partial(self._container, run), self._stopping.wait
         with ThreadPoolExecutor(self._workers) as crew:
@@ -81,7 +81,7 @@ class DockerEngine:
         job = job.model_copy(update={"store": self._store.url})
         self._running.add(name)
         try:
-            if self._stopping.is_set() or self._store.stat(stop_key(run.id)):
+            if self._stopping.is_set() or self._store.stat(keys.stopped(run.id)):
                 return Result(job=job, exit=Exit.TEMPORARY, error=f"run {run.id} was stopped; retry goes on with it")
             with tempfile.TemporaryFile() as log:
                 process = _start(argv, log)
@@ -117,7 +117,7 @@ class DockerEngine:
 
     def stop(self, run: str) -> None:
         """End the run's containers, and have the process that submitted it start no more."""
-        self._store.write(stop_key(run), b"")
+        self._store.write(keys.stopped(run), b"")
         self._end(run)
 
     def delete(self, run: str) -> None:
@@ -178,11 +178,6 @@ def container_name(job: Job) -> str:
 def log_key(run: str, container: str, attempt: int) -> str:
     """Where what a container said is kept, beside what Argo archives."""
     return f"runs/{run}/logs/{container}-{attempt}/main.log"
-
-
-def stop_key(run: str) -> str:
-    """What says that a run was stopped, to whoever runs it."""
-    return f"runs/{run}/stop"
 
 
 def run_arguments(job: Job, run: Run, store: str, name: str) -> list[str]:
