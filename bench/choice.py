@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from io import BytesIO
 from typing import Any
 
+import cv2
 import numpy as np
 from bench.measure import Bench, Line, cpu, geometric_mean, interleave, line, one_core, times
 from bench.photographs import Photograph, photographs
@@ -32,6 +33,7 @@ REDUCTIONS = (1, 2, 4)
 SIZES = ((1024, 768), (512, 384))
 TOP = 99.0  # dB, for equal pictures
 FEW = 3  # photographs, when quick
+MISSING = "not measured: it is not installed"
 
 
 def measure(bench: Bench) -> Iterator[Line]:
@@ -52,9 +54,6 @@ def decoders(taken: Sequence[Photograph], rounds: int, *, grey: bool) -> Iterato
         for name, make in (("simplejpeg", simplejpeg), ("OpenCV", opencv)):
             label = f"{OURS} / {name}, " + ("every pixel" if by == 1 else f"sides divided by {by}")
             decode = make(grey=grey)
-            if decode is None:
-                yield Line(section, label, note="not installed")
-                continue
             apart = max(int(np.abs(decode(one.data, by).astype(np.int16) - ours(one.data, by)).max()) for one in taken)
             with one_core():
                 costs = [
@@ -84,12 +83,8 @@ def simplejpeg(*, grey: bool) -> Decode:
     return decode
 
 
-def opencv(*, grey: bool) -> Decode | None:
+def opencv(*, grey: bool) -> Decode:
     """Reads in luma, and reduces, in the decoder too."""
-    if not find_spec("cv2"):
-        return None
-    import cv2  # noqa: PLC0415 - may not be installed
-
     cv2.setNumThreads(1)
     kind = "GRAYSCALE" if grey else "COLOR"
     flags = {n: getattr(cv2, f"IMREAD_REDUCED_{kind}_{n}") for n in (4, 2)} | {1: getattr(cv2, f"IMREAD_{kind}")}
@@ -110,7 +105,7 @@ def resizers(taken: Sequence[Photograph], rounds: int, size: tuple[int, int]) ->
     for name, resize in RESIZERS.items():
         label = "LANCZOS" if name == OURS else f"{OURS} / {name}"
         if name in NEEDS and not find_spec(NEEDS[name]):
-            yield Line(section, label, note="not installed")
+            yield Line(section, label, note=MISSING)
             continue
         near = [decibels(resize(half, *size), good) for half, good in zip(halves, best, strict=True)]
         with one_core():
@@ -138,8 +133,6 @@ def libvips(pixels: Pixels, width: int, height: int) -> Pixels:
 
 def area(pixels: Pixels, width: int, height: int) -> Pixels:
     """OpenCV's average over the pixels that become one."""
-    import cv2  # noqa: PLC0415 - may not be installed
-
     return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA))
 
 
@@ -150,7 +143,7 @@ RESIZERS: dict[str, Resize] = {
     "pyvips": libvips,
     "OpenCV area": area,
 }
-NEEDS = {"pyvips": "pyvips", "OpenCV area": "cv2"}  # what has to be installed
+NEEDS = {"pyvips": "pyvips"}  # what has to be installed
 
 
 def decibels(pixels: Pixels, best: Pixels) -> float:
