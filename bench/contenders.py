@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from io import BytesIO
 from typing import Any
 
+import cv2
 import numpy as np
 from bench.measure import Task, command, command_cpu, cpu
 from bench.peers import QUALITY, Box, small
@@ -94,26 +95,15 @@ def thumbnail(box: Box, *, grey: bool) -> Contender:
 def floor() -> Contender:
     """What nobody who decodes the whole file gets below: entropy decoding; luma, an eighth of each side.
 
-    Of two decoders the faster one: OpenCV hands libjpeg-turbo the file whole, Pillow in pieces.
+    By OpenCV, which hands libjpeg-turbo the file whole; Pillow hands it over in pieces.
     """
-    if find_spec("cv2"):
-        import cv2  # noqa: PLC0415 - may not be installed
+    cv2.setNumThreads(1)
+    flag = cv2.IMREAD_REDUCED_GRAYSCALE_8 | cv2.IMREAD_IGNORE_ORIENTATION
+    note = "luma at an eighth of each side, decoded by OpenCV and no more"
 
-        cv2.setNumThreads(1)
-        flag = cv2.IMREAD_REDUCED_GRAYSCALE_8 | cv2.IMREAD_IGNORE_ORIENTATION
-        return _floor("OpenCV", lambda data: cv2.imdecode(np.frombuffer(data, np.uint8), flag))
+    def shrink(data: bytes) -> Any:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flag)
 
-    def shrink(data: bytes) -> Image.Image:
-        with Image.open(BytesIO(data)) as image:
-            image.draft("L", (max(1, image.width // 8), max(1, image.height // 8)))
-            image.load()
-        return image
-
-    return _floor("Pillow", shrink)
-
-
-def _floor(decoder: str, shrink: Shrink) -> Contender:
-    note = f"luma at an eighth of each side, decoded by {decoder} and no more"
     return Contender(FLOOR, shrink, lambda _: b"", np.asarray, note=note)
 
 
@@ -148,10 +138,6 @@ def pyvips(box: Box, *, grey: bool) -> Contender:
 def opencv(box: Box, *, grey: bool) -> Contender:
     """OpenCV: the decoder reduces as far as the box allows, and averaging does the rest."""
     name = "OpenCV reduced decode"
-    if not find_spec("cv2"):
-        return _absent(name, "pip install opencv-python-headless")
-    import cv2  # noqa: PLC0415 - may not be installed
-
     cv2.setNumThreads(1)
     kind = "GRAYSCALE" if grey else "COLOR"
     flags = {n: getattr(cv2, f"IMREAD_REDUCED_{kind}_{n}") for n in (8, 4, 2)} | {1: getattr(cv2, f"IMREAD_{kind}")}

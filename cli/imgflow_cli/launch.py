@@ -101,8 +101,12 @@ def wait(run: Run, engine: Engine | None, store: Store, voice: Voice, command: s
                 over = engine is not None and engine.phase(run.id) not in {*OPEN, None}
                 known = runs.Known(run, reader.read())
                 shown.show(known.progress)
-                if over or known.status not in OPEN:
+                if known.status not in OPEN:
                     return known
+                if over:
+                    why = f"it ended before anything could be collected; `{command} doctor {run.id}` says why"
+                    _mark(store, run, Phase.FAILED, ExitCode.FAILED, why)
+                    return runs.read(store, run.id)
                 time.sleep(2 * progress.POLL)
     except KeyboardInterrupt:
         raise CliError(

@@ -84,6 +84,19 @@ def test_submit_waits_when_asked(imgflow: Cli, engine: Elsewhere, flag: str) -> 
     assert ("list" in done.err) == (flag == "--watch")
 
 
+def test_a_run_that_ends_without_a_summary_has_failed_and_is_not_pending_for_ever(
+    imgflow: Cli, engine: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "phase", lambda _: Phase.FAILED)
+
+    done = imgflow("submit", "-m", "Demo", "--run", "mine", "--wait", "-o", "json")
+
+    assert done.code == 1
+    assert done.json["status"] == "failed"
+    assert "imgflow doctor mine" in done.json["message"]
+    assert imgflow("get", "mine", "-o", "json").json["exit"] == 1
+
+
 def test_a_run_that_is_under_way_is_not_started_again(imgflow: Cli, engine: Elsewhere) -> None:
     imgflow("submit", "--municipality", "Demo", "--run", "mine")
 
