@@ -25,6 +25,7 @@ COMMANDS = {
     "retry": Command("submit", "Go on with a run: what failed or is missing is done again."),
     "render": Command("render", "Print the pipeline as YAML for `kubectl create -f`."),
     "ingest": Command("ingest", "Copy photographs into a municipality's dataset."),
+    "query": Command("query", "Ask with SQL what is known of photographs and results."),
     "ls": Command("runs", "List runs, newest first, or municipalities."),
     "get": Command("runs", "Show how one run stands."),
     "watch": Command("runs", "Follow a run until it ends."),
