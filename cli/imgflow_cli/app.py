@@ -25,6 +25,10 @@ COMMANDS = {
     "retry": Command("submit", "Go on with a run: what failed or is missing is done again."),
     "render": Command("render", "Print the pipeline as YAML for `kubectl create -f`."),
     "ingest": Command("ingest", "Copy photographs into a municipality's dataset."),
+    "process": Command(
+        "fetch", "Take a folder of photographs through the pipeline into another folder, on any engine."
+    ),
+    "fetch": Command("fetch", "Copy a run's pictures into a folder, each checked by its SHA-256."),
     "query": Command("query", "Ask with SQL what is known of photographs and results."),
     "ls": Command("runs", "List runs, newest first, or municipalities."),
     "get": Command("runs", "Show how one run stands."),

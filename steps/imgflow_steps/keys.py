@@ -253,6 +253,21 @@ def local_name(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:32] + (suffix.group() if suffix else "")
 
 
+def in_folder(image: str, piece: str, key: str) -> list[str]:
+    """Paths that a result at ``key`` may have in a folder of somebody's, the best readable first.
+
+    ``a/x.jpg`` gives ``a/x.png``, then with its source's whole name ``a/x.jpg.png``, then with a hash of the key. What
+    comes of a key that ``published`` did not make may be anything: see ``unstorable``.
+    """
+    folder, slash, name = image.rpartition("/")
+    whole = key.rpartition("/")[2]
+    stem, dot, suffix = name.rpartition(".")
+    if not (stem and dot + suffix.lower() in IMAGE_SUFFIXES):
+        stem = name
+    short = f"{stem}~{piece}" if piece else stem
+    return [folder + slash + one for one in (f"{short}.{whole.rpartition('.')[2]}", whole, local_name(key))]
+
+
 def unpublished(key: str) -> tuple[str, str, str] | None:
     """Municipality, digest and image behind what ``published`` gives; None for any other key.
 

@@ -1,0 +1,250 @@
+"""fetch and process: pictures in a folder of one's own, of a run that was, and by a run of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from imgflow_cli import launch, runs
+from imgflow_cli.commands.ingest import COPIES, in_words
+from imgflow_cli.commands.submit import (
+    CUTS,
+    FormatFlag,
+    PipelineFlag,
+    RejectedFlag,
+    RetryFlag,
+    SetFlag,
+    StepsFlag,
+)
+from imgflow_cli.engine import open_engine, where
+from imgflow_cli.faults import CliError, ExitCode
+from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, RunArgument, takes_settings
+from imgflow_cli.output import Format, Voice, document, emit, printable, size
+from imgflow_cli.progress import status_line
+from imgflow_cli.request import Asked, again, build, describe
+from imgflow_cli.settings import PLACES, Resolved
+from imgflow_steps import keys
+from imgflow_steps.run import load
+from imgflow_steps.store import Store
+from imgflow_workflows.fetch import FetchProgress, FetchSummary
+from imgflow_workflows.fetch import fetch as copy
+from imgflow_workflows.ingest import ingest
+
+if TYPE_CHECKING:
+    from imgflow_workflows.ingest import IngestSummary
+
+FETCHES = 16  # pictures copied at the same time
+
+OverwriteFlag = Annotated[
+    bool, typer.Option("--overwrite", help="Replace files that are there and are other ones; else they stay.")
+]
+
+
+@takes_settings(*PLACES)
+def fetch(
+    resolved: Resolved,
+    store: Store,
+    run: RunArgument,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to; it is made when it is not there.")],
+    municipality: MunicipalityFlag = "",
+    overwrite: OverwriteFlag = False,
+    output: OutputFlag = None,
+    quiet: QuietFlag = False,
+) -> None:
+    """Copy a run's pictures into a folder, each checked by its SHA-256.
+
+    The picture of a/x.jpg becomes a/x.jpg, or .png or .webp; beside them RUN.csv says what is known of each image.
+    What is there already, the same, is not copied again; nothing is ever deleted.
+    """
+    voice = Voice(quiet=quiet)
+    voice.say(where(resolved))
+    known = runs.read(store, runs.find(store, run, municipality))
+    summary = _bring(store, known, directory, voice, resolved.command, overwrite=overwrite)
+    if output == "name":
+        emit(printable(str(directory)))
+    elif output in {"json", "yaml"}:
+        document({"run": known.run.id, **_document(directory, summary)}, output)
+    else:
+        emit(f"{known.run.id}: {fetched(summary)}")
+    raise typer.Exit(ExitCode.FAILED if summary.refused else ExitCode.DONE)
+
+
+@takes_settings(*PLACES, "workers", *CUTS)
+def process(
+    resolved: Resolved,
+    store: Store,
+    source: Annotated[Path, typer.Argument(metavar="IN_DIR", help="Where the photographs are; only read.")],
+    directory: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="Where the pictures go, in the same tree.")],
+    pipeline: PipelineFlag = None,
+    steps: StepsFlag = "",
+    form: FormatFlag = None,
+    changes: SetFlag = None,
+    max_rejected: RejectedFlag = "",
+    retry: RetryFlag = None,
+    overwrite: OverwriteFlag = False,
+    output: OutputFlag = None,
+    quiet: QuietFlag = False,
+) -> None:
+    """Take a folder of photographs through the pipeline into another folder, on any engine.
+
+    The same command goes on where it was stopped, whatever stopped it: municipality and run are named after this
+    machine, IN_DIR and the pipeline. A cluster gets a copy of the photographs, other engines read them where they are.
+    """
+    voice = Voice(quiet=quiet)
+    voice.say(where(resolved))
+    _apart(source, directory)
+    asked = Asked(
+        municipality=_municipality(source),
+        source="" if resolved.settings.engine == "argo" else str(source),
+        pipeline=pipeline,
+        steps=steps,
+        format=form or "",
+        changes=changes or (),
+        max_rejected=max_rejected,
+        retry=retry or "",
+    )
+    digest = describe(asked, resolved.settings).run.digest
+    asked = replace(asked, run=f"{asked.municipality}-{digest[:8]}")
+    voice.say(f"municipality {asked.municipality}, run {asked.run}")
+    known = _run(asked, source, resolved, store, voice)
+    _say_end(known, directory, store, voice, resolved.command, output, overwrite=overwrite)
+
+
+def _apart(source: Path, directory: Path) -> None:
+    if not source.is_dir():
+        raise CliError(f"{source} is not a directory", "give the one that holds the photographs")
+    inner, outer = source.resolve(), directory.resolve()
+    if inner.is_relative_to(outer) or outer.is_relative_to(inner):
+        raise CliError(f"{source} and {directory} hold each other", "give a folder beside the photographs for OUT_DIR")
+
+
+def _municipality(source: Path) -> str:
+    """A name that this folder of this machine always has, and no other folder."""
+    path = source.resolve()
+    stamp = hashlib.sha256(f"{platform.node()}\0{path}".encode(errors="surrogateescape")).hexdigest()[:8]
+    return f"{keys.slug(path.name)[:24].strip('-')}-{stamp}"
+
+
+def _run(asked: Asked, source: Path, resolved: Resolved, store: Store, voice: Voice) -> runs.Known:
+    """The run at its end."""
+    engine = open_engine(resolved.settings, store)
+    if not asked.source:
+        _ingest(source, asked.municipality, store, voice)
+    if store.stat(keys.run_json(asked.run)):
+        request = again(load(store, asked.run), asked, resolved.settings, store)
+    else:
+        request = build(asked, resolved.settings, store)
+    launch.start(request, engine, store, voice, resolved.command)
+    if engine.detached:
+        return launch.wait(request.run, engine, store, voice, resolved.command)
+    return runs.read(store, asked.run)
+
+
+def _ingest(source: Path, municipality: str, store: Store, voice: Voice) -> IngestSummary:
+    try:
+        with status_line(voice) as show:
+            summary = ingest(source, store, municipality, workers=COPIES, tell=lambda told: show(in_words(told)))
+    except KeyboardInterrupt:
+        raise CliError("interrupted", "the same command goes on from there", ExitCode.INTERRUPTED) from None
+    voice.say(in_words(summary))
+    return summary
+
+
+def _say_end(
+    known: runs.Known,
+    directory: Path,
+    store: Store,
+    voice: Voice,
+    command: str,
+    output: Format | None,
+    *,
+    overwrite: bool,
+) -> None:
+    """Fetch what there is, say how the run and the fetching ended, and end as they did."""
+    code = launch.exit_code(known)
+    if known.progress.summary is None or not known.progress.summary.report:
+        launch.say_how(store, known, output)
+        raise typer.Exit(code or ExitCode.FAILED)
+    summary = _bring(store, known, directory, voice, command, overwrite=overwrite)
+    if output in {"json", "yaml"}:
+        document({**runs.document(store, known), **_document(directory, summary)}, output)
+    elif output == "name":
+        emit(printable(str(directory)))
+    else:
+        launch.say_how(store, known, output)
+        emit(f"{'Folder':<13} {printable(str(directory))}: {fetched(summary)}")
+    voice.say(f"next: {command} report {known.run.id} --open")
+    raise typer.Exit(code or (ExitCode.FAILED if summary.refused else ExitCode.DONE))
+
+
+def _bring(
+    store: Store, known: runs.Known, directory: Path, voice: Voice, command: str, *, overwrite: bool
+) -> FetchSummary:
+    """Fetch, with progress, and say what was refused or renamed."""
+    run = known.run
+    _ended(store, known, command)
+    try:
+        with status_line(voice) as show:
+            summary = copy(
+                store,
+                run,
+                directory,
+                workers=FETCHES,
+                tell=lambda progress: show(fetched(progress)),
+                overwrite=overwrite,
+            )
+    except KeyboardInterrupt:
+        raise CliError(
+            f"fetching run {run.id} was interrupted; what was copied is in {directory}",
+            "the same command goes on from there",
+            ExitCode.INTERRUPTED,
+        ) from None
+    for image, path, why in summary.longer:
+        voice.say(f"{image} becomes {path}: {why}")
+    for refusal in summary.refusals:
+        voice.say(f"{refusal.path}: {refusal.reason}: {refusal.message}")
+    return summary
+
+
+def _ended(store: Store, known: runs.Known, command: str) -> None:
+    if known.progress.summary is None or store.stat(keys.results_jsonl(known.run.id)) is None:
+        following = "watch" if known.status in launch.OPEN else "retry"
+        raise CliError(
+            f"run {known.run.id} is {known.status.value} and has no results yet",
+            f"`{command} {following} {shlex.quote(known.run.id)}` brings them",
+            ExitCode.FAILED,
+        )
+
+
+def fetched(progress: FetchProgress) -> str:
+    """How far the copying is, in one line."""
+    left_out = [f"{count:,} left out: {reason}" for reason, count in progress.refused.items()]
+    words = [
+        f"{progress.copied:,} of {progress.total:,} pictures copied ({size(progress.bytes)})",
+        f"{progress.present:,} there already",
+        *left_out,
+    ]
+    return " · ".join(words)
+
+
+def _document(directory: Path, summary: FetchSummary) -> dict[str, Any]:
+    return {
+        "folder": str(directory),
+        "table": str(summary.table),
+        "pictures": summary.total,
+        "copied": summary.copied,
+        "present": summary.present,
+        "renamed": summary.renamed,
+        "bytes": summary.bytes,
+        "refused": {str(reason): count for reason, count in summary.refused.items()},
+        "refusals": [
+            {"path": refusal.path, "reason": str(refusal.reason), "message": refusal.message}
+            for refusal in summary.refusals
+        ],
+    }
