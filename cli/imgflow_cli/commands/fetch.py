@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import platform
 import shlex
+import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from imgflow_cli import launch, runs
-from imgflow_cli.commands.ingest import COPIES, in_words
+from imgflow_cli.commands.ingest import AGAIN, COPIES, in_words
 from imgflow_cli.commands.submit import (
     CUTS,
     FormatFlag,
@@ -34,10 +35,8 @@ from imgflow_steps.run import load
 from imgflow_steps.store import Store
 from imgflow_workflows.fetch import FetchProgress, FetchSummary
 from imgflow_workflows.fetch import fetch as copy
-from imgflow_workflows.ingest import ingest
-
-if TYPE_CHECKING:
-    from imgflow_workflows.ingest import IngestSummary
+from imgflow_workflows.ingest.copying import Reason, ingest
+from imgflow_workflows.ingest.folder import Folder
 
 FETCHES = 16  # pictures copied at the same time
 
@@ -146,14 +145,30 @@ def _run(asked: Asked, source: Path, resolved: Resolved, store: Store, voice: Vo
     return runs.read(store, asked.run)
 
 
-def _ingest(source: Path, municipality: str, store: Store, voice: Voice) -> IngestSummary:
+def _ingest(source: Path, municipality: str, store: Store, voice: Voice) -> None:
+    """Copy the photographs to where pods see them. Raises CliError when one that could be copied was not."""
+    started = time.monotonic()
     try:
         with status_line(voice) as show:
-            summary = ingest(source, store, municipality, workers=COPIES, tell=lambda told: show(in_words(told)))
+            summary = ingest(
+                Folder(source),
+                store,
+                municipality,
+                workers=COPIES,
+                tell=lambda told: show(in_words(told, time.monotonic() - started)),
+            )
     except KeyboardInterrupt:
         raise CliError("interrupted", "the same command goes on from there", ExitCode.INTERRUPTED) from None
-    voice.say(in_words(summary))
-    return summary
+    voice.say(in_words(summary, time.monotonic() - started))
+    for refusal in summary.refusals:
+        if refusal.reason is not Reason.NOT_AN_IMAGE:
+            voice.say(f"{refusal.path}: {refusal.reason}: {refusal.message}")
+    if missed := sum(summary.refused[reason] for reason in AGAIN):
+        raise CliError(
+            f"{missed:,} photographs of {source} could not be copied, so no run was started",
+            "mend them or move them away, then give the same command again; it goes on from there",
+            ExitCode.FAILED,
+        )
 
 
 def _say_end(
