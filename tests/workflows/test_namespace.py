@@ -32,7 +32,7 @@ def deployment(image: str, available: int = 1) -> Document:
 
 def well() -> Site:
     """A namespace in which nothing is wrong."""
-    images = [{"names": [OPTIONS.image(step)]} for step in STEPS]
+    images = [{"names": [OPTIONS.image(step)]} for step in STEPS] + [{"names": None}]  # one that was untagged
     chart = {"helm.sh/chart": f"imgflow-{__version__}"}
     documents: dict[str, Document | None] = {
         "version": {"gitVersion": "v1.34.1"},

@@ -151,7 +151,7 @@ def container_images(name: str, site: Site) -> Check:
         return Check(name, State.UNKNOWN, "there is no WorkflowTemplate that names any")
     wanted = sorted({leaf["container"]["image"] for leaf in there["spec"]["templates"] if "container" in leaf})
     nodes = (site.get("nodes") or {}).get("items", [])
-    held = [{n for image in node["status"].get("images", ()) for n in image.get("names", ())} for node in nodes]
+    held = [{n for image in node["status"].get("images", ()) for n in image.get("names") or ()} for node in nodes]
     lacking = {image: sum(image not in names for names in held) for image in wanted}
     if not any(lacking.values()):
         return Check(name, State.OK, f"{_several(wanted)} on each of {len(nodes)} nodes")
