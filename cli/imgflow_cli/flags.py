@@ -43,6 +43,12 @@ MunicipalityFlag = Annotated[
     ),
 ]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, or @latest.", autocompletion=_runs_like)]
+WhereFlag = Annotated[
+    str,
+    typer.Option("--where", metavar="SQL", help='Only images whose row in the catalog fits, such as "year > 2012".'),
+]
+SampleFlag = Annotated[int, typer.Option("--sample", metavar="N", min=0, help="Only so many of them, drawn by --seed.")]
+SeedFlag = Annotated[int, typer.Option("--seed", metavar="N", help="Another seed draws another sample.")]
 YesFlag = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 SHORT = {"namespace": "-n"}  # as kubectl and argo spell it

@@ -14,15 +14,18 @@ from imgflow_steps.plan import bytes_between
 SHORT = 0.1  # seconds, the least that is worth a number
 
 if TYPE_CHECKING:
+    from imgflow_cli.request import Request
     from imgflow_cli.settings import Resolved
     from imgflow_steps.prediction import Prediction, Range
     from imgflow_steps.run import Listing, Run
     from imgflow_steps.store import Store
 
 
-def say_plan(store: Store, run: Run, resolved: Resolved, output: Format | None) -> None:
+def say_plan(store: Store, request: Request, resolved: Resolved, output: Format | None) -> None:
     """A run's plan on standard output. Nothing is written to the store, and no image is read."""
-    listing, prediction = survey(store, run)
+    run = request.run
+    with request.selected(store) as selection:
+        listing, prediction = survey(store, run, selection)
     if resolved.settings.layout == "auto" and run.engine == "local":
         listing = listing.model_copy(update={"why": "on one machine nothing has to travel between steps"})
     if output == "name":

@@ -6,8 +6,10 @@ import hashlib
 import secrets
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -23,6 +25,7 @@ from imgflow_steps.pipeline import Pipeline, explain
 from imgflow_steps.run import Run
 from imgflow_steps.spelling import nearest
 from imgflow_steps.store import open_store
+from imgflow_workflows.catalog.choice import ALL, Choice, choose
 from imgflow_workflows.default import DEFAULT
 
 if TYPE_CHECKING:
@@ -45,6 +48,7 @@ class Asked:
     max_rejected: str = ""
     retry: str = ""
     run: str = ""
+    choice: Choice = ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +57,26 @@ class Request:
 
     run: Run
     files: dict[str, Path]
+    choice: Choice = ALL
 
     def upload(self, store: Store) -> None:
-        """Bring the files into the store, those that are not there yet."""
+        """Bring the files into the store, those that are not there yet, and the images that were chosen now."""
+        with self.selected(store) as path:
+            if path:
+                store.upload(path, self.run.selection, "application/jsonl")
         for key, path in self.files.items():
             if store.stat(key) is None:
                 store.upload(path, key)
+
+    @contextmanager
+    def selected(self, store: Store) -> Iterator[Path | None]:
+        """The images that are chosen now, as a file; None where it is all of them, or those of an earlier attempt."""
+        if not self.choice:
+            yield None
+            return
+        with TemporaryDirectory(prefix="imgflow-") as folder:
+            choose(store, self.run.municipality, self.choice, path := Path(folder, "selection.jsonl"))
+            yield path
 
 
 def build(asked: Asked, settings: Settings, store: Store) -> Request:
@@ -67,6 +85,8 @@ def build(asked: Asked, settings: Settings, store: Store) -> Request:
         raise CliError("whose photographs? give --municipality NAME", "`imgflow ls municipalities` lists them")
     if not asked.source:
         check_municipality(store, asked.municipality)
+    elif asked.choice:
+        raise CliError("--where and --sample choose of a municipality's dataset, not of a --source", "ingest it first")
     request = describe(asked, settings)
     for label, field, value in named_files(request.run.pipeline):
         if value not in request.files and (keys.unstorable(value) or store.stat(value) is None):
@@ -94,11 +114,13 @@ def describe(asked: Asked, settings: Settings) -> Request:
         else:
             pipeline = _change(pipeline, target, field, value, origin)
     pipeline, files = _with_keys(pipeline, folders)
+    run_id = keys.check_run(asked.run) if asked.run else new_id(municipality)
     run = Run(
-        id=keys.check_run(asked.run) if asked.run else new_id(municipality),
+        id=run_id,
         municipality=municipality,
         pipeline=pipeline,
         source=_source(asked.source, settings) if asked.source else "",
+        selection=keys.selection(run_id) if asked.choice else "",
         list=listing,
         collect=collect,
         created=time.time(),
@@ -106,13 +128,21 @@ def describe(asked: Asked, settings: Settings) -> Request:
         workers=_workers(settings),
         version=__version__,
     )
-    return Request(run, files)
+    return Request(run, files, asked.choice)
 
 
 def again(known: Run, asked: Asked, settings: Settings, store: Store) -> Request:
     """The same run once more: as it was, or as asked when that gives the same results. Raises CliError."""
     if not asked.municipality:
-        if asked.source or asked.pipeline or asked.steps or asked.format or asked.changes or asked.max_rejected:
+        if (
+            asked.source
+            or asked.pipeline
+            or asked.steps
+            or asked.format
+            or asked.changes
+            or asked.max_rejected
+            or asked.choice
+        ):
             raise CliError(f"run {known.id} goes on as it was submitted", "give --municipality too to say it all anew")
         listing = known.list.model_copy(update={"retry": asked.retry} if asked.retry else {})
         changes = {"created": time.time(), "engine": settings.engine, "workers": _workers(settings), "list": listing}

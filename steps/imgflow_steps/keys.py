@@ -9,7 +9,6 @@ runs/<run>/run.json, shards/…, report/…        one run
 costs/<municipality>/<digest>/…                what its steps took, for the next one's prediction
 scratch/<run>/<position>/<shard>.tar           between steps
 models/<sha256>                                files that parameters name
-selections/<sha256>.jsonl                      images that runs are about
 """
 
 from __future__ import annotations
@@ -114,11 +113,6 @@ def catalog(municipality: str) -> str:
     return f"datasets/{encode(municipality)}/catalog.parquet"
 
 
-def selection(sha256: str) -> str:
-    """Images that a run is about, by the content of the list: sorted keys, one a line."""
-    return f"selections/{sha256}.jsonl"
-
-
 def results(municipality: str, digest: str) -> str:
     """Prefix of everything a pipeline made of a municipality."""
     return f"results/{encode(municipality)}/{digest}/"
@@ -165,6 +159,11 @@ def whole_run(run: str) -> str:
 def run_json(run: str) -> str:
     """What the run was asked to do."""
     return f"runs/{run}/run.json"
+
+
+def selection(run: str) -> str:
+    """The images that a run is about, where it is not about all."""
+    return f"runs/{run}/selection.jsonl"
 
 
 def listing_json(run: str) -> str:

@@ -33,6 +33,7 @@ class Run(BaseModel):
     municipality: str
     pipeline: Pipeline
     source: str = ""  # URL of photographs that lie elsewhere; "" is the municipality's own dataset
+    selection: str = ""  # key of the images that it is about; "" is all of them
     list: List = List()
     collect: Collect = Collect()
     created: float = 0.0  # seconds since the epoch

@@ -12,7 +12,16 @@ import typer
 from imgflow_cli import launch, runs
 from imgflow_cli.engine import open_argo, open_engine, where
 from imgflow_cli.faults import CliError
-from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, RunArgument, takes_settings
+from imgflow_cli.flags import (
+    MunicipalityFlag,
+    OutputFlag,
+    QuietFlag,
+    RunArgument,
+    SampleFlag,
+    SeedFlag,
+    WhereFlag,
+    takes_settings,
+)
 from imgflow_cli.output import Format, Voice, document, emit, printable
 from imgflow_cli.plan import say_plan
 from imgflow_cli.request import Asked, Request, again, build
@@ -22,6 +31,7 @@ from imgflow_steps.lint import doubts
 from imgflow_steps.run import Run, load
 from imgflow_steps.store import Store
 from imgflow_workflows.argo import schedule_name
+from imgflow_workflows.catalog.choice import Choice
 
 if TYPE_CHECKING:
     from imgflow_steps.notify import Webhook
@@ -68,6 +78,9 @@ def submit(
     changes: SetFlag = None,
     max_rejected: RejectedFlag = "",
     retry: RetryFlag = None,
+    condition: WhereFlag = "",
+    sample: SampleFlag = 0,
+    seed: SeedFlag = 0,
     run: Annotated[str, typer.Option(metavar="ID", help="Name the run, or go on with the one of that name.")] = "",
     watch: Annotated[bool, typer.Option("--watch", help="argo: show progress until the run ends.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="argo: wait in silence until the run ends.")] = False,
@@ -88,7 +101,16 @@ def submit(
     """
     voice = Voice(quiet=quiet)
     asked = Asked(
-        municipality, source, pipeline, steps, form or "", changes or (), max_rejected, retry=retry or "", run=run
+        municipality,
+        source,
+        pipeline,
+        steps,
+        form or "",
+        changes or (),
+        max_rejected,
+        retry=retry or "",
+        run=run,
+        choice=Choice(condition, sample, seed),
     )
     voice.say(where(resolved))
     webhook = _webhook(notify, resolved)
@@ -98,7 +120,7 @@ def submit(
     request = _request(asked, resolved, store)
     _note(request.run, voice)
     if dry_run:
-        say_plan(store, request.run, resolved, output)
+        say_plan(store, request, resolved, output)
         return
     _run(request, resolved, store, voice, output, webhook, patient=watch or wait, silent=wait and not watch)
 
@@ -114,6 +136,9 @@ def plan(
     form: FormatFlag = None,
     changes: SetFlag = None,
     retry: RetryFlag = None,
+    condition: WhereFlag = "",
+    sample: SampleFlag = 0,
+    seed: SeedFlag = 0,
     output: OutputFlag = None,
     quiet: QuietFlag = False,
 ) -> None:
@@ -123,10 +148,11 @@ def plan(
     """
     voice = Voice(quiet=quiet)
     voice.say(where(resolved))
-    asked = Asked(municipality, source, pipeline, steps, form or "", changes or (), retry=retry or "")
-    run = build(asked, resolved.settings, store).run
-    _note(run, voice)
-    say_plan(store, run, resolved, output)
+    choice = Choice(condition, sample, seed)
+    asked = Asked(municipality, source, pipeline, steps, form or "", changes or (), retry=retry or "", choice=choice)
+    request = build(asked, resolved.settings, store)
+    _note(request.run, voice)
+    say_plan(store, request, resolved, output)
 
 
 @takes_settings(*PLACES, "workers")
@@ -207,6 +233,10 @@ def _schedule(asked: Asked, cron: str, resolved: Resolved, store: Store, voice: 
     settings = resolved.settings
     if settings.engine != "argo":
         raise CliError("only a cluster keeps schedules", "give --engine argo with --cron")
+    if asked.choice:
+        raise CliError(
+            "--where and --sample choose now, and --cron runs later", "schedule all, or submit without --cron"
+        )
     request = build(asked, settings, store)
     run = request.run
     name = asked.run or schedule_name(run.municipality)

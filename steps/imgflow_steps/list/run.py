@@ -18,6 +18,7 @@ from imgflow_steps.deletion import check_not_pruned
 from imgflow_steps.prediction import Prediction, predict
 from imgflow_steps.rows import Evenly, join, merged, order
 from imgflow_steps.run import Listing
+from imgflow_steps.selection import chosen, read
 from imgflow_steps.store import inside, open_store
 
 if TYPE_CHECKING:
@@ -45,10 +46,13 @@ class _Spool:
         return self.folder / "todo.jsonl"
 
 
-def survey(store: Store, run: Run) -> tuple[Listing, Prediction]:
-    """What a run would find, how it would cut it and what that will take, without writing anything to the store."""
+def survey(store: Store, run: Run, selection: Path | None = None) -> tuple[Listing, Prediction]:
+    """What a run would find, how it would cut it and what that will take, without writing anything to the store.
+
+    ``selection`` holds the images that it would be about, where they are not in the store yet.
+    """
     with tempfile.TemporaryDirectory(prefix="imgflow-") as folder:
-        spool = _survey(store, run, Path(folder))
+        spool = _survey(store, run, Path(folder), selection)
     return spool.listing, predict(store, run, spool.listing, spool.seen.kept)
 
 
@@ -84,12 +88,16 @@ def read_manifest(store: Store, run: str, shard: int) -> list[Entry]:
     return [Entry.model_validate_json(line) for line in lines]
 
 
-def _survey(store: Store, run: Run, folder: Path) -> _Spool:
+def _survey(store: Store, run: Run, folder: Path, selection: Path | None = None) -> _Spool:
     started = time.monotonic()
     listing = Listing()
     spool = _Spool(folder, listing)
     prefix = "" if run.source else keys.images(run.municipality)
     photographs = _elsewhere(run.source, store) if run.source else store.entries(prefix)
+    if run.selection and not selection:
+        store.download(run.selection, selection := folder / "selection.jsonl")
+    if selection:
+        photographs = chosen(photographs, prefix, read(selection))
     found = _spool_listing(photographs, prefix, folder / "found.jsonl", listing)
     with merged(store, run.rows) as rows, spool.entries.open("wb") as entries, spool.todo.open("wb") as todo:
         for entry, row in join(found, rows):

@@ -1,0 +1,72 @@
+"""Which images of a municipality are meant: by what its catalog tells of them, or a sample that a seed draws."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imgflow_steps import keys, selection
+from imgflow_steps.contract import BadParametersError
+from imgflow_workflows.catalog.ask import asked
+
+if TYPE_CHECKING:
+    from imgflow_steps.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A condition in SQL over a catalog's columns, a number of images, or both; neither means all images."""
+
+    where: str = ""
+    sample: int = 0
+    seed: int = 0
+
+    def __bool__(self) -> bool:
+        """Whether anything is chosen."""
+        return bool(self.where or self.sample)
+
+
+ALL = Choice()
+
+
+def choose(store: Store, municipality: str, choice: Choice, path: Path) -> int:
+    """Write the chosen images to ``path`` as ``selection.write`` does; how many they are.
+
+    The same seed draws the same images of the same ones. Raises BadParametersError where the condition cannot be
+    answered, there is no catalog, or nothing fits.
+    """
+    count = selection.write(
+        path, _fitting(store, municipality, choice) if choice.where else _drawn(store, municipality, choice)
+    )
+    if not count:
+        raise BadParametersError(f"no image of {municipality} fits: {choice.where}")
+    return count
+
+
+def _fitting(store: Store, municipality: str, choice: Choice) -> Iterator[str]:
+    if store.stat(keys.catalog(municipality)) is None:
+        raise BadParametersError(
+            f"{municipality} has no catalog that --where could ask; `imgflow ingest` of a table makes one"
+        )
+    sql = f"SELECT image FROM catalog WHERE (\n{choice.where}\n)"
+    if choice.sample:
+        sql += f" ORDER BY md5('{choice.seed}:' || image), image LIMIT {choice.sample}"
+    with asked(store, f"SELECT image FROM ({sql}) ORDER BY image", municipality) as answer:
+        for batch in answer:
+            yield from batch.column("image").to_pylist()
+
+
+def _drawn(store: Store, municipality: str, choice: Choice) -> Iterator[str]:
+    """As with SQL, of whatever lies there: no catalog is needed."""
+    prefix = keys.images(municipality)
+    images = (found.key.removeprefix(prefix) for found in store.entries(prefix))
+    stamped = ((_stamp(choice.seed, image), image) for image in images if keys.is_image(image))
+    yield from sorted((image for _, image in heapq.nsmallest(choice.sample, stamped)), key=selection.order)
+
+
+def _stamp(seed: int, image: str) -> str:
+    return hashlib.md5(b"%d:%s" % (seed, selection.order(image)), usedforsecurity=False).hexdigest()
