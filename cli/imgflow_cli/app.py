@@ -17,6 +17,7 @@ class Command(NamedTuple):
 
     module: str
     summary: str
+    function: str = ""  # where it is not the command's name
 
 
 COMMANDS = {
@@ -46,6 +47,9 @@ COMMANDS = {
     ),
     "lint": Command("lint", "Say what is wrong with a pipeline, and where."),
     "doctor": Command("doctor", "Say what is wrong, here or with a run, and what mends it."),
+    "try": Command(
+        "trial", "Take one photograph through some steps at once, and write before and after as one picture.", "try_"
+    ),
     "steps": Command("about", "Show the steps and their parameters."),
     "config": Command("about", "Show every setting and where it comes from."),
     "version": Command("about", "Show versions."),
@@ -95,7 +99,8 @@ def anywhere(
 
 def load(name: str) -> Any:
     """Import a command."""
-    return _command(name, getattr(import_module(f"imgflow_cli.commands.{COMMANDS[name].module}"), name))
+    module, _, function = COMMANDS[name]
+    return _command(name, getattr(import_module(f"imgflow_cli.commands.{module}"), function or name))
 
 
 def _command(name: str, function: Callable[..., None]) -> Any:

@@ -81,7 +81,7 @@ def _one(load: Load, chain: list[tuple[str, Apply]], most: int) -> tuple[Row, li
     try:
         for label, apply in chain if row.status is Status.PROCESSED else ():
             started = time.perf_counter()
-            samples = _applied(apply, samples, most)
+            samples = applied(apply, samples, most)
             row.ms[label] = _since(started)
     except Rejected as verdict:
         return _reject(row, verdict), []
@@ -92,7 +92,7 @@ def _one(load: Load, chain: list[tuple[str, Apply]], most: int) -> tuple[Row, li
     return row, samples
 
 
-def _applied(apply: Apply, samples: list[Sample], most: int) -> list[Sample]:
+def applied(apply: Apply, samples: list[Sample], most: int) -> list[Sample]:
     """What a step makes of an image's pieces: at most so many, no two of the same name."""
     made: dict[str, Sample] = {}
     for piece in (_checked(out) for sample in samples for out in apply(sample)):

@@ -1,0 +1,110 @@
+"""try: one photograph, before and after, at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests import photographs
+
+from imgflow_steps.pipeline import parse
+from imgflow_steps.trial import SHOWN, attempt, sheet
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Cli
+
+
+@pytest.fixture(autouse=True)
+def photo() -> Path:
+    path = Path("photo.jpg")
+    path.write_bytes(photographs.jpeg(1, 800, 600))
+    return path
+
+
+def test_before_and_after_stand_beside_each_other_in_a_picture_beside_the_photograph(imgflow: Cli, photo: Path) -> None:
+    before = photo.read_bytes()
+
+    done = imgflow("try", "scale:320x240,grayscale", "photo.jpg")
+
+    assert done.code == 0
+    assert done.out.splitlines()[-1] == "photo.jpg.try.jpg"
+    assert {path.name for path in Path().iterdir()} == {"photo.jpg", "photo.jpg.try.jpg"}
+    assert photo.read_bytes() == before
+    with Image.open("photo.jpg.try.jpg") as page:
+        left, right = (np.asarray(page.crop((x, 30, x + 600, 480)), int) for x in (30, 694))
+    assert np.ptp(left, axis=2).max() > 40
+    assert np.ptp(right, axis=2).max() < 20
+    luma = left @ [0.299, 0.587, 0.114]
+    assert abs(luma - right[..., 0]).mean() < 8  # the same picture, of the same size
+
+
+def test_each_step_says_what_it_made_and_what_it_took(imgflow: Cli) -> None:
+    lines = imgflow("try", "scale:320x240,split:2x2,grayscale", "photo.jpg").out.splitlines()
+
+    assert lines[0].split() == ["STEP", "PICTURES", "SIZE", "CHANNELS", "MS"]
+    assert [line.split()[:4] for line in lines[1:6]] == [
+        ["decode", "1", "800x600", "grey"],
+        ["scale", "1", "320x240", "grey"],
+        ["split", "4", "160x120", "grey"],
+        ["grayscale", "4", "160x120", "grey"],
+        ["encode", "4", "160x120", "grey"],
+    ]
+
+
+def test_what_a_model_found_is_said(imgflow: Cli) -> None:
+    assert "sharpness" in imgflow("try", "infer", "photo.jpg").out
+
+
+def test_the_picture_goes_where_it_is_told_in_the_format_of_its_suffix(imgflow: Cli) -> None:
+    assert imgflow("try", "rotate:90", "photo.jpg", "-o", "out.png").out.splitlines()[-1] == "out.png"
+    with Image.open("out.png") as page:
+        assert page.format == "PNG"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("scal:3", "photo.jpg"), 2, "did you mean 'scale'"),
+        (("scale", "absent.jpg"), 2, "absent.jpg cannot be read"),
+        (("scale", "."), 2, "cannot be read"),
+        (("scale", "letter.jpg"), 1, "letter.jpg would be rejected: unsupported-format"),
+        (("scale", "photo.jpg", "-o", "out.gif"), 2, "out.gif is no picture's name"),
+        (("scale", "photo.jpg", "-o", "./photo.jpg"), 2, "would be written over"),
+        (("scale", "photo.jpg", "-o", "nowhere/out.png"), 2, "cannot be written"),
+    ],
+)
+def test_what_cannot_be_tried_is_told_by_its_name(
+    imgflow: Cli, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    Path("letter.jpg").write_bytes(b"Dear Sir or Madam")
+
+    done = imgflow("try", *arguments)
+
+    assert done.code == code
+    assert said in done.err
+    assert done.out == ""
+
+
+def test_many_pictures_are_shown_in_a_grid_and_none_is_fine() -> None:
+    pipeline = parse({"steps": [{"split": {"tile": 8}}, "grayscale"]})
+    trial = attempt(photographs.jpeg(1, 80, 64), pipeline, "photo.jpg")
+
+    assert len(trial.after) == 80 > SHOWN
+    assert sheet(trial, "before", "after").width > 1000
+
+
+def test_only_what_is_needed_is_loaded_so_that_it_answers_in_less_than_a_second() -> None:
+    heavy = ["minio", "urllib3", "hera", "kubernetes", "onnxruntime", "rich", "duckdb", "pyarrow"]
+    script = (
+        "import sys; from imgflow_cli.__main__ import main; main(['try', 'scale:320x240,blur:gaussian', 'photo.jpg']); "
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "[]"
