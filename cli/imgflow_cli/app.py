@@ -30,6 +30,7 @@ COMMANDS = {
         "fetch", "Take a folder of photographs through the pipeline into another folder, on any engine."
     ),
     "fetch": Command("fetch", "Copy a run's pictures into a folder, each checked by its SHA-256."),
+    "export": Command("export", "Copy images or results out, with what is told of them."),
     "query": Command("query", "Ask with SQL what is known of photographs and results."),
     "ls": Command("runs", "List runs, newest first, or municipalities."),
     "get": Command("runs", "Show how one run stands."),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    from imgflow_steps.store import Found
+Item = TypeVar("Item")
 
 
 def order(image: str) -> bytes:
@@ -31,15 +30,15 @@ def read(path: Path) -> Iterator[str]:
         yield from map(json.loads, file)
 
 
-def chosen(found: Iterable[Found], prefix: str, images: Iterable[str]) -> Iterator[Found]:
-    """Those of a listing below ``prefix`` that are among ``images``; both sorted, so neither is held in memory."""
+def among(items: Iterable[Item], image: Callable[[Item], str], images: Iterable[str]) -> Iterator[Item]:
+    """Those items whose image is among ``images``; both sorted, so neither is held in memory."""
     ahead = iter(images)
     wanted = next(ahead, None)
-    for one in found:
-        image = one.key.removeprefix(prefix)
-        while wanted is not None and order(wanted) < order(image):
+    for item in items:
+        name = image(item)
+        while wanted is not None and order(wanted) < order(name):
             wanted = next(ahead, None)
         if wanted is None:
             return
-        if wanted == image:
-            yield one
+        if wanted == name:
+            yield item

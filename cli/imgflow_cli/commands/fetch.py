@@ -13,7 +13,6 @@ from typing import Annotated, Any
 import typer
 
 from imgflow_cli import launch, runs
-from imgflow_cli.commands.ingest import AGAIN, COPIES, in_words
 from imgflow_cli.commands.submit import (
     CUTS,
     FormatFlag,
@@ -23,6 +22,7 @@ from imgflow_cli.commands.submit import (
     SetFlag,
     StepsFlag,
 )
+from imgflow_cli.copies import AGAIN, COPIES, in_words
 from imgflow_cli.engine import open_engine, where
 from imgflow_cli.faults import CliError, ExitCode
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, RunArgument, takes_settings

@@ -6,27 +6,25 @@ import shlex
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from imgflow_cli.copies import AGAIN, COPIES, copied_document, in_words
 from imgflow_cli.engine import where
 from imgflow_cli.faults import CliError, ExitCode
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, takes_settings
-from imgflow_cli.output import Voice, document, emit, printable, size
+from imgflow_cli.output import Voice, document, emit, printable
 from imgflow_cli.progress import status_line
 from imgflow_cli.settings import PLACES, Resolved
 from imgflow_steps import keys
 from imgflow_steps.store import Store
 from imgflow_workflows.ingest.archive import Tar, Zip, archive_kind
-from imgflow_workflows.ingest.copying import IngestProgress, IngestSummary, Reason, Source
+from imgflow_workflows.ingest.copying import Reason, Source
 from imgflow_workflows.ingest.copying import ingest as copy
 from imgflow_workflows.ingest.files import FileList
 from imgflow_workflows.ingest.folder import Folder
 from imgflow_workflows.ingest.table import SUFFIXES, Table
-
-COPIES = 8  # files copied at the same time
-AGAIN = {Reason.UNREADABLE, Reason.CHANGED}  # a second try may succeed: the command has failed
 
 
 @takes_settings(*PLACES)
@@ -79,18 +77,11 @@ def ingest(
     if output == "name":
         emit(printable(name))
     elif output in {"json", "yaml"}:
-        document(_document(name, summary, _since(started)), output)
+        document({"municipality": name, **copied_document(summary, _since(started))}, output)
     else:
         emit(f"{name}: {in_words(summary, _since(started))}")
     voice.say(f"next: {resolved.command} submit --municipality {shlex.quote(name)}")
     raise typer.Exit(ExitCode.FAILED if summary.refused.keys() & AGAIN else ExitCode.DONE)
-
-
-def in_words(progress: IngestProgress, seconds: float) -> str:
-    """How far the copying is after so many seconds, in one line."""
-    left_out = [f"{count:,} left out: {reason}" for reason, count in progress.refused.items()]
-    words = [f"{progress.copied:,} copied ({size(progress.bytes)})", f"{progress.present:,} there already"]
-    return " · ".join([*words, f"{_pace(progress, seconds):,.0f} images/s", *left_out])
 
 
 def _source(text: str, ids: str, paths: str, voice: Voice, *, lenient: bool) -> Source:
@@ -115,23 +106,3 @@ def _source(text: str, ids: str, paths: str, voice: Voice, *, lenient: bool) -> 
 
 def _since(started: float) -> float:
     return time.monotonic() - started
-
-
-def _pace(progress: IngestProgress, seconds: float) -> float:
-    return (progress.copied + progress.present) / seconds if seconds else 0.0
-
-
-def _document(municipality: str, summary: IngestSummary, seconds: float) -> dict[str, Any]:
-    return {
-        "municipality": municipality,
-        "copied": summary.copied,
-        "present": summary.present,
-        "bytes": summary.bytes,
-        "seconds": round(seconds, 3),
-        "images_per_second": round(_pace(summary, seconds), 1),
-        "refused": {str(reason): count for reason, count in summary.refused.items()},
-        "refusals": [
-            {"path": refusal.path, "reason": str(refusal.reason), "message": refusal.message}
-            for refusal in summary.refusals
-        ],
-    }

@@ -18,7 +18,7 @@ from imgflow_steps.deletion import check_not_pruned
 from imgflow_steps.prediction import Prediction, predict
 from imgflow_steps.rows import Evenly, join, merged, order
 from imgflow_steps.run import Listing
-from imgflow_steps.selection import chosen, read
+from imgflow_steps.selection import among, read
 from imgflow_steps.store import inside, open_store
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _survey(store: Store, run: Run, folder: Path, selection: Path | None = None)
     if run.selection and not selection:
         store.download(run.selection, selection := folder / "selection.jsonl")
     if selection:
-        photographs = chosen(photographs, prefix, read(selection))
+        photographs = among(photographs, lambda found: found.key.removeprefix(prefix), read(selection))
     found = _spool_listing(photographs, prefix, folder / "found.jsonl", listing)
     with merged(store, run.rows) as rows, spool.entries.open("wb") as entries, spool.todo.open("wb") as todo:
         for entry, row in join(found, rows):

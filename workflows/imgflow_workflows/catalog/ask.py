@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from imgflow_steps import keys
+from imgflow_steps import keys, selection
 from imgflow_steps.collect.account import scalars
 from imgflow_steps.collect.results import COLUMNS, OUTPUT_COLUMNS
 from imgflow_steps.contract import BadParametersError
@@ -36,11 +36,14 @@ TEXTS = ("image", "status", "code", "message", "format", "run", "digest", "piece
 
 
 @contextmanager
-def answering(store: Store, sql: str, municipality: str = "") -> Iterator[DuckDBPyConnection]:
+def answering(
+    store: Store, sql: str, municipality: str = "", chosen: Path | None = None
+) -> Iterator[DuckDBPyConnection]:
     """A locked database with the tables that ``sql`` names, of one municipality when it is named.
 
     ``catalog`` has the columns of all catalogs, ``results`` a row per picture, or per image that gave none, of the
-    newest run's pipeline; both a column ``municipality``. Only copies of the newest row files and catalogs are read.
+    newest run's pipeline; both a column ``municipality``. ``chosen`` are the images of a selection, if there is one.
+    Only copies of the row files and catalogs are read.
     """
     with database() as (base, folder):
         names = [municipality] if municipality else [keys.decode(name) for name in store.folders("datasets/")]
@@ -52,18 +55,20 @@ def answering(store: Store, sql: str, municipality: str = "") -> Iterator[DuckDB
             _write_results(store, municipality, folder / "results")
         _register(base, folder / "catalog", {"image": "string"})
         _register(base, folder / "results", _kinds())
+        if chosen:
+            _register_chosen(base, chosen)
         base.execute("SET enable_external_access = false")
         base.execute("SET lock_configuration = true")
         yield base
 
 
 @contextmanager
-def asked(store: Store, sql: str, municipality: str = "") -> Iterator[RecordBatchReader]:
+def asked(store: Store, sql: str, municipality: str = "", chosen: Path | None = None) -> Iterator[RecordBatchReader]:
     """The answer to one SELECT, as batches that are computed while they are read, inside of the context.
 
     Raises BadParametersError saying what is wrong with it and which names are near.
     """
-    with answering(store, sql, municipality) as base:
+    with answering(store, sql, municipality, chosen) as base:
         import duckdb  # noqa: PLC0415 - an extra
         from pyarrow import ArrowException  # noqa: PLC0415 - likewise
 
@@ -164,6 +169,18 @@ def _register(base: DuckDBPyConnection, folder: Path, columns: Mapping[str, str]
     schema = pa.schema([*where, *kinds.items()])
     parts = ds.partitioning(where, flavor="hive")
     base.register(folder.name, ds.dataset(folder, schema=schema, format="parquet", partitioning=parts))
+
+
+def _register_chosen(base: DuckDBPyConnection, path: Path) -> None:
+    import pyarrow as pa  # noqa: PLC0415 - an extra
+
+    images = selection.read(path)
+    schema = pa.schema([("image", pa.string())])
+    parts = iter(lambda: list(islice(images, ROWS)), [])
+    batches = (pa.record_batch([pa.array(part, pa.string())], schema=schema) for part in parts)
+    base.register("given", pa.RecordBatchReader.from_batches(schema, batches))
+    base.execute("CREATE TABLE chosen AS SELECT * FROM given")
+    base.unregister("given")
 
 
 def _both(one: Any, other: Any) -> Any:

@@ -10,7 +10,7 @@ import time
 import zipfile
 import zlib
 from calendar import timegm
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +20,7 @@ from typing import IO
 
 from imgflow_steps import keys
 from imgflow_steps.contract import BadParametersError
-from imgflow_steps.store import Found, Store
+from imgflow_steps.store import Store
 from imgflow_workflows.ingest.copying import Photo, Refuse, itself, refused
 from imgflow_workflows.ingest.spool import spool
 
@@ -28,8 +28,6 @@ RATIO = 100  # times that an archive may grow when it is unpacked; photographs h
 ENCRYPTED = 1  # flag of a zip's member
 SMALL = 256 << 20  # bytes up to which it may grow as it likes
 DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError)
-
-Stat = Callable[[str], Found | None]
 
 
 def archive_kind(path: Path) -> str:
@@ -53,7 +51,7 @@ class Zip:
         with archive, _folder() as folder:
             members = [one for one in archive.infolist() if not one.is_dir()]
             self._check(members)
-            yield self._photos(archive, members, folder, partial(_stat, store, municipality), refuse)
+            yield self._photos(archive, members, folder, store, keys.images(municipality), refuse)
 
     def _check(self, members: list[zipfile.ZipInfo]) -> None:
         limit, seen = Limit(self.path), set[str]()
@@ -68,7 +66,13 @@ class Zip:
             seen.add(_plain(name))
 
     def _photos(
-        self, archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], folder: Path, stat: Stat, refuse: Refuse
+        self,
+        archive: zipfile.ZipFile,
+        members: list[zipfile.ZipInfo],
+        folder: Path,
+        store: Store,
+        prefix: str,
+        refuse: Refuse,
     ) -> Iterator[Photo]:
         for number, member in enumerate(members):
             name, size = _plain(member.filename), member.file_size
@@ -78,11 +82,11 @@ class Zip:
             stamp = timegm((*member.date_time, 0, 0, 0)) * 10**9
             opened = partial(archive.open, member)
             yield Photo(
-                name=name,
+                key=prefix + name,
                 path=f"{self.path}: {name}",
                 bytes=size,
                 version=f"{size}-{stamp}",
-                known=partial(stat, name),
+                known=partial(store.stat, prefix + name),
                 file=partial(_unpacked, folder / str(number), opened, stamp),
             )
 
@@ -100,7 +104,7 @@ class Tar:
             self._check()
             archive = tarfile.open(self.path)  # noqa: SIM115 - it is closed below
         with archive, _folder() as folder:
-            yield self._photos(archive, folder, partial(_stat, store, municipality), refuse)
+            yield self._photos(archive, folder, store, keys.images(municipality), refuse)
 
     def _check(self) -> None:
         limit = Limit(self.path)
@@ -110,7 +114,9 @@ class Tar:
                 limit.add(member.size)
                 kept.add(_plain(member.name), f"{member.name} at byte {member.offset}", member.size, "")
 
-    def _photos(self, archive: tarfile.TarFile, folder: Path, stat: Stat, refuse: Refuse) -> Iterator[Photo]:
+    def _photos(
+        self, archive: tarfile.TarFile, folder: Path, store: Store, prefix: str, refuse: Refuse
+    ) -> Iterator[Photo]:
         """Members are unpacked here, not where they are copied: a tar has no other order than its own."""
         for number, member in enumerate(_members(archive)):
             name = _plain(member.name)
@@ -118,11 +124,11 @@ class Tar:
                 refuse(refusal)
                 continue
             stamp = int(member.mtime) * 10**9
-            version, path, known = f"{member.size}-{stamp}", folder / str(number), stat(name)
+            version, path, known = f"{member.size}-{stamp}", folder / str(number), store.stat(prefix + name)
             if not known or (known.bytes, known.version) != (member.size, version):
                 _unpack(path, partial(_opened, archive, member), stamp)
             yield Photo(
-                name=name,
+                key=prefix + name,
                 path=f"{self.path}: {name}",
                 bytes=member.size,
                 version=version,
@@ -146,10 +152,6 @@ class Limit:
                 f"{self.path} would grow to over {RATIO} times its size, as no photographs do (a zip bomb?); "
                 "nothing was copied. Unpack it yourself if it is right, and ingest the folder"
             )
-
-
-def _stat(store: Store, municipality: str, name: str) -> Found | None:
-    return store.stat(keys.images(municipality) + name)
 
 
 @contextmanager

@@ -48,7 +48,7 @@ Refuse = Callable[[Refusal], None]
 class Photo:
     """One photograph of a source."""
 
-    name: str  # its key below the dataset
+    key: str  # where it is copied to
     path: str  # where it lies, as a person would look for it
     bytes: int
     version: str  # that a copy has in a directory store
@@ -103,12 +103,11 @@ def ingest(
 
     Raises BadParametersError when there is nothing to copy from, StoreError naming the file when the store fails.
     """
-    prefix = keys.images(municipality)
     summary = IngestSummary()
     with ThreadPoolExecutor(workers, thread_name_prefix="ingest") as pool:
 
         def copy(photo: Photo) -> Future[Refusal | bool]:
-            return pool.submit(_copy, store, prefix, photo)
+            return pool.submit(_copy, store, photo)
 
         try:
             with source.photos(store, municipality, summary.refuse) as photos:
@@ -155,7 +154,7 @@ def _in_flight(
         yield photo, future.result()
 
 
-def _copy(store: Store, prefix: str, photo: Photo) -> Refusal | bool:
+def _copy(store: Store, photo: Photo) -> Refusal | bool:
     """Whether it was copied (or lay there already), or why it cannot be."""
     try:
         known = photo.known()
@@ -164,7 +163,7 @@ def _copy(store: Store, prefix: str, photo: Photo) -> Refusal | bool:
         with photo.file() as path:
             if known and _is_copy(known, photo, path):
                 return False
-            store.upload(path, prefix + photo.name, mimetypes.guess_type(photo.name)[0] or "")
+            store.upload(path, photo.key, mimetypes.guess_type(photo.key)[0] or "")
     except KeyRefusedError as error:
         return Refusal(photo.path, Reason.NAME, str(error))
     except ChangedError as error:

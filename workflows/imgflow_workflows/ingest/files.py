@@ -43,7 +43,7 @@ class FileList:
                     kept.add(name, os.path.normpath(Path.cwd() / path), status.st_size, version_of(status))
             missing.check("the list")
             yield (
-                Photo(name, path, size, version, partial(store.stat, prefix + name), in_place(Path(path)))
+                Photo(prefix + name, path, size, version, partial(store.stat, prefix + name), in_place(Path(path)))
                 for name, path, size, version in kept
             )
 

@@ -30,7 +30,7 @@ class Folder:
     def _photos(self, store: Store, prefix: str, skipped: str, refuse: Refuse) -> Iterator[Photo]:
         for found, known in _join(self._found(skipped, refuse), store.entries(prefix), prefix):
             yield Photo(
-                name=found.key,
+                key=prefix + found.key,
                 path=found.key,
                 bytes=found.bytes,
                 version=found.version,

@@ -35,10 +35,6 @@ class Spool:
         """All of them, sorted by name."""
         yield from self._base.execute("SELECT name, place, bytes, version FROM photos ORDER BY name")
 
-    def __contains__(self, name: str) -> bool:
-        """Whether there is one of that name."""
-        return bool(self._base.execute("SELECT 1 FROM photos WHERE name = ?", (name,)).fetchone())
-
 
 @contextmanager
 def spool() -> Iterator[Spool]:

@@ -165,7 +165,7 @@ def _photos(base: DuckDBPyConnection, store: Store, prefix: str) -> Iterator[Pho
     rows = base.cursor().execute("SELECT image, place, bytes, version FROM photos ORDER BY image")
     while batch := rows.fetchmany(ROWS):
         for name, place, size, version in batch:
-            yield Photo(name, place, size, version, partial(store.stat, prefix + name), in_place(Path(place)))
+            yield Photo(prefix + name, place, size, version, partial(store.stat, prefix + name), in_place(Path(place)))
 
 
 def _row(

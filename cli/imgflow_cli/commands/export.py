@@ -1,0 +1,85 @@
+"""export: images or their results into a folder or bucket, with what is told of them."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from typing import Annotated
+
+import typer
+
+from imgflow_cli.copies import COPIES, copied_document, in_words
+from imgflow_cli.engine import where
+from imgflow_cli.faults import CliError, ExitCode
+from imgflow_cli.flags import (
+    MunicipalityFlag,
+    OutputFlag,
+    QuietFlag,
+    SampleFlag,
+    SeedFlag,
+    WhereFlag,
+    takes_settings,
+)
+from imgflow_cli.output import Voice, document, emit
+from imgflow_cli.progress import status_line
+from imgflow_cli.request import check_municipality
+from imgflow_cli.settings import PLACES, Resolved
+from imgflow_steps import keys
+from imgflow_steps.store import Store, open_store
+from imgflow_workflows.catalog.choice import Choice
+from imgflow_workflows.catalog.export import Exported
+from imgflow_workflows.ingest.copying import ingest as copy
+
+
+@takes_settings(*PLACES)
+def export(
+    resolved: Resolved,
+    store: Store,
+    destination: Annotated[str, typer.Argument(metavar="DIR|URL", help="A directory, or s3://bucket/prefix.")],
+    municipality: MunicipalityFlag,
+    condition: WhereFlag = "",
+    sample: SampleFlag = 0,
+    seed: SeedFlag = 0,
+    results: Annotated[
+        bool, typer.Option("--results", help="The pictures that the newest run's pipeline made, instead of images.")
+    ] = False,
+    output: OutputFlag = None,
+    quiet: QuietFlag = False,
+) -> None:
+    """Copy images or results out, with what is told of them.
+
+    Every file keeps its name, and the rows of those that were chosen lie beside them as catalog.parquet, with
+    --results also as results.parquet. What lies there already, the same, is not copied again.
+    """
+    voice = Voice(quiet=quiet)
+    voice.say(where(resolved))
+    check_municipality(store, municipality)
+    name = keys.decode(keys.encode(municipality))
+    target = open_store(destination)
+    started = time.monotonic()
+    try:
+        with status_line(voice) as show:
+            summary = copy(
+                Exported(store, Choice(condition, sample, seed), results),
+                target,
+                name,
+                workers=COPIES,
+                tell=lambda told: show(in_words(told, time.monotonic() - started)),
+            )
+    except KeyboardInterrupt:
+        raise CliError(
+            f"export to {destination} was interrupted; what was copied is there",
+            "the same command goes on from there",
+            ExitCode.INTERRUPTED,
+        ) from None
+    seconds = time.monotonic() - started
+    for refusal in summary.refusals:
+        voice.say(f"{refusal.path}: {refusal.reason}: {refusal.message}")
+    if output == "name":
+        emit(target.url)
+    elif output in {"json", "yaml"}:
+        document({"municipality": name, "destination": target.url, **copied_document(summary, seconds)}, output)
+    else:
+        emit(f"{target.url}: {in_words(summary, seconds)}")
+    voice.say(f"next: {resolved.command} ingest {shlex.quote(f'{target.url}/catalog.parquet')} --municipality NAME")
+    raise typer.Exit(ExitCode.FAILED if summary.refused else ExitCode.DONE)
