@@ -40,6 +40,7 @@ COMMANDS = {
         "why", "Tell one image's story over all runs: listed, cached or computed and why, how it ended, what to do."
     ),
     "tune": Command("tune", "Propose shard size, layout and resources, from what a run took."),
+    "diff": Command("diff", "Say which pictures two runs made otherwise, and by how much."),
     "logs": Command("engine", "Print the logs of a run's containers."),
     "stop": Command("engine", "End a run early; what is published stays."),
     "delete": Command("engine", "Forget a run; its results stay."),

@@ -203,7 +203,7 @@ def _bring(
 ) -> FetchSummary:
     """Fetch, with progress, and say what was refused or renamed."""
     run = known.run
-    _ended(store, known, command)
+    check_ended(store, known, command)
     try:
         with status_line(voice) as show:
             summary = copy(
@@ -227,7 +227,8 @@ def _bring(
     return summary
 
 
-def _ended(store: Store, known: runs.Known, command: str) -> None:
+def check_ended(store: Store, known: runs.Known, command: str) -> None:
+    """Raises CliError, with what to do, for a run that has no results yet."""
     if known.progress.summary is None or store.stat(keys.results_jsonl(known.run.id)) is None:
         following = "watch" if known.status in launch.OPEN else "retry"
         raise CliError(
