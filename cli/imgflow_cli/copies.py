@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from imgflow_workflows.ingest.copying import IngestProgress, IngestSummary
 
 COPIES = 8  # files copied at the same time
-AGAIN = {Reason.UNREADABLE, Reason.CHANGED}  # a second try may succeed: the command has failed
+AGAIN = {Reason.UNREADABLE, Reason.CHANGED, Reason.FETCHED}  # a second try may succeed: the command has failed
 
 
 def in_words(progress: IngestProgress, seconds: float) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +52,21 @@ def test_what_was_ingested_is_submitted_by_its_name(imgflow: Cli) -> None:
     done = imgflow("submit", "-m", "{{=1+1}}'; rm -rf / #", "--workers", "1", "-o", "json")
 
     assert done.json["counts"]["processed"] == 4
+
+
+def test_a_list_comes_from_standard_input_whatever_its_bytes(imgflow: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(os.fsdecode(b"b\xe5d.jpg")).write_bytes(b"x")
+    listed = io.TextIOWrapper(io.BytesIO(b"photos/a/000.jpg\nb\xe5d.jpg\n"), encoding="utf-8")
+    monkeypatch.setattr("sys.stdin", listed)
+
+    done = imgflow("ingest", "-", "-m", "Demo", "-o", "json")
+
+    assert (done.json["copied"], done.json["refused"]) == (1, {"impossible name": 1})
+
+
+def test_a_kind_of_file_that_is_no_source_is_named(imgflow: Cli) -> None:
+    assert "photos/notes.txt is no directory, zip" in imgflow("ingest", "photos/notes.txt", "-m", "Demo").err
+    assert "--id and --path name columns" in imgflow("ingest", "photos", "-m", "Demo", "--id", "x").err
 
 
 def test_a_directory_that_is_not_there_is_named(imgflow: Cli) -> None:

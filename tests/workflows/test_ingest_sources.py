@@ -116,6 +116,18 @@ def test_an_archive_that_breaks_off_is_called_damaged(directory_store: Store, tm
     assert list(directory_store.entries()) == []
 
 
+def test_a_damaged_member_of_a_zip_costs_itself_alone(directory_store: Store, tmp_path: Path) -> None:
+    source = zipped(tmp_path / "photos", {"1.jpg": os.urandom(500), "2.jpg": b"two"})
+    data = bytearray((tmp_path / "photos").read_bytes())
+    data[100] ^= 255
+    (tmp_path / "photos").write_bytes(data)
+
+    done = run(source, directory_store)
+
+    assert (done.copied, done.refused) == (1, {Reason.UNREADABLE: 1})
+    assert "damaged" in done.refusals[0].message
+
+
 def test_the_kind_of_an_archive_is_seen_in_its_content(tmp_path: Path) -> None:
     zipped(tmp_path / "one", PHOTOS)
     tarred(tmp_path / "two", PHOTOS)

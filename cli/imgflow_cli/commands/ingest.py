@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import time
@@ -25,6 +26,7 @@ from imgflow_workflows.ingest.copying import ingest as copy
 from imgflow_workflows.ingest.files import FileList
 from imgflow_workflows.ingest.folder import Folder
 from imgflow_workflows.ingest.table import SUFFIXES, Table
+from imgflow_workflows.ingest.web import Web
 
 
 @takes_settings(*PLACES)
@@ -45,6 +47,10 @@ def ingest(
     lenient: Annotated[
         bool, typer.Option("--lenient", help="Leave out what a list or table names that is not there or unreadable.")
     ] = False,
+    hosts: Annotated[
+        list[str] | None,
+        typer.Option("--allow-host", metavar="HOST", help="Fetch URLs of this host; repeatable. Others are refused."),
+    ] = None,
     output: OutputFlag = None,
     quiet: QuietFlag = False,
 ) -> None:
@@ -58,7 +64,7 @@ def ingest(
     voice = Voice(quiet=quiet)
     voice.say(where(resolved))
     name = keys.decode(keys.encode(municipality))
-    photographs = _source(source, ids, paths, voice, lenient=lenient)
+    photographs = _source(source, ids, paths, Web(frozenset(map(str.lower, hosts or ()))), voice, lenient=lenient)
     started = time.monotonic()
     try:
         with status_line(voice) as show:
@@ -84,16 +90,16 @@ def ingest(
     raise typer.Exit(ExitCode.FAILED if summary.refused.keys() & AGAIN else ExitCode.DONE)
 
 
-def _source(text: str, ids: str, paths: str, voice: Voice, *, lenient: bool) -> Source:
+def _source(text: str, ids: str, paths: str, web: Web, voice: Voice, *, lenient: bool) -> Source:
     """What kind of source this is, by its name and content. Raises CliError for flags of another kind."""
     path = Path(text)
     table = path.suffix.lower() in SUFFIXES and not path.is_dir()
     if (ids or paths) and not table:
         raise CliError(f"--id and --path name columns of a table, and {text} is none", "give a .csv or .parquet file")
     if text == "-":
-        return FileList(sys.stdin, lenient)
+        return FileList(map(os.fsdecode, sys.stdin.buffer), lenient, web)
     if table:
-        return Table(path, ids, paths, lenient, voice.say)
+        return Table(path, ids, paths, lenient, voice.say, web)
     match archive_kind(path) if path.is_file() else "":
         case "zip":
             return Zip(path)

@@ -205,8 +205,12 @@ def _unpack(path: Path, opened: partial[IO[bytes]], stamp: int) -> None:
 
 @contextmanager
 def _unpacked(path: Path, opened: partial[IO[bytes]], stamp: int) -> Iterator[Path]:
+    """A member as a file. Raises OSError where it is damaged: that is its own fault, and no other's."""
     try:
-        _unpack(path, opened, stamp)
+        try:
+            _unpack(path, opened, stamp)
+        except DAMAGED as error:
+            raise OSError(f"it is damaged inside of the archive ({error})") from error
         yield path
     finally:
         path.unlink(missing_ok=True)

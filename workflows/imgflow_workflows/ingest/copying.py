@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -15,8 +15,10 @@ from typing import Protocol
 from imgflow_steps import keys
 from imgflow_steps.store import ChangedError, Found, KeyRefusedError, Store, StoreError
 from imgflow_steps.store.versions import ETAG, etag_of
+from imgflow_workflows.ingest.web import NotFetchedError
 
 AHEAD = 4  # copies waiting per thread, so that none is ever idle
+THERE = -1  # what copying gives for what lies there already
 SHOWN = 100  # refusals kept with their words; beyond that they are only counted
 
 
@@ -29,7 +31,15 @@ class Reason(StrEnum):
     MISSING = "missing file"
     ROW = "unreadable row"
     UNREADABLE = "unreadable"
+    FETCHED = "not fetched"
     CHANGED = "changed while it was copied"
+
+
+OWN: Mapping[type[Exception], Reason] = {  # faults of one file; others are the platform's
+    KeyRefusedError: Reason.NAME,
+    ChangedError: Reason.CHANGED,
+    NotFetchedError: Reason.FETCHED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +60,8 @@ class Photo:
 
     key: str  # where it is copied to
     path: str  # where it lies, as a person would look for it
-    bytes: int
-    version: str  # that a copy has in a directory store
+    bytes: int  # 0 where only the copying tells
+    version: str  # that a copy has in a directory store; "" where whatever lies at its place will do
     known: Callable[[], Found | None]  # what lies at its place
     file: Callable[[], AbstractContextManager[Path]]  # its bytes, for as long as the context lasts
 
@@ -106,13 +116,13 @@ def ingest(
     summary = IngestSummary()
     with ThreadPoolExecutor(workers, thread_name_prefix="ingest") as pool:
 
-        def copy(photo: Photo) -> Future[Refusal | bool]:
+        def copy(photo: Photo) -> Future[Refusal | int]:
             return pool.submit(_copy, store, photo)
 
         try:
             with source.photos(store, municipality, summary.refuse) as photos:
-                for photo, outcome in _in_flight(copy, photos, workers * AHEAD):
-                    _count(summary, photo, outcome)
+                for outcome in _in_flight(copy, photos, workers * AHEAD):
+                    _count(summary, outcome)
                     tell(summary)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -142,37 +152,34 @@ def itself(known: Found | None) -> Found | None:
 
 
 def _in_flight(
-    copy: Callable[[Photo], Future[Refusal | bool]], photos: Iterable[Photo], limit: int
-) -> Iterator[tuple[Photo, Refusal | bool]]:
-    waiting: deque[tuple[Photo, Future[Refusal | bool]]] = deque()
+    copy: Callable[[Photo], Future[Refusal | int]], photos: Iterable[Photo], limit: int
+) -> Iterator[Refusal | int]:
+    waiting: deque[Future[Refusal | int]] = deque()
     for photo in photos:
-        waiting.append((photo, copy(photo)))
+        waiting.append(copy(photo))
         if len(waiting) >= limit:
-            first, future = waiting.popleft()
-            yield first, future.result()
-    for photo, future in waiting:
-        yield photo, future.result()
+            yield waiting.popleft().result()
+    for future in waiting:
+        yield future.result()
 
 
-def _copy(store: Store, photo: Photo) -> Refusal | bool:
-    """Whether it was copied (or lay there already), or why it cannot be."""
+def _copy(store: Store, photo: Photo) -> Refusal | int:
+    """How many bytes were copied, -1 when it lay there already, or why it cannot be."""
     try:
         known = photo.known()
-        if known and (known.bytes, known.version) == (photo.bytes, photo.version):
-            return False
+        if known and (not photo.version or (known.bytes, known.version) == (photo.bytes, photo.version)):
+            return THERE
         with photo.file() as path:
             if known and _is_copy(known, photo, path):
-                return False
+                return THERE
             store.upload(path, photo.key, mimetypes.guess_type(photo.key)[0] or "")
-    except KeyRefusedError as error:
-        return Refusal(photo.path, Reason.NAME, str(error))
-    except ChangedError as error:
-        return Refusal(photo.path, Reason.CHANGED, str(error))
+            return path.stat().st_size
+    except (KeyRefusedError, ChangedError, NotFetchedError) as error:
+        return Refusal(photo.path, OWN[type(error)], str(error))
     except OSError as error:
         return Refusal(photo.path, Reason.UNREADABLE, f"{error.strerror or error}; make it readable and copy again")
     except StoreError as error:
         raise type(error)(f"{photo.path} is not copied: {error}") from error
-    return True
 
 
 def _is_copy(known: Found, photo: Photo, path: Path) -> bool:
@@ -182,11 +189,11 @@ def _is_copy(known: Found, photo: Photo, path: Path) -> bool:
         return etag_of(file) == known.version
 
 
-def _count(summary: IngestSummary, photo: Photo, outcome: Refusal | bool) -> None:
+def _count(summary: IngestSummary, outcome: Refusal | int) -> None:
     if isinstance(outcome, Refusal):
         summary.refuse(outcome)
-    elif outcome:
-        summary.copied += 1
-        summary.bytes += photo.bytes
-    else:
+    elif outcome == THERE:
         summary.present += 1
+    else:
+        summary.copied += 1
+        summary.bytes += outcome

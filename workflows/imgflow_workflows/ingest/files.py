@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,8 @@ from imgflow_steps.contract import BadParametersError
 from imgflow_steps.store import Store
 from imgflow_steps.store.versions import version_of
 from imgflow_workflows.ingest.copying import Photo, Reason, Refusal, Refuse, in_place, refused
-from imgflow_workflows.ingest.spool import spool
+from imgflow_workflows.ingest.spool import Spool, spool
+from imgflow_workflows.ingest.web import NOWHERE, Web, fetched, is_url, named_by_url
 
 NAMED = 3  # missing files that an error names
 
@@ -26,6 +27,7 @@ class FileList:
 
     lines: Iterable[str]
     lenient: bool = False  # leave out what is not there
+    web: Web = NOWHERE
 
     @contextmanager
     def photos(self, store: Store, municipality: str, refuse: Refuse) -> Iterator[Iterator[Photo]]:
@@ -33,19 +35,32 @@ class FileList:
         prefix, missing = keys.images(municipality), Missing(self.lenient, refuse)
         with spool() as kept:
             for path in filter(None, (line.rstrip("\r\n") for line in self.lines)):
+                if is_url(path):
+                    self.web.check(path)
+                    _add(kept, named_by_url(path), path, 1, "", refuse)
+                    continue
                 if not (status := file_status(path)):
                     missing.add(path)
                     continue
-                name = named(path)
-                if refusal := refused(name, path, status.st_size):
-                    refuse(refusal)
-                else:
-                    kept.add(name, os.path.normpath(Path.cwd() / path), status.st_size, version_of(status))
+                place = os.path.normpath(Path.cwd() / path)
+                _add(kept, named(path), place, status.st_size, version_of(status), refuse)
             missing.check("the list")
             yield (
-                Photo(prefix + name, path, size, version, partial(store.stat, prefix + name), in_place(Path(path)))
+                Photo(prefix + name, path, size, version, partial(store.stat, prefix + name), file_of(path, self.web))
                 for name, path, size, version in kept
             )
+
+
+def _add(kept: Spool, name: str, place: str, size: int, version: str, refuse: Refuse) -> None:
+    if refusal := refused(name, place, size):
+        refuse(refusal)
+    else:
+        kept.add(name, place, size, version)
+
+
+def file_of(place: str, web: Web) -> Callable[[], AbstractContextManager[Path]]:
+    """What ``Photo.file`` gives for a path or a URL."""
+    return partial(fetched, web, place) if is_url(place) else in_place(Path(place))
 
 
 @dataclass(slots=True)

@@ -18,14 +18,25 @@ from imgflow_steps.store import Store
 from imgflow_steps.store.versions import version_of
 from imgflow_workflows.catalog.database import ROWS, database, quoted, said
 from imgflow_workflows.catalog.keep import keep
-from imgflow_workflows.ingest.copying import Photo, Reason, Refusal, Refuse, in_place, refused
-from imgflow_workflows.ingest.files import Missing, file_status
+from imgflow_workflows.ingest.copying import Photo, Reason, Refusal, Refuse, refused
+from imgflow_workflows.ingest.files import Missing, file_of, file_status
+from imgflow_workflows.ingest.web import NOWHERE, Web, is_url, named_by_url
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 SUFFIXES = frozenset({".csv", ".tsv", ".parquet"})
-PATHS = ("path", "file", "filename", "file_name", "image", "image_path", "image_file")  # what people call the column
+PATHS = (
+    "path",
+    "file",
+    "filename",
+    "file_name",
+    "image",
+    "image_path",
+    "image_file",
+    "url",
+    "link",
+)  # what people call the column
 IDS = ("id", "image_id")
 NAMED = 3  # values that an error names
 OURS = ("image", "municipality")  # columns that every catalog has
@@ -47,6 +58,7 @@ class Table:
     paths: str = ""
     lenient: bool = False  # leave out rows that cannot be read and files that are not there
     say: Say = print
+    web: Web = NOWHERE
 
     @contextmanager
     def photos(self, store: Store, municipality: str, refuse: Refuse) -> Iterator[Iterator[Photo]]:
@@ -54,7 +66,7 @@ class Table:
         with database() as (base, folder):
             self._read(base, refuse)
             self._find(base, self._places(base), refuse)
-            yield _photos(base, store, keys.images(municipality))
+            yield _photos(base, store, keys.images(municipality), self.web)
             keep(base, folder, _told(base), store, municipality)
 
     def _read(self, base: DuckDBPyConnection, refuse: Refuse) -> None:
@@ -145,7 +157,7 @@ class Table:
         base.execute("CREATE TABLE photos (row BIGINT, image VARCHAR, place VARCHAR, bytes BIGINT, version VARCHAR)")
         rows = base.cursor().execute(f"SELECT rowid, {quoted(column)}::VARCHAR FROM source ORDER BY rowid")
         while batch := rows.fetchmany(ROWS):
-            found = [one for row, value in batch if (one := _row(row, value, place, missing, refuse))]
+            found = [one for row, value in batch if (one := self._row(row, value, place, missing, refuse))]
             if found:
                 names = ("row", "image", "place", "bytes", "version")
                 base.register("batch", pa.table(dict(zip(names, zip(*found, strict=True), strict=True))))
@@ -160,29 +172,33 @@ class Table:
                 f"{self.path}: several rows are about {twice[0]} ({twice[1]}, {twice[2]}); nothing was copied"
             )
 
+    def _row(
+        self, row: int, value: str | None, place: Place, missing: Missing, refuse: Refuse
+    ) -> tuple[int, str, str, int, str] | None:
+        if not value:
+            refuse(Refusal(f"row {row + 1}", Reason.ROW, "it names no photograph"))
+            return None
+        if is_url(value):
+            self.web.check(value)
+            name, path, size, version = named_by_url(value), value, 1, ""
+        else:
+            name, file = place(value)
+            path = str(file)
+            if not (status := file_status(path)):
+                missing.add(path)
+                return None
+            size, version = status.st_size, version_of(status)
+        if refusal := refused(name, value, size):
+            refuse(refusal)
+            return None
+        return row, name, path, size, version
 
-def _photos(base: DuckDBPyConnection, store: Store, prefix: str) -> Iterator[Photo]:
+
+def _photos(base: DuckDBPyConnection, store: Store, prefix: str, web: Web) -> Iterator[Photo]:
     rows = base.cursor().execute("SELECT image, place, bytes, version FROM photos ORDER BY image")
     while batch := rows.fetchmany(ROWS):
         for name, place, size, version in batch:
-            yield Photo(prefix + name, place, size, version, partial(store.stat, prefix + name), in_place(Path(place)))
-
-
-def _row(
-    row: int, value: str | None, place: Place, missing: Missing, refuse: Refuse
-) -> tuple[int, str, str, int, str] | None:
-    if not value:
-        refuse(Refusal(f"row {row + 1}", Reason.ROW, "it names no photograph"))
-        return None
-    name, path = place(value)
-    status = file_status(str(path))
-    if not status:
-        missing.add(str(path))
-        return None
-    if refusal := refused(name, value, status.st_size):
-        refuse(refusal)
-        return None
-    return row, name, str(path), status.st_size, version_of(status)
+            yield Photo(prefix + name, place, size, version, partial(store.stat, prefix + name), file_of(place, web))
 
 
 def _by_id(folder: Path, value: str) -> tuple[str, Path]:
