@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests import photographs, servers
+from tests import catalogs, photographs, servers
 from tests.processes import children
 
 from imgflow_cli.commands import fetch as command
@@ -41,6 +41,23 @@ def test_a_run_s_pictures_are_fetched_once(imgflow: Cli, demo: Store) -> None:
     assert second.out == "demo-1: 0 of 3 pictures copied (0 B) · 3 there already\n"
     assert set(tree(Path("out"))) == {"0.jpg", "1.jpg", "2.jpg"}
     assert "letter.jpg,rejected" in Path("out/demo-1.csv").read_text()
+
+
+def test_only_images_that_fit_are_fetched_and_each_to_the_same_place(imgflow: Cli, store: Store) -> None:
+    catalogs.fashion(Path("fashion"), 12)
+    imgflow("ingest", "fashion/styles.csv", "-m", "Fashion")
+    imgflow("submit", "-m", "Fashion", "--run", "all", "--workers", "1", *STEPS)
+
+    some = imgflow("fetch", "all", "out", "--where", "gender = 'Women'", "-o", "json").json
+    chosen = set(tree(Path("out")))
+    rest = imgflow("fetch", "all", "out", "-o", "json").json
+    none = imgflow("fetch", "all", "none", "--where", "year < 1900")
+
+    assert 0 < some["copied"] == some["pictures"] == len(chosen) < 12
+    assert (rest["copied"], rest["present"]) == (12 - len(chosen), len(chosen))
+    assert none.code == 2
+    assert "no image of Fashion fits" in none.err
+    assert not Path("none").exists()
 
 
 def test_what_is_not_fetched_is_told_and_fails_the_command(imgflow: Cli, demo: Store) -> None:

@@ -12,11 +12,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from imgflow_steps import keys
+from imgflow_steps import keys, selection
 from imgflow_steps.collect.results import read_jsonl
 from imgflow_steps.contract import BadParametersError
 from imgflow_steps.store import NotFoundError, UnavailableError
 from imgflow_steps.store.directory import REFUSED
+from imgflow_workflows.catalog.choice import ALL, Choice, choose
 from imgflow_workflows.placement import Picture, pictures, places
 
 if TYPE_CHECKING:
@@ -74,15 +75,16 @@ def fetch(
     workers: int,
     tell: Callable[[FetchProgress], None],
     overwrite: bool = False,
+    choice: Choice = ALL,
 ) -> FetchSummary:
-    """Copy every picture of a run that came to its end into ``folder``, and its table ``<run>.csv``.
+    """Copy every picture of a run that came to its end into ``folder``, or those of ``choice``, and ``<run>.csv``.
 
     The picture of ``a/x.jpg`` becomes ``a/x.<format>`` (see ``Places`` where two would). A file with the SHA-256 that
     the run wrote down is left as it is, another one too unless ``overwrite``; what comes is checked before it
     takes its place. ``tell`` is called after every picture, in the thread that called; ``workers`` threads copy.
 
-    Raises BadParametersError when the folder cannot be one, NotFoundError when the run has no results yet, StoreError
-    when the store fails, UnavailableError when the folder cannot be written.
+    Raises BadParametersError when the folder cannot be one or nothing is chosen, NotFoundError when the run has no
+    results yet, StoreError when the store fails, UnavailableError when the folder cannot be written.
     """
     if folder.exists() and not folder.is_dir():
         raise BadParametersError(f"{folder} is a file; give a folder for the pictures")
@@ -92,10 +94,17 @@ def fetch(
         verdicts = Path(scratch, "results.jsonl")
         store.download(keys.results_jsonl(run.id), verdicts)
         with places(pictures(read_jsonl(verdicts), prefix)) as placed, ThreadPoolExecutor(workers) as pool:
-            summary.total = placed.count
+            chosen = Path(scratch, "selection.jsonl") if choice else None
+            if chosen:
+                choose(store, run.municipality, choice, chosen)
+
+            def wanted() -> Iterator[tuple[int, Picture]]:  # a picture's place is the same whichever are chosen
+                found = enumerate(pictures(read_jsonl(verdicts), prefix))
+                return selection.among(found, lambda one: one[1].image, selection.read(chosen)) if chosen else found
+
+            summary.total = sum(1 for _ in wanted()) if chosen else placed.count
             copy = _Copier(store, folder, overwrite=overwrite)
-            found = enumerate(pictures(read_jsonl(verdicts), prefix))
-            placings = ((picture, placed.of(number, picture)) for number, picture in found)
+            placings = ((picture, placed.of(number, picture)) for number, picture in wanted())
             try:
                 for picture, path, outcome in _in_flight(pool, copy, placings, workers * AHEAD):
                     _count(summary, picture, path, outcome)

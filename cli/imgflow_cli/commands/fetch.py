@@ -25,7 +25,7 @@ from imgflow_cli.commands.submit import (
 from imgflow_cli.copies import AGAIN, COPIES, in_words
 from imgflow_cli.engine import open_engine, where
 from imgflow_cli.faults import CliError, ExitCode
-from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, RunArgument, takes_settings
+from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, RunArgument, WhereFlag, takes_settings
 from imgflow_cli.output import Format, Voice, document, emit, printable, size
 from imgflow_cli.progress import status_line
 from imgflow_cli.request import Asked, again, build, describe
@@ -33,6 +33,7 @@ from imgflow_cli.settings import PLACES, Resolved
 from imgflow_steps import keys
 from imgflow_steps.run import load
 from imgflow_steps.store import Store
+from imgflow_workflows.catalog.choice import ALL, Choice
 from imgflow_workflows.fetch import FetchProgress, FetchSummary
 from imgflow_workflows.fetch import fetch as copy
 from imgflow_workflows.ingest.copying import Reason, ingest
@@ -52,6 +53,7 @@ def fetch(
     run: RunArgument,
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to; it is made when it is not there.")],
     municipality: MunicipalityFlag = "",
+    condition: WhereFlag = "",
     overwrite: OverwriteFlag = False,
     output: OutputFlag = None,
     quiet: QuietFlag = False,
@@ -64,7 +66,8 @@ def fetch(
     voice = Voice(quiet=quiet)
     voice.say(where(resolved))
     known = runs.read(store, runs.find(store, run, municipality))
-    summary = _bring(store, known, directory, voice, resolved.command, overwrite=overwrite)
+    choice = Choice(condition)
+    summary = _bring(store, known, directory, voice, resolved.command, overwrite=overwrite, choice=choice)
     if output == "name":
         emit(printable(str(directory)))
     elif output in {"json", "yaml"}:
@@ -199,7 +202,14 @@ def _say_end(
 
 
 def _bring(
-    store: Store, known: runs.Known, directory: Path, voice: Voice, command: str, *, overwrite: bool
+    store: Store,
+    known: runs.Known,
+    directory: Path,
+    voice: Voice,
+    command: str,
+    *,
+    overwrite: bool,
+    choice: Choice = ALL,
 ) -> FetchSummary:
     """Fetch, with progress, and say what was refused or renamed."""
     run = known.run
@@ -213,6 +223,7 @@ def _bring(
                 workers=FETCHES,
                 tell=lambda progress: show(fetched(progress)),
                 overwrite=overwrite,
+                choice=choice,
             )
     except KeyboardInterrupt:
         raise CliError(
