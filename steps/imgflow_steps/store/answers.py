@@ -36,6 +36,7 @@ KINDS: dict[str, type[StoreError]] = {
     "PreconditionFailed": ChangedError,
     "KeyTooLongError": KeyRefusedError,
     "XMinioInvalidObjectName": KeyRefusedError,
+    "XMinioInvalidResourceName": KeyRefusedError,
     "XMinioParentIsObject": KeyRefusedError,
     "XMinioObjectExistsAsDirectory": KeyRefusedError,
     "RequestTimeout": UnavailableError,  # these four come with a status that blames the client, or with any
