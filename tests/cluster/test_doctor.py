@@ -121,7 +121,7 @@ def sick(place: Place, healthy: str, tmp_path_factory: pytest.TempPathFactory) -
     place.kubectl("create", "-f", str(file))
     yield place
     limit(place, "list", before)
-    place.kubectl("delete", "-f", str(file), "--wait=false")
+    place.kubectl("delete", "-f", str(file), "--wait=false", "--ignore-not-found")
 
 
 def look(place: Place, run: str) -> Snapshot:

@@ -203,11 +203,17 @@ def test_failed_images_are_told_by_their_codes() -> None:
     assert found[0].consequences == ("2 images without a verdict: their shards were lost",)
 
 
-# Not recorded yet; tests/cluster/test_doctor.py produces all but the first two.
-UNRECORDED = {
-    *("node-gone", "store-error"),
-    *("images-failed", "interrupted", "pod-deleted", "pod-failed", "shard-lost", "too-many-rejected"),
-}
+UNRECORDED = {"node-gone", "store-error", "interrupted"}  # the last one tests/cluster/test_doctor.py produces
+
+
+def test_a_pod_that_was_asked_to_end_because_the_run_was_stopped_is_no_cause_of_its_own() -> None:
+    end = {"terminated": {"exitCode": 143, "reason": "Error", "finishedAt": THEN}}
+    ended = pod(1, phase="Failed", containerStatuses=[{"name": "main", "image": "x", "state": end}])
+    stopped = snapshot([node(1)], [ended], status=Phase.INTERRUPTED, phase="Failed")
+    assert [one.cause for one in diagnose(stopped)] == ["container-failed", "interrupted"]
+
+    stopped.workflow["spec"] = {"shutdown": "Stop"}
+    assert [one.cause for one in diagnose(stopped)] == ["interrupted"]
 
 
 def test_every_cause_has_an_example_from_a_real_cluster() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ NEVER_LISTED = "was never listed to its end"
 DEADLINE = re.compile(r"DeadlineExceeded|exceeded its deadline|longer than the specified deadline|exceeded deadline")
 DELETED = re.compile(r"^pod deleted")
 STOPPED = re.compile(r"shutdown with strategy")
+TERMINATED = 128 + signal.SIGTERM
 PATIENCE = 60  # seconds for which a lock that another run holds is nothing to speak of
 VERDICTS = {Exit.IMAGES_FAILED, Exit.TOO_MANY_REJECTED}  # of collect, about images
 VERDICT = re.compile("|".join(rf"\(exit code {code.value}\)" for code in VERDICTS))
@@ -47,8 +49,11 @@ def explain(attempt: Attempt, snapshot: Snapshot) -> Finding | None:
 
     None also for a pod that ended because the run was stopped, or because there was nothing to report on.
     """
-    said = " ".join([attempt.spoken.message, *(sign.message for _, sign in attempt.ended())])
-    if STOPPED.search(said) or NEVER_LISTED in said:
+    ended = list(attempt.ended())
+    said = " ".join([attempt.spoken.message, *(sign.message for _, sign in ended)])
+    stopped = bool((snapshot.workflow or {}).get("spec", {}).get("shutdown"))
+    asked_to_end = stopped and any(code == TERMINATED for code, _ in ended)  # before Argo could say why
+    if asked_to_end or STOPPED.search(said) or NEVER_LISTED in said:
         return None
     return next(filter(None, (cause(attempt, snapshot) for cause in CAUSES)), None)
 
