@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.cluster, pytest.mark.nodes]
 
-IMAGES, SHARD = 24, 12  # a shard for each of two nodes
+IMAGES, SHARD = 48, 24  # a shard for each of two nodes
 LOST, KEPT = "2", "1"  # the node that is lost, and the one where the store's data lie
 PATIENCE = 300  # seconds for whatever a test waits for
 # Small photographs that take half a second each, so that a shard is half done for a while.
