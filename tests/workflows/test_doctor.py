@@ -203,7 +203,7 @@ def test_failed_images_are_told_by_their_codes() -> None:
     assert found[0].consequences == ("2 images without a verdict: their shards were lost",)
 
 
-UNRECORDED = {"node-gone", "store-error", "interrupted"}  # the last one tests/cluster/test_doctor.py produces
+UNRECORDED = {"node-gone", "store-error"}  # not produced on a cluster so far
 
 
 def test_a_pod_that_was_asked_to_end_because_the_run_was_stopped_is_no_cause_of_its_own() -> None:
