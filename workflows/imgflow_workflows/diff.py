@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -22,6 +22,7 @@ from imgflow_steps.pipeline import DecodePlan, Limits
 from imgflow_steps.pixels import to_image
 from imgflow_steps.rows import order
 from imgflow_steps.store import NotFoundError
+from imgflow_workflows.crew import ahead, crew
 
 if TYPE_CHECKING:
     from imgflow_steps.contract import Pixels
@@ -104,27 +105,23 @@ def compare(
     """
     comparison = Comparison()
     kept: list[tuple[tuple[bool, float, bool, float], int, Difference]] = []
-    with TemporaryDirectory(prefix="imgflow-diff-") as folder, ThreadPoolExecutor(FETCHES) as pool:
+    with TemporaryDirectory(prefix="imgflow-diff-") as folder, crew(FETCHES) as pool:
         files = [Path(folder, name) for name in ("first", "second")]
         for run, file in zip((first, second), files, strict=True):
             store.download(keys.results_jsonl(run.id), file)
         pairs = _pairs(*map(read_jsonl, files))
         found = (difference for pair in pairs for difference in _differences(*pair))
-        try:
-            for difference in _measured(store, pool, found):
-                comparison.pictures += 1
-                if difference is None:
-                    comparison.same += 1
-                else:
-                    comparison.changes[difference.change] += 1
-                    comparison.over += difference.over(levels)
-                    heapq.heappush(kept, (difference.grave, -comparison.pictures, difference))
-                    if len(kept) > worst:
-                        heapq.heappop(kept)
-                tell(comparison, difference)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for difference in _measured(store, pool, found):
+            comparison.pictures += 1
+            if difference is None:
+                comparison.same += 1
+            else:
+                comparison.changes[difference.change] += 1
+                comparison.over += difference.over(levels)
+                heapq.heappush(kept, (difference.grave, -comparison.pictures, difference))
+                if len(kept) > worst:
+                    heapq.heappop(kept)
+            tell(comparison, difference)
     comparison.worst = [difference for _, _, difference in sorted(kept, reverse=True)]
     return comparison
 
@@ -215,15 +212,13 @@ def _measured(
     store: Store, pool: ThreadPoolExecutor, found: Iterable[Difference | None]
 ) -> Iterator[Difference | None]:
     """The same, with the error of each pair of pictures whose pixels may differ; fetched ahead, in the same order."""
-    waiting: deque[tuple[Difference | None, list[Future[bytes]]]] = deque()
-    for difference in found:
+
+    def begin(difference: Difference | None) -> tuple[Difference | None, list[Future[bytes]]]:
         read = difference and difference.change is Change.PIXELS and all(difference.keys)
-        both = [pool.submit(store.read, key) for key in difference.keys] if difference and read else []
-        waiting.append((difference, both))
-        if len(waiting) > AHEAD:
-            yield _measure(*waiting.popleft())
-    while waiting:
-        yield _measure(*waiting.popleft())
+        return difference, [pool.submit(store.read, key) for key in difference.keys] if difference and read else []
+
+    for difference, both in ahead(map(begin, found), AHEAD + 1):
+        yield _measure(difference, both)
 
 
 def _measure(difference: Difference | None, both: list[Future[bytes]]) -> Difference | None:

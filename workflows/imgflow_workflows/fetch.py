@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +17,7 @@ from imgflow_steps.contract import BadParametersError
 from imgflow_steps.store import NotFoundError, UnavailableError
 from imgflow_steps.store.directory import REFUSED
 from imgflow_workflows.catalog.choice import ALL, Choice, choose
+from imgflow_workflows.crew import ahead, crew
 from imgflow_workflows.placement import Picture, pictures, places
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def fetch(
     with TemporaryDirectory(prefix="imgflow-fetch-") as scratch:
         verdicts = Path(scratch, "results.jsonl")
         store.download(keys.results_jsonl(run.id), verdicts)
-        with places(pictures(read_jsonl(verdicts), prefix)) as placed, ThreadPoolExecutor(workers) as pool:
+        with places(pictures(read_jsonl(verdicts), prefix)) as placed, crew(workers) as pool:
             chosen = Path(scratch, "selection.jsonl") if choice else None
             if chosen:
                 choose(store, run.municipality, choice, chosen)
@@ -105,31 +105,15 @@ def fetch(
             summary.total = sum(1 for _ in wanted()) if chosen else placed.count
             copy = _Copier(store, folder, overwrite=overwrite)
             placings = ((picture, placed.of(number, picture)) for number, picture in wanted())
-            try:
-                for picture, path, outcome in _in_flight(pool, copy, placings, workers * AHEAD):
-                    _count(summary, picture, path, outcome)
-                    tell(summary)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+            begun = ((picture, path, pool.submit(copy, picture, path)) for picture, path in placings)
+            for picture, path, outcome in ahead(begun, workers * AHEAD):
+                _count(summary, picture, path, outcome.result())
+                tell(summary)
     _write_table(store, run, summary.table)
     return summary
 
 
 Outcome = Refusal | int  # bytes that were copied; 0 where the picture was there
-
-
-def _in_flight(
-    pool: ThreadPoolExecutor, copy: _Copier, placings: Iterable[tuple[Picture, str]], limit: int
-) -> Iterator[tuple[Picture, str, Outcome]]:
-    waiting: deque[tuple[Picture, str, Future[Outcome]]] = deque()
-    for picture, path in placings:
-        waiting.append((picture, path, pool.submit(copy, picture, path)))
-        if len(waiting) >= limit:
-            first, where, future = waiting.popleft()
-            yield first, where, future.result()
-    for first, where, future in waiting:
-        yield first, where, future.result()
 
 
 class _RefusedError(Exception):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import mimetypes
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,6 +14,7 @@ from typing import Protocol
 from imgflow_steps import keys
 from imgflow_steps.store import ChangedError, Found, KeyRefusedError, Store, StoreError
 from imgflow_steps.store.versions import ETAG, etag_of
+from imgflow_workflows.crew import ahead, crew
 from imgflow_workflows.ingest.web import NotFetchedError
 
 AHEAD = 4  # copies waiting per thread, so that none is ever idle
@@ -114,19 +114,10 @@ def ingest(
     Raises BadParametersError when there is nothing to copy from, StoreError naming the file when the store fails.
     """
     summary = IngestSummary()
-    with ThreadPoolExecutor(workers, thread_name_prefix="ingest") as pool:
-
-        def copy(photo: Photo) -> Future[Refusal | int]:
-            return pool.submit(_copy, store, photo)
-
-        try:
-            with source.photos(store, municipality, summary.refuse) as photos:
-                for outcome in _in_flight(copy, photos, workers * AHEAD):
-                    _count(summary, outcome)
-                    tell(summary)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    with crew(workers, "ingest") as pool, source.photos(store, municipality, summary.refuse) as photos:
+        for outcome in ahead((pool.submit(_copy, store, photo) for photo in photos), workers * AHEAD):
+            _count(summary, outcome.result())
+            tell(summary)
     return summary
 
 
@@ -149,18 +140,6 @@ def in_place(path: Path) -> Callable[[], AbstractContextManager[Path]]:
 def itself(known: Found | None) -> Found | None:
     """What ``Photo.known`` gives where that is known already."""
     return known
-
-
-def _in_flight(
-    copy: Callable[[Photo], Future[Refusal | int]], photos: Iterable[Photo], limit: int
-) -> Iterator[Refusal | int]:
-    waiting: deque[Future[Refusal | int]] = deque()
-    for photo in photos:
-        waiting.append(copy(photo))
-        if len(waiting) >= limit:
-            yield waiting.popleft().result()
-    for future in waiting:
-        yield future.result()
 
 
 def _copy(store: Store, photo: Photo) -> Refusal | int:
