@@ -12,16 +12,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 
+from imgflow_cli.commands import doctor
+from imgflow_cli.settings import resolve
 from imgflow_steps import keys
 from imgflow_steps.run import Run, Summary, load, read_summary
 from imgflow_steps.store import Store, open_store
 from imgflow_workflows.engines.nodes import ended, nodes
 from imgflow_workflows.engines.portforward import reachable
+
+if TYPE_CHECKING:
+    from imgflow_workflows.doctor.snapshot import Snapshot
 
 CHART = Path(__file__).parents[2] / "charts/imgflow"
 PATIENCE = 600  # seconds for a run of few small images, on nodes that share two cores
@@ -68,6 +73,10 @@ class Place:
     def workflow(self, name: str) -> Document:
         document: Document = json.loads(self.kubectl("get", "workflow", name, "-o", "json"))
         return document
+
+    def snapshot(self, run: str) -> Snapshot:
+        """What `imgflow doctor RUN` knows."""
+        return doctor._snapshot(resolve({"engine": "argo", "namespace": self.namespace}), run, "")
 
     def ended(self, name: str) -> Document:
         """The Workflow when it has ended; the pods that ran meanwhile are in ``seen``."""

@@ -13,8 +13,6 @@ from tests.cluster.conftest import ok
 from tests.cluster.faults import FAULTS, Fault, hurried
 from tests.diagnoses import keep
 
-from imgflow_cli.commands import doctor
-from imgflow_cli.settings import resolve
 from imgflow_steps import keys
 from imgflow_steps.list import List
 from imgflow_steps.run import Phase, Run, save
@@ -116,7 +114,7 @@ def sick(place: Place, healthy: str, tmp_path_factory: pytest.TempPathFactory) -
     runs = [faulty(place, template, name, fault) for name, fault in FAULTS.items()]
     file = tmp_path_factory.mktemp("sick") / "objects.json"
     file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [*surroundings(place), *runs]}))
-    wait_for(place, healthy, lambda _: look(place, healthy).pods != [])
+    wait_for(place, healthy, lambda _: place.snapshot(healthy).pods != [])
     limit(place, "list", "0")
     place.kubectl("create", "-f", str(file))
     yield place
@@ -124,16 +122,11 @@ def sick(place: Place, healthy: str, tmp_path_factory: pytest.TempPathFactory) -
     place.kubectl("delete", "-f", str(file), "--wait=false", "--ignore-not-found")
 
 
-def look(place: Place, run: str) -> Snapshot:
-    """What `imgflow doctor RUN` knows."""
-    return doctor._snapshot(resolve({"engine": "argo", "namespace": place.namespace}), run, "")
-
-
 def wait_for(place: Place, run: str, found: Callable[[list[Finding]], bool]) -> tuple[Snapshot, list[Finding]]:
     """The first diagnosis that is as it should be, and what it was made of."""
     deadline = time.monotonic() + WAIT
     while True:
-        snapshot = look(place, run)
+        snapshot = place.snapshot(run)
         findings = diagnose(snapshot)
         if found(findings):
             return snapshot, findings
@@ -142,15 +135,22 @@ def wait_for(place: Place, run: str, found: Callable[[list[Finding]], bool]) -> 
 
 
 def disturb(place: Place, act: str, run: str) -> None:
-    """Do something to a run: to its first pod, once that runs, or to all of it, once it has ended."""
+    """Do something to a run: to its first pod or its document, once Argo knows it runs, or to all once it has ended.
+
+    A pod that goes before Argo has seen it run is made once more under the same name, and nothing is wrong.
+    """
     mine = ("-l", f"workflows.argoproj.io/workflow={run}")
     if act in {"forget pods", "forget run"}:
         place.ended(run)
         place.kubectl("delete", *(("pods", *mine) if act == "forget pods" else ("workflow", run)))
         return
-    wait_for(place, run, lambda _: any(pod["status"]["phase"] == "Running" for pod in look(place, run).pods))
+    wait_for(
+        place, run, lambda _: any(attempt.node.get("phase") == "Running" for attempt in place.snapshot(run).attempts)
+    )
     pod = place.kubectl("get", "pods", *mine, "-o", "jsonpath={.items[0].metadata.name}")
-    if act == "delete":
+    if act == "spoil":
+        place.store.write(keys.run_json(run), b"{")
+    elif act == "delete":
         place.kubectl("delete", "pod", pod, "--wait=false")
     elif act == "stop":
         ArgoEngine(place.store, namespace=place.namespace).stop(run)
@@ -163,7 +163,7 @@ def disturb(place: Place, act: str, run: str) -> None:
 
 
 def test_a_run_that_goes_well_gives_no_finding_at_any_time(place: Place, healthy: str) -> None:
-    while (snapshot := look(place, healthy)).status is not Phase.SUCCEEDED:
+    while (snapshot := place.snapshot(healthy)).status is not Phase.SUCCEEDED:
         assert diagnose(snapshot) == []
         assert time.time() < snapshot.created + WAIT, place.argo("get", healthy)
         time.sleep(1)

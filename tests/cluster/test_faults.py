@@ -20,6 +20,7 @@ import pytest
 import yaml
 from tests import photographs
 from tests.cluster.conftest import VALUES, installed, ok, reached
+from tests.diagnoses import keep
 from tests.local_runs import pictures
 from tests.local_runs import submit as submit_here
 
@@ -28,6 +29,7 @@ from imgflow_steps.contract import Row
 from imgflow_steps.pipeline import parse
 from imgflow_steps.run import Run, ShardProgress, save
 from imgflow_steps.store import Store, open_store
+from imgflow_workflows.doctor.diagnosis import diagnose
 from imgflow_workflows.engines.argo import ArgoEngine
 from imgflow_workflows.engines.nodes import nodes
 
@@ -271,6 +273,10 @@ def test_a_node_dies_and_comes_back(half: Disturb, undisturbed: dict[str, str], 
     disturbed, since = half(node=f"node{LOST}"), time.time()
     cluster("stop-node", LOST)
     wait_until("the node is missed", lambda: not ready(LOST))
+    snapshot = disturbed.place.snapshot(disturbed.run.id)
+    findings = diagnose(snapshot)
+    assert [(one.cause, one.what) for one in findings] == [("node-gone", f"node node{LOST} does not answer")]
+    keep("node-gone", snapshot, findings)
     cluster("start-node", LOST)
     disturbed.heals(undisturbed, since=since)
 

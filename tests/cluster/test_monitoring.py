@@ -39,7 +39,7 @@ MAY_BE_EMPTY = {"argo_workflows_pod_pending_count"}
 @dataclass(frozen=True)
 class Prometheus:
     url: str
-    began: float
+    began: float  # when it had first asked the controller, in seconds since 1970
 
     def ask(self, path: str, **parameters: Any) -> Any:
         with urlopen(f"{self.url}/api/v1/{path}?{urlencode(parameters)}", timeout=30) as answer:
@@ -103,10 +103,10 @@ def prometheus(controller: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
         address = f"127.0.0.1:{free.getsockname()[1]}"
     flags = [f"--config.file={folder / 'prometheus.yaml'}", f"--storage.tsdb.path={folder}"]
     with process("prometheus", *flags, f"--web.listen-address={address}", "--log.level=error"):
-        there = Prometheus(f"http://{address}", time.time())
-        there.until(lambda: _answers(there))
-        there.until(lambda: bool(there.ever("argo_workflows_is_leader")))
-        yield there
+        starting = Prometheus(f"http://{address}", time.time())
+        starting.until(lambda: _answers(starting))
+        starting.until(lambda: bool(starting.ever("argo_workflows_is_leader")))
+        yield Prometheus(starting.url, time.time())
 
 
 def _answers(prometheus: Prometheus) -> bool:
@@ -149,7 +149,7 @@ def runs(place: Place, prometheus: Prometheus, hook: Receiver) -> list[str]:
 def counted(prometheus: Prometheus, place: Place, metric: str, by: str) -> dict[str, float]:
     """What the runs added to a counter, by the value of a label."""
     query = f'sum by ({by}) (argo_workflows_imgflow_{metric}{{workflow_namespace="{place.namespace}"}})'
-    begun = prometheus.ask("query", query=query, time=prometheus.began + 1)["result"]
+    begun = prometheus.ask("query", query=query, time=prometheus.began)["result"]
     before = {one["metric"][by]: float(one["value"][1]) for one in begun}
     now = {one["metric"][by]: float(one["value"][1]) for one in prometheus.ask("query", query=query)["result"]}
     return {name: value - before.get(name, 0) for name, value in now.items() if value != before.get(name, 0)}
