@@ -36,14 +36,13 @@ def main(
         ),
     ] = None,
     scratch: Annotated[Path, typer.Option(help="Where things are made on the way.", show_default=False)] = SCRATCH,
-    out: Annotated[Path | None, typer.Option(help="Where the results go, instead of bench/results.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the results go, instead of bench/figures.")] = None,
 ) -> None:
     """Measure, print a table, and write table, figures and chart.
 
-    Only a whole run replaces bench/results and README's part; others write to --out, or to results in --scratch.
+    Only a whole run replaces bench/figures and README's part; others write to --out, or to results in --scratch.
     """
-    os.environ.update(measure.ONE_THREAD)
-    from bench import machine, photographs, results, table  # noqa: PLC0415 - load Pillow, once threads are limited
+    from bench import machine, photographs, results, table  # noqa: PLC0415 - what is left when nobody asks for --help
 
     if unknown := set(only or ()) - set(SECTIONS):
         raise typer.BadParameter(f"there is no section {', '.join(sorted(unknown))}; there are: {', '.join(SECTIONS)}")
@@ -61,7 +60,9 @@ def main(
     }
     for section in only or SECTIONS:
         say(f"{section} …")
-        lines += list(import_module(f"bench.{section}").measure(bench))
+        for line in import_module(f"bench.{section}").measure(bench):
+            say(f"    {table.row(line)}")
+            lines.append(line)
     about["seconds"] = round(time.time() - started)
     typer.echo(table.markdown(lines))
     out = out or (results.FOLDER if whole else scratch / "results")
@@ -73,4 +74,6 @@ def main(
 
 
 if __name__ == "__main__":
+    if not measure.ENVIRONMENT.items() <= os.environ.items():  # libraries and glibc read it when they are loaded
+        os.execve(sys.executable, sys.orig_argv, os.environ | measure.ENVIRONMENT)
     typer.run(main)

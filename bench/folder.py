@@ -13,10 +13,11 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench.contenders import imgflow, pipeline
-from bench.measure import Bench, Line, Task, command, cores, interleave, line, one_core, times, wall
+from bench.measure import Bench, Costs, Line, Task, command, cores, interleave, line, one_core, times, wall
 from bench.peers import QUALITY
 from bench.photographs import Photograph, photographs
 
@@ -28,8 +29,9 @@ from imgflow_workflows.engines.local import LocalEngine
 
 SECTION = "Whole folders: {} photographs to 1024x768, grey, on {} cores"
 BOX = (1024, 768)
-COPIES = 14  # of every photograph: the start of a run shall weigh little, as it does with thousands
-FEW = 4  # copies for those who need many times as long
+MANY = 80  # copies of every photograph: the start of a run shall weigh little, as it does with thousands
+COPIES = 14  # for those who need longer
+FEW = 4  # and for those who need many times as long
 FEW_ROUNDS = 3
 PER_10_000 = 120  # images that the report shows of ten thousand: the default of list
 PACK = 16  # files for each process, where vipsthumbnail gets many
@@ -79,12 +81,15 @@ class Folder:
 
 
 def measure(bench: Bench) -> Iterator[Line]:
-    """Ourselves and GNU parallel on many photographs; the slow ones on a few, in fewer rounds."""
+    """Ourselves on a thousand photographs, GNU parallel on fewer, the slow ones on a few and in fewer rounds."""
     taken = photographs(bench.images, bench.scratch, quick=bench.quick)
-    many = fill(bench.scratch / "folder", taken, 1 if bench.quick else COPIES)
-    few = fill(bench.scratch / "few", taken, 1 if bench.quick else FEW)
-    yield from against_parallel(many, taken, bench)
-    yield from against_frameworks(few, bench)
+
+    def folder(copies: int) -> Folder:
+        return fill(bench.scratch / "folder", taken, 1 if bench.quick else copies)
+
+    yield from against_ourselves(folder(MANY), taken, bench)
+    yield from against_parallel(folder(COPIES), bench)
+    yield from against_frameworks(folder(FEW), bench)
 
 
 def fill(root: Path, taken: list[Photograph], copies: int) -> Folder:
@@ -100,34 +105,44 @@ def fill(root: Path, taken: list[Photograph], copies: int) -> Folder:
     return folder
 
 
-def against_parallel(folder: Folder, taken: list[Photograph], bench: Bench) -> Iterator[Line]:
-    """The lines with goals."""
-    section = SECTION.format(folder.count, cores())
+def against_ourselves(folder: Folder, taken: list[Photograph], bench: Bench) -> Iterator[Line]:
+    """What distributing costs: all cores against one, layouts against each other, both against computing alone."""
     tasks = {
         "memory": in_memory(taken, folder.count),
         "imgflow": ours(folder, workers=cores()),
         "one process": ours(folder, workers=1),
         "steps": ours(folder, workers=cores(), layout="steps"),
     }
-    missing = [name for name in ("parallel", "vipsthumbnail") if not shutil.which(name)]
-    if not missing:
-        tasks |= {"parallel": vipsthumbnail(folder), "packs": vipsthumbnail(folder, "-n", str(PACK))}
     bench.tell(f"  {folder.count} photographs: {', '.join(tasks)}")
-    costs = interleave(tasks, bench.rounds)
-
-    def said(name: str, this: str, other: str, goal: float | None = None, note: str = "") -> Line:
-        pair = {name: costs[name] for name in (this, other)}
-        return line(section, name, times(costs, this, other), goal=goal, note=note, seconds=pair)
-
+    said = partial(compared, SECTION.format(folder.count, cores()), interleave(tasks, bench.rounds))
     yield said("rate / (cores x rate in memory on one)", "imgflow", "memory", 0.9)
     yield said("two processes / one" if cores() == 2 else "all cores / one", "imgflow", "one process", 0.9 * cores())  # noqa: PLR2004
-    yield said("layout steps / fused", "imgflow", "steps", 1.3)
-    name = "GNU parallel + vipsthumbnail / imgflow"
-    if missing:
+    yield said("layout steps / fused", "imgflow", "steps", 1.3, "between steps pixels go through the page cache")
+
+
+def against_parallel(folder: Folder, bench: Bench) -> Iterator[Line]:
+    """What somebody would do in a shell."""
+    section, name = SECTION.format(folder.count, cores()), "GNU parallel + vipsthumbnail / imgflow"
+    if missing := [name for name in ("parallel", "vipsthumbnail") if not shutil.which(name)]:
         yield Line(section, name, goal=1.2, note=f"not measured: there is no {' and no '.join(missing)} on PATH")
         return
+    tasks = {
+        "imgflow": ours(folder, workers=cores()),
+        "parallel": vipsthumbnail(folder),
+        "packs": vipsthumbnail(folder, "-n", str(PACK)),
+    }
+    bench.tell(f"  {folder.count} photographs: {', '.join(tasks)}")
+    said = partial(compared, section, interleave(tasks, bench.rounds))
     yield said(name, "imgflow", "parallel", 1.2, "keeps colour, having no grey")
     yield said(f"the same with {PACK} files a process", "imgflow", "packs")
+
+
+def compared(
+    section: str, costs: Costs, name: str, this: str, other: str, goal: float | None = None, note: str = ""
+) -> Line:
+    """How many times as long ``other`` takes as ``this``."""
+    pair = {name: costs[name] for name in (this, other)}
+    return line(section, name, times(costs, this, other), goal=goal, note=note, seconds=pair)
 
 
 def against_frameworks(folder: Folder, bench: Bench) -> Iterator[Line]:

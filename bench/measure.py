@@ -18,12 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from imgflow_steps import pool
+
 ROUNDS = 7  # fewer say little about the spread
 STEADY = 0.1  # an IQR above this share of the median is said in the line's note
 
-# Read by native libraries when they are loaded, so set before; what they start is handed the same.
-ONE_THREAD = dict.fromkeys(
-    ("VIPS_CONCURRENCY", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "MAGICK_THREAD_LIMIT"), "1"
+# Of all contenders: that of imgflow's computing processes, which keep memory once they have it, and one thread each.
+ENVIRONMENT = pool.ENVIRONMENT | dict.fromkeys(
+    ("VIPS_CONCURRENCY", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "MAGICK_THREAD_LIMIT"), "1"
 )
 
 Task = Callable[[], float]  # does the work once and says what it cost, in seconds

@@ -15,7 +15,7 @@ from bench import chart, table
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FOLDER = Path(__file__).with_name("results")
+FOLDER = Path(__file__).with_name("figures")
 README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- written by: make bench -->\n", "<!-- end of what make bench writes -->\n"
 DIGITS = 5  # of seconds and ratios, behind the point

@@ -32,7 +32,7 @@ from imgflow_steps.store import Store, open_store
 from imgflow_workflows.engines.local import LocalEngine
 
 SECTION = "The store: {} photographs in a MinIO of this machine, to 1024x768, grey"
-COPIES = 10
+COPIES = 30
 DELAY = 0.02  # seconds
 MISSING = "not measured: there is no `minio` on PATH"
 
@@ -119,7 +119,7 @@ def measure(bench: Bench) -> Iterator[Line]:
     root = bench.scratch / "minio"
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
-    with minio(root) as server, _environment(server.environment):
+    with minio(root) as server, environment(server.environment):
         url = server.new_bucket()
         store = open_store(url)
         for copy in range(copies):
@@ -173,7 +173,7 @@ def clear(store: Store) -> None:
 
 def submit(url: str, way: Relay, layout: str) -> tuple[int, int]:
     """A run by way of a relay; how many images it had, in how many shards."""
-    with _environment({"IMGFLOW_S3_ENDPOINT": way.endpoint}):
+    with environment({"IMGFLOW_S3_ENDPOINT": way.endpoint}):
         store = open_store(url)
         run = Run(
             id="bench",
@@ -191,7 +191,8 @@ def submit(url: str, way: Relay, layout: str) -> tuple[int, int]:
 
 
 @contextmanager
-def _environment(changes: dict[str, str]) -> Iterator[None]:
+def environment(changes: dict[str, str]) -> Iterator[None]:
+    """Other variables for a while, for this process and what it starts."""
     before = dict(os.environ)
     os.environ.update(changes)
     try:

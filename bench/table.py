@@ -39,9 +39,9 @@ def short(lines: Sequence[Line], told: Mapping[str, Any]) -> str:
     return "\n".join(
         [
             "",
-            "![imgflow and others, as multiples of the speed of naive Pillow](bench/results/chart.svg)",
+            "![imgflow and others, as multiples of the speed of naive Pillow](bench/figures/chart.svg)",
             "",
-            f"{where}; [every line and what was compared](bench/results/results.md):",
+            f"{where}; [every line and what was compared](bench/figures/results.md):",
             "",
             "| What is compared | Measured | Goal | Reached |",
             "|---|---|---|---|",
