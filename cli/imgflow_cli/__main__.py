@@ -11,8 +11,9 @@ from typing import NoReturn
 import typer
 
 from imgflow_cli.app import group
-from imgflow_cli.faults import CliError, ExitCode, debugging, show, translate
+from imgflow_cli.faults import debugging, show, told
 from imgflow_cli.output import BROKEN_PIPE, ReaderGoneError
+from imgflow_workflows.faults import ExitCode, ImgflowError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,13 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not argv:  # no arguments at all: the message is the help
             sys.stderr.write(error.format_message() + "\n")
             return ExitCode.USAGE
-        return _fail(CliError(error.format_message(), _usage(error)), argv)
+        return _fail(ImgflowError(error.format_message(), _usage(error)), argv)
     except ReaderGoneError:
         return BROKEN_PIPE
     except Exception as error:
         if debugging():
             raise
-        return _fail(translate(error), argv)
+        return _fail(told(error), argv)
     return int(code or 0)
 
 
@@ -44,7 +45,7 @@ def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _fail(error: CliError, argv: Sequence[str]) -> int:
+def _fail(error: ImgflowError, argv: Sequence[str]) -> int:
     show(error, as_json=_wants_json(argv))
     return error.code
 

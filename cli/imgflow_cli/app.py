@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 import typer.core
 
-from imgflow_cli.faults import MEANING, CliError, ExitCode
+from imgflow_workflows.faults import MEANING, ExitCode, ImgflowError
 
 
 class Command(NamedTuple):
@@ -78,7 +78,7 @@ class Commands(typer.core.TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            raise CliError("interrupted", code=ExitCode.INTERRUPTED) from None
+            raise ImgflowError("interrupted", code=ExitCode.INTERRUPTED) from None
 
 
 def anywhere(

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
-from imgflow_cli.engine import located, opened
 from imgflow_cli.output import Format
-from imgflow_cli.runs import LATEST, municipalities
-from imgflow_cli.settings import Resolved, Settings, flag, resolve
 from imgflow_steps.store import Store
+from imgflow_workflows.opening import located, opened
+from imgflow_workflows.runs import LATEST, municipalities
+from imgflow_workflows.settings import Resolved, Settings, flag, resolve
 
 Command = Callable[..., None]
 

@@ -69,25 +69,3 @@ class Voice:
     def live(self) -> bool:
         """Whether a display may redraw itself."""
         return not self.quiet and sys.stderr.isatty() and os.environ.get("TERM", "") not in {"", "dumb"}
-
-
-def duration(seconds: float) -> str:
-    """A length of time for people: 0.4s, 12s, 3m05s, 2h10m, 4d."""
-    if seconds < 10:  # noqa: PLR2004 - below ten seconds a tenth matters
-        return f"{max(0.0, seconds):.1f}s"
-    if seconds < 60:  # noqa: PLR2004
-        return f"{seconds:.0f}s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:  # noqa: PLR2004
-        return f"{minutes}m{rest:02d}s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes:02d}m" if hours < 48 else f"{hours // 24}d"  # noqa: PLR2004
-
-
-def size(count: float) -> str:
-    """A number of bytes for people, in powers of 1000."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:  # noqa: PLR2004
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"  # noqa: PLR2004
-        count /= 1000
-    return f"{count:.1f} TB"

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from imgflow_cli.output import Format, document, duration, emit, printable, size, table
+from imgflow_cli.output import Format, document, emit, printable, table
 from imgflow_steps import keys
 from imgflow_steps.costs import WAITING
 from imgflow_steps.list.run import survey
 from imgflow_steps.pipeline import decode_plan
 from imgflow_steps.plan import bytes_between
+from imgflow_workflows.words import duration, size
 
 SHORT = 0.1  # seconds, the least that is worth a number
 
 if TYPE_CHECKING:
-    from imgflow_cli.request import Request
-    from imgflow_cli.settings import Resolved
     from imgflow_steps.prediction import Prediction, Range
     from imgflow_steps.run import Listing, Run
     from imgflow_steps.store import Store
+    from imgflow_workflows.request import Request
+    from imgflow_workflows.settings import Resolved
 
 
 def say_plan(store: Store, request: Request, resolved: Resolved, output: Format | None) -> None:

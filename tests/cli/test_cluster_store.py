@@ -13,11 +13,11 @@ from tests import clusters, photographs, servers
 
 from imgflow_cli import app
 from imgflow_cli.commands import submit
-from imgflow_cli.settings import PLACES, Settings
 from imgflow_steps import keys
 from imgflow_steps.run import Run
 from imgflow_steps.store import open_store
 from imgflow_workflows.engines import portforward
+from imgflow_workflows.settings import PLACES, Settings
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli

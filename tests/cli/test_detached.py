@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from imgflow_cli import launch
 from imgflow_cli.commands import engine as engine_commands
 from imgflow_cli.commands import runs, submit
 from imgflow_steps.run import Phase, Run
 from imgflow_steps.store import Store
+from imgflow_workflows import launch
 from imgflow_workflows.engines.local import LocalEngine
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests import photographs, servers
 
-from imgflow_cli import runs
 from imgflow_steps import keys
 from imgflow_steps.run import Run, save
 from imgflow_steps.store import Store
+from imgflow_workflows import runs
 from imgflow_workflows.default import DEFAULT
 from imgflow_workflows.engines.local import LocalEngine
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from imgflow_cli.output import Voice
-from imgflow_cli.progress import Line, Pace, Plain, Watcher, block, describe, notes
+from imgflow_cli.progress import Plain, block
 from imgflow_steps.contract import Counts
 from imgflow_steps.pipeline import parse
 from imgflow_steps.run import Listing, Phase, Progress, Run, ShardProgress, Summary
+from imgflow_workflows.progress import Line, Pace, Watcher, describe, notes
 
 if TYPE_CHECKING:
     import pytest

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from imgflow_cli.faults import CliError
-from imgflow_cli.request import Asked, build
-from imgflow_cli.settings import Settings
 from imgflow_steps.run import Run
 from imgflow_steps.store import Store
+from imgflow_workflows.faults import ImgflowError
+from imgflow_workflows.request import Asked, build
+from imgflow_workflows.settings import Settings
 
 TWICE = "steps: [{scale: {width: 100}}, grayscale, {scale: {width: 50}}]"
 
@@ -39,7 +39,7 @@ def test_a_step_is_named_by_its_position_where_it_occurs_twice(demo: Store) -> N
 
 
 def test_a_step_that_occurs_twice_has_to_be_told_apart(demo: Store) -> None:
-    with pytest.raises(CliError, match=r"occurs 2 times; say which: scale\.1, scale\.3"):
+    with pytest.raises(ImgflowError, match=r"occurs 2 times; say which: scale\.1, scale\.3"):
         asked(demo, "scale.width=7", pipeline=TWICE)
 
 
@@ -72,7 +72,7 @@ def test_a_list_is_written_with_commas(demo: Store, text: str) -> None:
     ],
 )
 def test_a_wrong_change_is_answered_with_what_would_be_right(demo: Store, change: str, answer: str) -> None:
-    with pytest.raises(CliError) as caught:
+    with pytest.raises(ImgflowError) as caught:
         asked(demo, change)
 
     assert answer in f"{caught.value.message}\n{caught.value.hint}"

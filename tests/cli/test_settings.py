@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from imgflow_cli import engine
-from imgflow_cli.settings import Settings, resolve, variable
 from imgflow_steps.store import Store
+from imgflow_workflows import opening
 from imgflow_workflows.engines import portforward
+from imgflow_workflows.settings import Settings, resolve, variable
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli
@@ -153,7 +153,7 @@ def test_a_store_inside_the_cluster_is_reached_while_a_command_runs(
         return demo
 
     monkeypatch.setattr(portforward, "reachable", reachable)
-    monkeypatch.setattr(engine, "open_store", open_there)
+    monkeypatch.setattr(opening, "open_store", open_there)
     Path("imgflow.yaml").write_text(
         "engine: argo\nstore: s3://imgflow\nendpoint: http://minio.imgflow.svc:9000\nkube_context: city\n"
     )

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from imgflow_cli import documents
 from imgflow_steps.run import load
+from imgflow_workflows import documents
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli

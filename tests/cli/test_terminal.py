@@ -16,12 +16,13 @@ import pytest
 from tests import photographs
 from tests.processes import children, command_line
 
-from imgflow_cli.output import duration, printable, size
+from imgflow_cli.output import printable
 from imgflow_steps import keys
 from imgflow_steps.run import Run
 from imgflow_steps.store import Store
 from imgflow_steps.store.directory import Directory
 from imgflow_workflows.engines.local import LocalEngine
+from imgflow_workflows.words import duration, size
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli

@@ -18,12 +18,12 @@ from uuid import uuid4
 import pytest
 
 from imgflow_cli.commands import doctor
-from imgflow_cli.settings import resolve
 from imgflow_steps import keys
 from imgflow_steps.run import Run, Summary, load, read_summary
 from imgflow_steps.store import Store, open_store
 from imgflow_workflows.engines.nodes import ended, nodes
 from imgflow_workflows.engines.portforward import reachable
+from imgflow_workflows.settings import resolve
 
 if TYPE_CHECKING:
     from imgflow_workflows.doctor.snapshot import Snapshot

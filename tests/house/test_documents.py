@@ -15,9 +15,9 @@ import yaml
 
 import imgflow_steps
 from imgflow_cli import app
-from imgflow_cli.faults import MEANING
-from imgflow_cli.settings import Settings, flag, resolve, variable
 from imgflow_steps.pipeline import parse
+from imgflow_workflows.faults import MEANING
+from imgflow_workflows.settings import Settings, flag, resolve, variable
 
 
 def commands(text: str) -> Iterator[list[str]]:

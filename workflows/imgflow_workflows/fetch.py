@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from imgflow_steps.run import Run
     from imgflow_steps.store import Store
 
+FETCHES = 16  # pictures copied at the same time
 AHEAD = 4  # copies waiting per thread, so that none is ever idle
 SHOWN = 100  # refusals and long names kept with their words; beyond that they are only counted
 
@@ -72,8 +73,8 @@ def fetch(
     run: Run,
     folder: Path,
     *,
-    workers: int,
     tell: Callable[[FetchProgress], None],
+    workers: int = FETCHES,
     overwrite: bool = False,
     choice: Choice = ALL,
 ) -> FetchSummary:

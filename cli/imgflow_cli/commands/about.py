@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from imgflow_cli.faults import CliError
 from imgflow_cli.flags import OutputFlag, takes_settings
 from imgflow_cli.output import document, emit, table
-from imgflow_cli.settings import DEFAULT, Resolved, Settings
 from imgflow_steps import __version__
 from imgflow_steps.contract import Step
 from imgflow_steps.pipeline import STEPS
 from imgflow_steps.spelling import nearest, spelt
+from imgflow_workflows.faults import ImgflowError
+from imgflow_workflows.settings import DEFAULT, Resolved, Settings
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -38,7 +38,7 @@ def steps(
 ) -> None:
     """Show the steps and their parameters."""
     if name and name not in STEPS:
-        raise CliError(f"there is no step {name!r}; there are: {', '.join(STEPS)}", nearest(name, list(STEPS)))
+        raise ImgflowError(f"there is no step {name!r}; there are: {', '.join(STEPS)}", nearest(name, list(STEPS)))
     chosen = [STEPS[name]] if name else list(STEPS.values())
     if output == "markdown":
         emit(markdown(chosen))

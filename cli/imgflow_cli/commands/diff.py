@@ -7,16 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from imgflow_cli import runs
-from imgflow_cli.commands.fetch import check_ended
-from imgflow_cli.engine import where
-from imgflow_cli.faults import CliError, ExitCode
 from imgflow_cli.flags import OutputFlag, QuietFlag, RunArgument, takes_settings
 from imgflow_cli.output import Voice, document, emit, printable, table
 from imgflow_cli.progress import status_line
-from imgflow_cli.settings import PLACES, Resolved
 from imgflow_steps.store import Store
+from imgflow_workflows import runs
 from imgflow_workflows.diff import Comparison, Difference, compare
+from imgflow_workflows.faults import ExitCode, ImgflowError
+from imgflow_workflows.opening import where
+from imgflow_workflows.settings import PLACES, Resolved
 
 WORST = 24  # differences that are told and shown unless more are asked for
 
@@ -54,7 +53,7 @@ def diff(
     voice.say(where(resolved))
     one, other = (runs.read(store, runs.find(store, name)) for name in (first, second))
     for known in (one, other):
-        check_ended(store, known, resolved.command)
+        runs.check_ended(store, known, resolved.command)
     with status_line(voice) as show:
 
         def tell(so_far: Comparison, difference: Difference | None) -> None:
@@ -99,7 +98,7 @@ def _write(page: Path, store: Store, one: runs.Known, other: runs.Known, compari
     try:
         page.write_bytes(draw(store, one.run, other.run, comparison))
     except OSError as error:
-        raise CliError(f"{page} cannot be written: {error.strerror}", "choose another file with --page") from error
+        raise ImgflowError(f"{page} cannot be written: {error.strerror}", "choose another file with --page") from error
 
 
 def _document(first: str, second: str, comparison: Comparison, fail_over: float | None) -> dict[str, Any]:

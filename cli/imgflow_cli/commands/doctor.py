@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgflow_cli import runs
-from imgflow_cli.engine import located, opened, where
-from imgflow_cli.faults import CliError, ExitCode
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, takes_settings
-from imgflow_cli.output import Voice, document, duration, emit, printable, table
-from imgflow_cli.settings import PLACES, Resolved
+from imgflow_cli.output import Voice, document, emit, printable, table
 from imgflow_steps.contract import BadParametersError
 from imgflow_steps.store import StoreError
+from imgflow_workflows import runs
 from imgflow_workflows.doctor import machine
 from imgflow_workflows.doctor.checks import Check, State
 from imgflow_workflows.doctor.diagnosis import diagnose
 from imgflow_workflows.doctor.snapshot import Snapshot, seconds
 from imgflow_workflows.engines import observation
 from imgflow_workflows.engines.nodes import phase
+from imgflow_workflows.faults import ExitCode, ImgflowError
+from imgflow_workflows.opening import located, opened, where
+from imgflow_workflows.settings import PLACES, Resolved
+from imgflow_workflows.words import duration
 
 if TYPE_CHECKING:
     from imgflow_steps.store import Store
@@ -111,7 +112,7 @@ def _say_checks(checks: list[Check], output: str | None) -> ExitCode:
 def _snapshot(resolved: Resolved, name: str, municipality: str) -> Snapshot:
     """All that the store and the cluster know of a run, also when only one of them answers.
 
-    Raises CliError when nobody knows it, and what the store raises where only it could say which run is meant.
+    Raises ImgflowError when nobody knows it, and what the store raises where only it could say which run is meant.
     """
     settings = resolved.settings
     facts: dict[str, Any] = {
@@ -121,11 +122,11 @@ def _snapshot(resolved: Resolved, name: str, municipality: str) -> Snapshot:
         "command": resolved.command,
         "unread": [],
     }
-    unknown: CliError | None = None
+    unknown: ImgflowError | None = None
     try:
         with opened(located(resolved)) as store:
             facts |= _of_store(store, runs.find(store, name, municipality))
-    except CliError as error:
+    except ImgflowError as error:
         unknown = error
     except (BadParametersError, StoreError) as error:
         if name == runs.LATEST:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgflow_cli import runs
-from imgflow_cli.engine import open_engine
-from imgflow_cli.faults import CliError
 from imgflow_cli.flags import MunicipalityFlag, RunArgument, YesFlag, takes_settings
 from imgflow_cli.output import emit, printable
-from imgflow_cli.settings import PLACES, Resolved
 from imgflow_steps import keys
 from imgflow_steps.store import Store
+from imgflow_workflows import runs
+from imgflow_workflows.faults import ImgflowError
+from imgflow_workflows.opening import open_engine
+from imgflow_workflows.settings import PLACES, Resolved
 
 if TYPE_CHECKING:
     from imgflow_workflows.engines import Engine
@@ -59,7 +59,7 @@ def delete(
     engine, run_id = _engine_of(resolved, store, run, municipality)
     if not yes:
         if not sys.stdin.isatty():
-            raise CliError(f"delete asks before it forgets run {run_id}", "--yes answers where nobody can")
+            raise ImgflowError(f"delete asks before it forgets run {run_id}", "--yes answers where nobody can")
         typer.confirm(f"Forget run {run_id} and its report?", abort=True, err=True)
     engine.delete(run_id)
     for prefix in (keys.all_scratch(run_id), keys.whole_run(run_id)):

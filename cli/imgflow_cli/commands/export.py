@@ -8,9 +8,7 @@ from typing import Annotated
 
 import typer
 
-from imgflow_cli.copies import COPIES, copied_document, in_words
-from imgflow_cli.engine import where
-from imgflow_cli.faults import CliError, ExitCode
+from imgflow_cli.copies import copied_document
 from imgflow_cli.flags import (
     MunicipalityFlag,
     OutputFlag,
@@ -22,13 +20,16 @@ from imgflow_cli.flags import (
 )
 from imgflow_cli.output import Voice, document, emit
 from imgflow_cli.progress import status_line
-from imgflow_cli.request import check_municipality
-from imgflow_cli.settings import PLACES, Resolved
 from imgflow_steps import keys
 from imgflow_steps.store import Store, open_store
 from imgflow_workflows.catalog.choice import Choice
 from imgflow_workflows.catalog.export import Exported
+from imgflow_workflows.faults import ExitCode, ImgflowError
 from imgflow_workflows.ingest.copying import ingest as copy
+from imgflow_workflows.opening import where
+from imgflow_workflows.request import check_municipality
+from imgflow_workflows.settings import PLACES, Resolved
+from imgflow_workflows.words import copied
 
 
 @takes_settings(*PLACES)
@@ -63,11 +64,10 @@ def export(
                 Exported(store, Choice(condition, sample, seed), results),
                 target,
                 name,
-                workers=COPIES,
-                tell=lambda told: show(in_words(told, time.monotonic() - started)),
+                tell=lambda told: show(copied(told, time.monotonic() - started)),
             )
     except KeyboardInterrupt:
-        raise CliError(
+        raise ImgflowError(
             f"export to {destination} was interrupted; what was copied is there",
             "the same command goes on from there",
             ExitCode.INTERRUPTED,
@@ -80,6 +80,6 @@ def export(
     elif output in {"json", "yaml"}:
         document({"municipality": name, "destination": target.url, **copied_document(summary, seconds)}, output)
     else:
-        emit(f"{target.url}: {in_words(summary, seconds)}")
+        emit(f"{target.url}: {copied(summary, seconds)}")
     voice.say(f"next: {resolved.command} ingest {shlex.quote(f'{target.url}/catalog.parquet')} --municipality NAME")
     raise typer.Exit(ExitCode.FAILED if summary.refused else ExitCode.DONE)

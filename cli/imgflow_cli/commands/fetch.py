@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import shlex
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from imgflow_cli import launch, runs
+from imgflow_cli import outcome
 from imgflow_cli.commands.submit import (
     CUTS,
     FormatFlag,
@@ -22,24 +21,23 @@ from imgflow_cli.commands.submit import (
     SetFlag,
     StepsFlag,
 )
-from imgflow_cli.copies import AGAIN, COPIES, in_words
-from imgflow_cli.engine import open_engine, where
-from imgflow_cli.faults import CliError, ExitCode
+from imgflow_cli.copies import AGAIN
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, RunArgument, WhereFlag, takes_settings
-from imgflow_cli.output import Format, Voice, document, emit, printable, size
-from imgflow_cli.progress import status_line
-from imgflow_cli.request import Asked, again, build, describe
-from imgflow_cli.settings import PLACES, Resolved
+from imgflow_cli.output import Format, Voice, document, emit, printable
+from imgflow_cli.progress import display, status_line
 from imgflow_steps import keys
-from imgflow_steps.run import load
 from imgflow_steps.store import Store
+from imgflow_workflows import launch, runs
 from imgflow_workflows.catalog.choice import ALL, Choice
-from imgflow_workflows.fetch import FetchProgress, FetchSummary
+from imgflow_workflows.faults import ExitCode, ImgflowError
+from imgflow_workflows.fetch import FetchSummary
 from imgflow_workflows.fetch import fetch as copy
 from imgflow_workflows.ingest.copying import Reason, ingest
 from imgflow_workflows.ingest.folder import Folder
-
-FETCHES = 16  # pictures copied at the same time
+from imgflow_workflows.opening import open_engine, where
+from imgflow_workflows.request import Asked, begin, describe
+from imgflow_workflows.settings import PLACES, Resolved
+from imgflow_workflows.words import copied, fetched
 
 OverwriteFlag = Annotated[
     bool, typer.Option("--overwrite", help="Replace files that are there and are other ones; else they stay.")
@@ -120,10 +118,12 @@ def process(
 
 def _apart(source: Path, directory: Path) -> None:
     if not source.is_dir():
-        raise CliError(f"{source} is not a directory", "give the one that holds the photographs")
+        raise ImgflowError(f"{source} is not a directory", "give the one that holds the photographs")
     inner, outer = source.resolve(), directory.resolve()
     if inner.is_relative_to(outer) or outer.is_relative_to(inner):
-        raise CliError(f"{source} and {directory} hold each other", "give a folder beside the photographs for OUT_DIR")
+        raise ImgflowError(
+            f"{source} and {directory} hold each other", "give a folder beside the photographs for OUT_DIR"
+        )
 
 
 def _municipality(source: Path) -> str:
@@ -138,18 +138,16 @@ def _run(asked: Asked, source: Path, resolved: Resolved, store: Store, voice: Vo
     engine = open_engine(resolved.settings, store)
     if not asked.source:
         _ingest(source, asked.municipality, store, voice)
-    if store.stat(keys.run_json(asked.run)):
-        request = again(load(store, asked.run), asked, resolved.settings, store)
-    else:
-        request = build(asked, resolved.settings, store)
-    launch.start(request, engine, store, voice, resolved.command)
+    request = begin(asked, resolved.settings, store)
+    command = resolved.command
+    launch.start(request, engine, store, say=voice.say, display=display(request.run, voice), command=command)
     if engine.detached:
-        return launch.wait(request.run, engine, store, voice, resolved.command)
+        return launch.wait(request.run, engine, store, display=display(request.run, voice), command=command)
     return runs.read(store, asked.run)
 
 
 def _ingest(source: Path, municipality: str, store: Store, voice: Voice) -> None:
-    """Copy the photographs to where pods see them. Raises CliError when one that could be copied was not."""
+    """Copy the photographs to where pods see them. Raises ImgflowError when one that could be copied was not."""
     started = time.monotonic()
     try:
         with status_line(voice) as show:
@@ -157,17 +155,16 @@ def _ingest(source: Path, municipality: str, store: Store, voice: Voice) -> None
                 Folder(source),
                 store,
                 municipality,
-                workers=COPIES,
-                tell=lambda told: show(in_words(told, time.monotonic() - started)),
+                tell=lambda told: show(copied(told, time.monotonic() - started)),
             )
     except KeyboardInterrupt:
-        raise CliError("interrupted", "the same command goes on from there", ExitCode.INTERRUPTED) from None
-    voice.say(in_words(summary, time.monotonic() - started))
+        raise ImgflowError("interrupted", "the same command goes on from there", ExitCode.INTERRUPTED) from None
+    voice.say(copied(summary, time.monotonic() - started))
     for refusal in summary.refusals:
         if refusal.reason is not Reason.NOT_AN_IMAGE:
             voice.say(f"{refusal.path}: {refusal.reason}: {refusal.message}")
     if missed := sum(summary.refused[reason] for reason in AGAIN):
-        raise CliError(
+        raise ImgflowError(
             f"{missed:,} photographs of {source} could not be copied, so no run was started",
             "mend them or move them away, then give the same command again; it goes on from there",
             ExitCode.FAILED,
@@ -185,9 +182,9 @@ def _say_end(
     overwrite: bool,
 ) -> None:
     """Fetch what there is, say how the run and the fetching ended, and end as they did."""
-    code = launch.exit_code(known)
+    code = outcome.exit_code(known)
     if known.progress.summary is None or not known.progress.summary.report:
-        launch.say_how(store, known, output)
+        outcome.say_how(store, known, output)
         raise typer.Exit(code or ExitCode.FAILED)
     summary = _bring(store, known, directory, voice, command, overwrite=overwrite)
     if output in {"json", "yaml"}:
@@ -195,7 +192,7 @@ def _say_end(
     elif output == "name":
         emit(printable(str(directory)))
     else:
-        launch.say_how(store, known, output)
+        outcome.say_how(store, known, output)
         emit(f"{'Folder':<13} {printable(str(directory))}: {fetched(summary)}")
     voice.say(f"next: {command} report {known.run.id} --open")
     raise typer.Exit(code or (ExitCode.FAILED if summary.refused else ExitCode.DONE))
@@ -213,20 +210,19 @@ def _bring(
 ) -> FetchSummary:
     """Fetch, with progress, and say what was refused or renamed."""
     run = known.run
-    check_ended(store, known, command)
+    runs.check_ended(store, known, command)
     try:
         with status_line(voice) as show:
             summary = copy(
                 store,
                 run,
                 directory,
-                workers=FETCHES,
                 tell=lambda progress: show(fetched(progress)),
                 overwrite=overwrite,
                 choice=choice,
             )
     except KeyboardInterrupt:
-        raise CliError(
+        raise ImgflowError(
             f"fetching run {run.id} was interrupted; what was copied is in {directory}",
             "the same command goes on from there",
             ExitCode.INTERRUPTED,
@@ -236,28 +232,6 @@ def _bring(
     for refusal in summary.refusals:
         voice.say(f"{refusal.path}: {refusal.reason}: {refusal.message}")
     return summary
-
-
-def check_ended(store: Store, known: runs.Known, command: str) -> None:
-    """Raises CliError, with what to do, for a run that has no results yet."""
-    if known.progress.summary is None or store.stat(keys.results_jsonl(known.run.id)) is None:
-        following = "watch" if known.status in launch.OPEN else "retry"
-        raise CliError(
-            f"run {known.run.id} is {known.status.value} and has no results yet",
-            f"`{command} {following} {shlex.quote(known.run.id)}` brings them",
-            ExitCode.FAILED,
-        )
-
-
-def fetched(progress: FetchProgress) -> str:
-    """How far the copying is, in one line."""
-    left_out = [f"{count:,} left out: {reason}" for reason, count in progress.refused.items()]
-    words = [
-        f"{progress.copied:,} of {progress.total:,} pictures copied ({size(progress.bytes)})",
-        f"{progress.present:,} there already",
-        *left_out,
-    ]
-    return " · ".join(words)
 
 
 def _document(directory: Path, summary: FetchSummary) -> dict[str, Any]:

@@ -8,15 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from imgflow_cli import documents
 from imgflow_cli.commands.submit import StepsFlag
-from imgflow_cli.documents import Found, Written
-from imgflow_cli.faults import CliError, ExitCode
 from imgflow_cli.flags import OutputFlag
 from imgflow_cli.output import document, emit, printable
 from imgflow_steps.contract import BadParametersError, file_fields
 from imgflow_steps.lint import doubts
 from imgflow_steps.pipeline import Fault, Pipeline
+from imgflow_workflows import documents
+from imgflow_workflows.documents import Found, Written
+from imgflow_workflows.faults import ExitCode, ImgflowError
 
 
 def lint(
@@ -30,7 +30,7 @@ def lint(
     when there is nothing to say.
     """
     if (file is None) == (not steps):
-        raise CliError("which pipeline? give FILE or --steps", "such as `imgflow lint pipeline.yaml`")
+        raise ImgflowError("which pipeline? give FILE or --steps", "such as `imgflow lint pipeline.yaml`")
     written = documents.read(file, flag="") if file else documents.short(steps)
     folder = Path(written.where).parent if written.node else Path()
     found = written.faults() or [written.found(fault) for fault in _doubts(written.pipeline(), folder)]

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgflow_cli.engine import open_argo, where
-from imgflow_cli.faults import CliError, ExitCode
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, takes_settings
-from imgflow_cli.output import Voice, document, duration, emit, printable, size, table
+from imgflow_cli.output import Voice, document, emit, printable, table
 from imgflow_cli.progress import status_line
-from imgflow_cli.settings import PLACES, Resolved
 from imgflow_steps import keys
 from imgflow_steps.deletion import Deletion
 from imgflow_steps.prune import Item, Known, Rules, Schedule, What, age, known, plan
 from imgflow_steps.spelling import nearest
 from imgflow_steps.store import Store
+from imgflow_workflows.faults import ExitCode, ImgflowError
+from imgflow_workflows.opening import open_argo, where
+from imgflow_workflows.settings import PLACES, Resolved
+from imgflow_workflows.words import duration, size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +50,7 @@ def prune(
     newest results. Runs may begin meanwhile: what they need stays. -o wide shows also what stays, and why.
     """
     if dry_run and yes:
-        raise CliError("--dry-run deletes nothing and --yes deletes", "give one of them")
+        raise ImgflowError("--dry-run deletes nothing and --yes deletes", "give one of them")
     voice = Voice(quiet=quiet)
     voice.say(where(resolved))
     runs = known(store)
@@ -71,14 +72,14 @@ def _age(text: str) -> float:
     try:
         return age(text)
     except ValueError:
-        raise CliError(f"--older-than {text}: give a number and h, d or w, such as 30d") from None
+        raise ImgflowError(f"--older-than {text}: give a number and h, d or w, such as 30d") from None
 
 
 def _kinds(text: str) -> frozenset[What]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
         if name not in list(What):
-            raise CliError(
+            raise ImgflowError(
                 f"--what {text}: there is no {name!r}; there are: {', '.join(What)}", nearest(name, list(What))
             )
     return frozenset(map(What, names)) or frozenset(What)
@@ -92,7 +93,7 @@ def _schedules(resolved: Resolved, store: Store, runs: Known) -> frozenset[Sched
 
 
 def _delete(store: Store, runs: Known, items: Sequence[Item], voice: Voice) -> Mapping[str, str]:
-    """What stayed after all, by name, with the reason. Raises CliError when interrupted."""
+    """What stayed after all, by name, with the reason. Raises ImgflowError when interrupted."""
     try:
         with status_line(voice) as show:
             deletion = Deletion(store, runs, tell=lambda objects: show(f"{objects:,} objects deleted"))
@@ -100,7 +101,7 @@ def _delete(store: Store, runs: Known, items: Sequence[Item], voice: Voice) -> M
                 if not item.keep:
                     deletion.delete(item)
     except KeyboardInterrupt:
-        raise CliError(
+        raise ImgflowError(
             f"prune was interrupted; {store.url} is whole, and what was deleted is gone",
             "the same command goes on",
             ExitCode.INTERRUPTED,

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from imgflow_cli.faults import CliError
 from imgflow_cli.flags import MunicipalityFlag, QuietFlag, takes_settings
 from imgflow_cli.output import Voice, emit, table
-from imgflow_cli.settings import PLACES, Resolved
 from imgflow_steps.collect.results import harmless
 from imgflow_steps.store import Store
 from imgflow_workflows.catalog.ask import asked
+from imgflow_workflows.faults import ImgflowError
+from imgflow_workflows.settings import PLACES, Resolved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ def query(
     """
     voice = Voice(quiet=quiet)
     if output == "parquet" and sys.stdout.isatty():
-        raise CliError("Parquet is not for a terminal", "write it to a file: … -o parquet > answer.parquet")
+        raise ImgflowError("Parquet is not for a terminal", "write it to a file: … -o parquet > answer.parquet")
     with asked(store, sql, municipality) as answer:
         match output:
             case "table":

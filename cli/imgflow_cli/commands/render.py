@@ -16,12 +16,12 @@ from imgflow_cli.commands.submit import (
     SourceFlag,
     StepsFlag,
 )
-from imgflow_cli.faults import CliError
 from imgflow_cli.flags import MunicipalityFlag, QuietFlag, takes_settings
 from imgflow_cli.output import Voice, emit
-from imgflow_cli.request import Asked, describe, named_files
-from imgflow_cli.settings import DEFAULT, Resolved
 from imgflow_workflows import argo
+from imgflow_workflows.faults import ImgflowError
+from imgflow_workflows.request import Asked, describe, named_files
+from imgflow_workflows.settings import DEFAULT, Resolved
 
 DEFAULTS = argo.Options()
 NOBODY = "nobody"  # in place of a municipality, which a WorkflowTemplate asks for
@@ -53,7 +53,9 @@ def render(
     namespace needs the chart, and the municipality its photographs, by the time it is used.
     """
     if cron and not municipality:
-        raise CliError("whose photographs? give --municipality NAME to --cron", "each schedule is for one municipality")
+        raise ImgflowError(
+            "whose photographs? give --municipality NAME to --cron", "each schedule is for one municipality"
+        )
     settings = resolved.settings.model_copy(update={"engine": "argo"})
     asked = Asked(
         municipality or NOBODY, source, pipeline, steps, form or "", changes or (), max_rejected, retry or "", name

@@ -10,16 +10,17 @@ from typing import Annotated, Literal
 
 import typer
 
-from imgflow_cli import launch
-from imgflow_cli import runs as known_runs
-from imgflow_cli.engine import open_engine, where
-from imgflow_cli.faults import CliError, ExitCode
+from imgflow_cli import outcome
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, RunArgument, takes_settings
-from imgflow_cli.output import Voice, document, duration, emit, printable, table
-from imgflow_cli.settings import PLACES, Resolved
-from imgflow_steps import keys
-from imgflow_steps.collect.report import single_file
+from imgflow_cli.output import Voice, document, emit, printable, table
+from imgflow_cli.progress import display
 from imgflow_steps.store import Store
+from imgflow_workflows import launch
+from imgflow_workflows import runs as known_runs
+from imgflow_workflows.faults import ExitCode, ImgflowError
+from imgflow_workflows.opening import open_engine, where
+from imgflow_workflows.settings import PLACES, Resolved
+from imgflow_workflows.words import duration
 
 COLUMNS = ["NAME", "STATUS", "MUNICIPALITY", "LISTED", "PROCESSED", "CACHED", "REJECTED", "FAILED", "AGE"]
 WIDE = ["ENGINE", "LAYOUT", "DIGEST", "VERSION"]
@@ -71,7 +72,7 @@ def _row(one: known_runs.Known, *, wide: bool) -> list[object]:
 @takes_settings(*PLACES)
 def get(store: Store, run: RunArgument, municipality: MunicipalityFlag = "", output: OutputFlag = None) -> None:
     """Show how one run stands."""
-    launch.say_how(store, known_runs.read(store, known_runs.find(store, run, municipality)), output)
+    outcome.say_how(store, known_runs.read(store, known_runs.find(store, run, municipality)), output)
 
 
 @takes_settings(*PLACES)
@@ -91,9 +92,9 @@ def watch(
     voice.say(where(resolved))
     known = known_runs.read(store, known_runs.find(store, run, municipality))
     engine = open_engine(resolved.settings, store) if known.run.engine == resolved.settings.engine else None
-    known = launch.wait(known.run, engine, store, voice, resolved.command)
-    launch.say_how(store, known, output)
-    raise typer.Exit(launch.exit_code(known))
+    known = launch.wait(known.run, engine, store, display=display(known.run, voice), command=resolved.command)
+    outcome.say_how(store, known, output)
+    raise typer.Exit(outcome.exit_code(known))
 
 
 @takes_settings(*PLACES)
@@ -107,23 +108,18 @@ def report(
 ) -> None:
     """Say where a run's report is, open it, or save it as one file."""
     known = known_runs.read(store, known_runs.find(store, run, municipality))
-    summary = known.progress.summary
-    if not (summary and summary.report):
-        raise CliError(
-            f"run {known.run.id} is {known.status.value} and has no report yet",
-            f"`{resolved.command} {'watch' if known.status in launch.OPEN else 'retry'} {known.run.id}` brings it",
-            ExitCode.FAILED,
-        )
+    there = known_runs.check_report(known, resolved.command)
     if not (show or file):
-        emit(summary.report)
+        emit(there)
         return
-    prefix = keys.report(known.run.id)
     path = file or Path(tempfile.gettempdir()) / f"imgflow-{known.run.id}.html"
-    page = single_file(lambda name: store.read(prefix + name))
+    page = known_runs.read_report(store, known, resolved.command)
     try:
         path.write_bytes(page)
     except OSError as error:
-        raise CliError(f"{path} cannot be written: {error.strerror}", "choose another file with --output") from error
+        raise ImgflowError(
+            f"{path} cannot be written: {error.strerror}", "choose another file with --output"
+        ) from error
     emit(str(path))
     if show and not webbrowser.open(path.resolve().as_uri()):
-        raise CliError(f"no browser could be started; the report is in {path}", code=ExitCode.FAILED)
+        raise ImgflowError(f"no browser could be started; the report is in {path}", code=ExitCode.FAILED)

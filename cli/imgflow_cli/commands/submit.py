@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from imgflow_cli import launch, runs
-from imgflow_cli.engine import open_argo, open_engine, where
-from imgflow_cli.faults import CliError
+from imgflow_cli import outcome
 from imgflow_cli.flags import (
     MunicipalityFlag,
     OutputFlag,
@@ -24,14 +22,17 @@ from imgflow_cli.flags import (
 )
 from imgflow_cli.output import Format, Voice, document, emit, printable
 from imgflow_cli.plan import say_plan
-from imgflow_cli.request import Asked, Request, again, build
-from imgflow_cli.settings import PLACES, Resolved
-from imgflow_steps import keys
+from imgflow_cli.progress import display
 from imgflow_steps.lint import doubts
-from imgflow_steps.run import Run, load
+from imgflow_steps.run import Run
 from imgflow_steps.store import Store
+from imgflow_workflows import launch, runs
 from imgflow_workflows.argo import schedule_name
 from imgflow_workflows.catalog.choice import Choice
+from imgflow_workflows.faults import ImgflowError
+from imgflow_workflows.opening import open_argo, open_engine, where
+from imgflow_workflows.request import Asked, Request, again, begin, build
+from imgflow_workflows.settings import PLACES, Resolved
 
 if TYPE_CHECKING:
     from imgflow_steps.notify import Webhook
@@ -117,7 +118,7 @@ def submit(
     if cron and not dry_run:
         _schedule(asked, cron, resolved, store, voice, output)
         return
-    request = _request(asked, resolved, store)
+    request = begin(asked, resolved.settings, store)
     _note(request.run, voice)
     if dry_run:
         say_plan(store, request, resolved, output)
@@ -188,7 +189,7 @@ def _webhook(url: str, resolved: Resolved) -> Webhook | None:
     if resolved.settings.engine != "argo":
         return Webhook.from_environment(os.environ, url)
     if url:
-        raise CliError(
+        raise ImgflowError(
             "on a cluster the webhook's address is in Secret imgflow-notify, and no run carries it",
             "set notify.url of the chart, or make the Secret with IMGFLOW_NOTIFY_URL yourself",
         )
@@ -198,12 +199,6 @@ def _webhook(url: str, resolved: Resolved) -> Webhook | None:
 def _note(run: Run, voice: Voice) -> None:
     for fault in doubts(run.pipeline):
         voice.say(f"note: {fault}")
-
-
-def _request(asked: Asked, resolved: Resolved, store: Store) -> Request:
-    if asked.run and store.stat(keys.run_json(keys.check_run(asked.run))):
-        return again(load(store, asked.run), asked, resolved.settings, store)
-    return build(asked, resolved.settings, store)
 
 
 def _run(
@@ -218,23 +213,25 @@ def _run(
     silent: bool,
 ) -> None:
     engine = open_engine(resolved.settings, store)
-    with launch.announcing(webhook, store, request.run, voice):
-        launch.start(request, engine, store, voice, resolved.command)
-    known = runs.read(store, request.run.id)
+    run, command = request.run, resolved.command
+    with launch.announcing(webhook, store, run, voice.say):
+        launch.start(request, engine, store, say=voice.say, display=display(run, voice), command=command)
+    known = runs.read(store, run.id)
     if engine.detached and patient:
-        known = launch.wait(request.run, engine, store, Voice(quiet=silent or voice.quiet), resolved.command)
-    launch.say_how(store, known, output)
-    voice.say(launch.next_commands(known, resolved.command))
-    raise typer.Exit(launch.exit_code(known))
+        watched = display(run, Voice(quiet=silent or voice.quiet))
+        known = launch.wait(run, engine, store, display=watched, command=command)
+    outcome.say_how(store, known, output)
+    voice.say(outcome.next_commands(known, command))
+    raise typer.Exit(outcome.exit_code(known))
 
 
 def _schedule(asked: Asked, cron: str, resolved: Resolved, store: Store, voice: Voice, output: Format | None) -> None:
     """Without --run the schedule is named after the municipality, so that the same command replaces it."""
     settings = resolved.settings
     if settings.engine != "argo":
-        raise CliError("only a cluster keeps schedules", "give --engine argo with --cron")
+        raise ImgflowError("only a cluster keeps schedules", "give --engine argo with --cron")
     if asked.choice:
-        raise CliError(
+        raise ImgflowError(
             "--where and --sample choose now, and --cron runs later", "schedule all, or submit without --cron"
         )
     request = build(asked, settings, store)

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from imgflow_cli import documents
-from imgflow_cli.faults import CliError, ExitCode
 from imgflow_cli.flags import QuietFlag
-from imgflow_cli.output import Voice, emit, size, table
+from imgflow_cli.output import Voice, emit, table
 from imgflow_steps.contract import Rejected
 from imgflow_steps.lint import doubts
 from imgflow_steps.pipeline import Pipeline
+from imgflow_workflows import documents
+from imgflow_workflows.faults import ExitCode, ImgflowError
+from imgflow_workflows.words import size
 
 FORMS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}
 FINDINGS = 20  # lines at most
@@ -41,19 +42,19 @@ def try_(
     try:
         data = photo.read_bytes()
     except OSError as error:
-        raise CliError(f"{photo} cannot be read: {error.strerror}") from error
+        raise ImgflowError(f"{photo} cannot be read: {error.strerror}") from error
     target = file or photo.with_name(f"{photo.name}.try.jpg")
     if target.suffix.lower() not in FORMS:
-        raise CliError(f"{target} is no picture's name", f"its suffix may be {', '.join(FORMS)}")
+        raise ImgflowError(f"{target} is no picture's name", f"its suffix may be {', '.join(FORMS)}")
     if not target.parent.is_dir():
-        raise CliError(f"{target} cannot be written: there is no such directory")
+        raise ImgflowError(f"{target} cannot be written: there is no such directory")
     if target.exists() and target.samefile(photo):
-        raise CliError(f"{photo} would be written over", "choose another file with --output")
+        raise ImgflowError(f"{photo} would be written over", "choose another file with --output")
     page = _try(data, pipeline, photo, FORMS[target.suffix.lower()])
     try:
         target.write_bytes(page)
     except OSError as error:
-        raise CliError(f"{target} cannot be written: {error.strerror}", "choose another with --output") from error
+        raise ImgflowError(f"{target} cannot be written: {error.strerror}", "choose another with --output") from error
     emit(str(target))
 
 
@@ -66,7 +67,7 @@ def _try(data: bytes, pipeline: Pipeline, photo: Path, form: str) -> bytes:
         trial = attempt(data, pipeline, photo.name)
     except Rejected as error:
         message = f"{photo} would be rejected: {error.code}: {error.message}"
-        raise CliError(
+        raise ImgflowError(
             message, "`imgflow submit` would do so, too, and go on with the others", ExitCode.FAILED
         ) from None
     rows = [

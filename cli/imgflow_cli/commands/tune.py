@@ -5,15 +5,14 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from imgflow_cli import runs
-from imgflow_cli.engine import open_argo, where
-from imgflow_cli.faults import CliError, ExitCode
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, RunArgument, takes_settings
 from imgflow_cli.output import Voice, document, table
-from imgflow_cli.settings import PLACES, Resolved
 from imgflow_steps.run import read_shards
 from imgflow_steps.store import Store
-from imgflow_workflows import tuning
+from imgflow_workflows import runs, tuning
+from imgflow_workflows.faults import ExitCode, ImgflowError
+from imgflow_workflows.opening import open_argo, where
+from imgflow_workflows.settings import PLACES, Resolved
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +38,7 @@ def tune(
     known = runs.read(store, runs.find(store, run, municipality))
     proposals = tuning.propose(_evidence(resolved, store, known))
     if not proposals:
-        raise CliError(
+        raise ImgflowError(
             f"run {known.run.id} computed nothing in its last attempt, so it says nothing",
             f"`{resolved.command} ls` shows one that did",
             ExitCode.FAILED,
@@ -58,7 +57,7 @@ def tune(
 def _evidence(resolved: Resolved, store: Store, known: runs.Known) -> tuning.Evidence:
     listing = known.progress.listing
     if listing is None:
-        raise CliError(f"run {known.run.id} has not listed its images yet", "ask again later", ExitCode.FAILED)
+        raise ImgflowError(f"run {known.run.id} has not listed its images yet", "ask again later", ExitCode.FAILED)
     shards = read_shards(store, known.run.id)
     if known.run.engine != "argo":
         return tuning.Evidence(known.run, listing, shards)

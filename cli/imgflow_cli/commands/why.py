@@ -12,11 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
-from imgflow_cli.engine import open_engine
-from imgflow_cli.faults import CliError, ExitCode
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, takes_settings
-from imgflow_cli.output import Voice, document, emit, printable, size
-from imgflow_cli.settings import PLACES, Resolved
+from imgflow_cli.output import Voice, document, emit, printable
 from imgflow_steps import keys
 from imgflow_steps.collect.figures import moment
 from imgflow_steps.collect.hints import HINTS
@@ -27,6 +24,10 @@ from imgflow_steps.store import Store, StoreError
 from imgflow_steps.story import Chapter, Story, tell
 from imgflow_workflows.engines.attempts import Attempt
 from imgflow_workflows.engines.attempts import attempts as archived
+from imgflow_workflows.faults import ExitCode, ImgflowError
+from imgflow_workflows.opening import open_engine
+from imgflow_workflows.settings import PLACES, Resolved
+from imgflow_workflows.words import size
 
 LINES = 5  # of each container's log
 
@@ -64,19 +65,19 @@ def why(
 
 
 def _only(match: Match, asked: str, municipality: str, store: Store) -> tuple[str, str]:
-    """The one image that is meant. Raises CliError for none and for several, with their names."""
+    """The one image that is meant. Raises ImgflowError for none and for several, with their names."""
     if match.count == 1:
         return match.images[0]
     whose = f" of {municipality}" if municipality else ""
     if not match.count:
         like = "".join(f"\n  {printable(name)}" for name in match.nearest)
         hint = f"did you mean:{like}" if like else "`imgflow ls municipalities` and `imgflow ls` say what there is"
-        raise CliError(f"no image{whose} in {store.url} has the name or the ending {asked!r}", hint)
+        raise ImgflowError(f"no image{whose} in {store.url} has the name or the ending {asked!r}", hint)
     several = len({name for name, _ in match.images}) > 1
     shown = "".join(f"\n  {printable(f'{name}: {image}' if several else image)}" for name, image in match.images)
     more = f"\n  and {match.count - len(match.images):,} more" if match.count > len(match.images) else ""
     hint = "give --municipality" if several else "give more of the name"
-    raise CliError(f"{match.count:,} images{whose} end with {asked!r}:{shown}{more}", hint)
+    raise ImgflowError(f"{match.count:,} images{whose} end with {asked!r}:{shown}{more}", hint)
 
 
 def _attempts(resolved: Resolved, store: Store, chapter: Chapter) -> list[Attempt]:
@@ -88,7 +89,7 @@ def _attempts(resolved: Resolved, store: Store, chapter: Chapter) -> list[Attemp
     settings = resolved.settings.model_copy(update={"engine": engine})
     try:
         return open_engine(settings, store).attempts(run.id, chapter.shard, lines=LINES)
-    except (StoreError, BadParametersError, CliError):
+    except (StoreError, BadParametersError, ImgflowError):
         return archived(store, run.id, chapter.shard, lines=LINES)
 
 
@@ -227,10 +228,10 @@ def _open(store: Store, story: Story) -> None:
     shown = next((row.thumbs or [o.key for o in row.outputs if o.key] for row in rows if row.thumbs or row.outputs), [])
     there = [key for key in shown if store.stat(key)]
     if not there:
-        raise CliError("there is no picture of it in the store", code=ExitCode.FAILED)
+        raise ImgflowError("there is no picture of it in the store", code=ExitCode.FAILED)
     folder = Path(tempfile.mkdtemp(prefix="imgflow-why-"))
     for key in there:
         path = folder / key.rpartition("/")[2]
         store.download(key, path)
         if not webbrowser.open(path.as_uri()):
-            raise CliError(f"no browser could be started; the picture is in {path}", code=ExitCode.FAILED)
+            raise ImgflowError(f"no browser could be started; the picture is in {path}", code=ExitCode.FAILED)

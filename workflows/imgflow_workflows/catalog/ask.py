@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from imgflow_steps import keys, selection
 from imgflow_steps.collect.account import scalars
-from imgflow_steps.collect.results import COLUMNS, OUTPUT_COLUMNS
+from imgflow_steps.collect.results import COLUMNS, OUTPUT_COLUMNS, read_jsonl
 from imgflow_steps.contract import BadParametersError
 from imgflow_steps.history import records
 from imgflow_steps.rows import merged
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from imgflow_steps.contract import Output, Row
     from imgflow_steps.history import Record
+    from imgflow_steps.run import Run
     from imgflow_steps.store import Store
 
 READS = 16  # files downloaded at the same time
@@ -37,12 +38,13 @@ TEXTS = ("image", "status", "code", "message", "format", "run", "digest", "piece
 
 @contextmanager
 def answering(
-    store: Store, sql: str, municipality: str = "", chosen: Path | None = None
+    store: Store, sql: str, municipality: str = "", chosen: Path | None = None, run: Run | None = None
 ) -> Iterator[DuckDBPyConnection]:
     """A locked database with the tables that ``sql`` names, of one municipality when it is named.
 
     ``catalog`` has the columns of all catalogs, ``results`` a row per picture, or per image that gave none, of the
-    newest run's pipeline; both a column ``municipality``. ``chosen`` are the images of a selection, if there is one.
+    newest run's pipeline, or with ``run`` the verdicts of that one; both a column ``municipality``. ``chosen`` are the
+    images of a selection, if there is one.
     Only copies of the row files and catalogs are read.
     """
     with database() as (base, folder):
@@ -52,7 +54,7 @@ def answering(
         if "catalog" in sql.casefold():
             _fetch_catalogs(store, names, folder / "catalog")
         if "results" in sql.casefold():
-            _write_results(store, municipality, folder / "results")
+            _write_results(store, municipality, folder / "results", run)
         _register(base, folder / "catalog", {"image": "string"})
         _register(base, folder / "results", _kinds())
         if chosen:
@@ -63,12 +65,14 @@ def answering(
 
 
 @contextmanager
-def asked(store: Store, sql: str, municipality: str = "", chosen: Path | None = None) -> Iterator[RecordBatchReader]:
+def asked(
+    store: Store, sql: str, municipality: str = "", chosen: Path | None = None, run: Run | None = None
+) -> Iterator[RecordBatchReader]:
     """The answer to one SELECT, as batches that are computed while they are read, inside of the context.
 
     Raises BadParametersError saying what is wrong with it and which names are near.
     """
-    with answering(store, sql, municipality, chosen) as base:
+    with answering(store, sql, municipality, chosen, run) as base:
         import duckdb  # noqa: PLC0415 - an extra
         from pyarrow import ArrowException  # noqa: PLC0415 - likewise
 
@@ -115,21 +119,29 @@ def newest(store: Store, municipality: str = "") -> dict[str, Record]:
     return found
 
 
-def _write_results(store: Store, municipality: str, folder: Path) -> None:
+def _write_results(store: Store, municipality: str, folder: Path, run: Run | None) -> None:
+    if run:
+        verdicts = folder.with_suffix(".jsonl")
+        store.download(keys.results_jsonl(run.id), verdicts)
+        _write_rows(read_jsonl(verdicts), run.digest, _part(folder, run.municipality))
+        return
+    for name, record in newest(store, municipality).items():
+        with merged(store, keys.rows(name, record.digest)) as rows:
+            _write_rows(rows, record.digest, _part(folder, name))
+
+
+def _write_rows(rows: Iterable[Row], digest: str, part: Path) -> None:
     import pyarrow as pa  # noqa: PLC0415 - an extra
     import pyarrow.parquet as pq  # noqa: PLC0415 - likewise
 
     base = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in _kinds().items()])
-    for name, record in newest(store, municipality).items():
-        part = _part(folder, name)
-        with merged(store, keys.rows(name, record.digest)) as rows:
-            lines = (line for row in rows for line in _lines(row, record.digest))
-            for number, batch in enumerate(iter(lambda: list(islice(lines, ROWS)), [])):  # noqa: B023 - used here only
-                more = sorted({name for line in batch for name in line} - set(base.names))
-                table = pa.table({**{n: [line.get(n) for line in batch] for n in base.names}}, schema=base)
-                for column in more:
-                    table = table.append_column(column, _array([line.get(column) for line in batch]))
-                pq.write_table(table, part / f"{number:06d}.parquet")
+    lines = (line for row in rows for line in _lines(row, digest))
+    for number, batch in enumerate(iter(lambda: list(islice(lines, ROWS)), [])):
+        more = sorted({name for line in batch for name in line} - set(base.names))
+        table = pa.table({**{n: [line.get(n) for line in batch] for n in base.names}}, schema=base)
+        for column in more:
+            table = table.append_column(column, _array([line.get(column) for line in batch]))
+        pq.write_table(table, part / f"{number:06d}.parquet")
 
 
 def _lines(row: Row, digest: str) -> Iterator[dict[str, Any]]:

@@ -17,6 +17,7 @@ from imgflow_steps.store.versions import ETAG, etag_of
 from imgflow_workflows.crew import ahead, crew
 from imgflow_workflows.ingest.web import NotFetchedError
 
+COPIES = 8  # files copied at the same time
 AHEAD = 4  # copies waiting per thread, so that none is ever idle
 THERE = -1  # what copying gives for what lies there already
 SHOWN = 100  # refusals kept with their words; beyond that they are only counted
@@ -102,7 +103,12 @@ class IngestSummary(IngestProgress):
 
 
 def ingest(
-    source: Source, store: Store, municipality: str, *, workers: int, tell: Callable[[IngestProgress], None]
+    source: Source,
+    store: Store,
+    municipality: str,
+    *,
+    tell: Callable[[IngestProgress], None],
+    workers: int = COPIES,
 ) -> IngestSummary:
     """Copy every image of ``source`` to the dataset, under its name there; ``workers`` threads copy.
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from imgflow_cli.faults import CliError
 from imgflow_steps.pipeline import BadPipelineError, Fault, Pipeline, parse
+from imgflow_workflows.faults import ImgflowError
 
 NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
 
@@ -42,10 +42,10 @@ class Written:
     node: yaml.Node | None = None
 
     def pipeline(self) -> Pipeline:
-        """The pipeline itself. Raises CliError, one line per fault."""
+        """The pipeline itself. Raises ImgflowError, one line per fault."""
         faults = self.faults()
         if faults:
-            raise CliError("\n".join(self.told(found) for found in faults))
+            raise ImgflowError("\n".join(self.told(found) for found in faults))
         return parse(self.data)
 
     def faults(self) -> list[Found]:
@@ -68,7 +68,7 @@ class Written:
 
 
 def read(path: Path, *, flag: str = "--pipeline") -> Written:
-    """A pipeline file, YAML or JSON. A list alone is its steps. Raises CliError when it cannot be read."""
+    """A pipeline file, YAML or JSON. A list alone is its steps. Raises ImgflowError when it cannot be read."""
     where = str(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -78,17 +78,22 @@ def read(path: Path, *, flag: str = "--pipeline") -> Written:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         at = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise CliError(f"{where}{at}: this is neither YAML nor JSON: {error.problem or error.context}") from error
+        raise ImgflowError(f"{where}{at}: this is neither YAML nor JSON: {error.problem or error.context}") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise CliError(f"{flag} {path} cannot be read as YAML or JSON: {error}".strip()) from error
+        raise ImgflowError(f"{flag} {path} cannot be read as YAML or JSON: {error}".strip()) from error
     return Written(where, _whole(data), node)
 
 
 def short(text: str) -> Written:
-    """Steps as ``--steps`` takes them: ``scale:1024x768,blur:median``, or ``@FILE``. Raises CliError as ``read``."""
+    """Steps as ``--steps`` takes them: ``scale:1024x768,blur:median``, or ``@FILE``. Raises as ``read``."""
     if text.startswith("@"):
         return read(Path(text[1:]).expanduser(), flag="--steps")
     return Written("--steps", _whole([step.strip() for step in text.split(",")]))
+
+
+def given(data: Any) -> Written:
+    """A pipeline as a program has it: what a file would hold."""
+    return Written("pipeline", _whole(data))
 
 
 def _whole(data: Any) -> Any:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from imgflow_cli.faults import CliError
-from imgflow_cli.settings import DEFAULT, ENDPOINT, REGION, Source
 from imgflow_steps.store import StoreError, open_store
+from imgflow_workflows.faults import ImgflowError
+from imgflow_workflows.settings import DEFAULT, ENDPOINT, REGION, Source
 
 if TYPE_CHECKING:
-    from imgflow_cli.settings import Resolved, Settings
     from imgflow_steps.store import Store
     from imgflow_workflows.engines import Engine
     from imgflow_workflows.engines.argo import ArgoEngine
+    from imgflow_workflows.settings import Resolved, Settings
 
 
 def located(resolved: Resolved) -> Resolved:
@@ -37,41 +37,62 @@ def located(resolved: Resolved) -> Resolved:
     return replace(resolved, credentials=credentials, credentials_origin=f"{discovery.CREDENTIALS} {where}")
 
 
-@contextmanager
-def opened(resolved: Resolved) -> Iterator[Store]:
-    """The store that the settings name; one inside the cluster is reached through a port of this machine.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An open store, and what S3 clients and child processes have to be told to reach the same one."""
 
-    While it is open the environment says the same to other S3 clients and to child processes.
-    """
+    store: Store
+    environment: Mapping[str, str]
+    forwarded: str  # the endpoint as it is reached from here
+    endpoint: str  # and as the user knows it
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """The environment says so meanwhile, and errors name the endpoint that the user knows."""
+        with _environment(self.environment):
+            try:
+                yield
+            except StoreError as error:
+                if self.forwarded not in str(error):
+                    raise
+                raise type(error)(str(error).replace(self.forwarded, self.endpoint)) from error
+
+
+@contextmanager
+def reached(resolved: Resolved) -> Iterator[Place]:
+    """The store that the settings name; one inside the cluster is reached through a port of this machine."""
     environment = resolved.environment
+    endpoint = environment.get(ENDPOINT, "")
     with ExitStack() as stack:
-        if resolved.settings.engine == "argo" and (endpoint := environment.get(ENDPOINT)):
-            from imgflow_workflows.engines.portforward import reachable  # noqa: PLC0415
+        if resolved.settings.engine == "argo" and endpoint:
+            from imgflow_workflows.engines.portforward import reachable  # noqa: PLC0415 - as above
 
             forward = reachable(endpoint, kube_context=resolved.settings.kube_context)
             environment[ENDPOINT] = stack.enter_context(forward)
-            stack.enter_context(_named(environment[ENDPOINT], endpoint))
-        before = {name: os.environ.get(name) for name in environment}
-        os.environ.update(environment)
-        stack.callback(_restore, before)
-        yield open_store(resolved.settings.store)
+        with _environment(environment):
+            store = open_store(resolved.settings.store)
+        yield Place(store, environment, environment.get(ENDPOINT, ""), endpoint)
 
 
 @contextmanager
-def _named(forwarded: str, endpoint: str) -> Iterator[None]:
-    """Errors name the endpoint that the user knows, not the port of this machine that leads there."""
+def opened(resolved: Resolved) -> Iterator[Store]:
+    """The same store, and while it is open the environment says so, too."""
+    with reached(resolved) as place, place.told():
+        yield place.store
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
-    except StoreError as error:
-        raise type(error)(str(error).replace(forwarded, endpoint)) from error
-
-
-def _restore(variables: Mapping[str, str | None]) -> None:
-    for name, value in variables.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def open_engine(settings: Settings, store: Store) -> Engine:
@@ -90,7 +111,7 @@ def open_engine(settings: Settings, store: Store) -> Engine:
 def open_argo(settings: Settings, store: Store) -> ArgoEngine:
     """The argo engine, with a store that pods see."""
     if not store.url.startswith("s3://"):
-        raise CliError(f"pods cannot see the directory {store.url}", "give --store s3://BUCKET for the engine argo")
+        raise ImgflowError(f"pods cannot see the directory {store.url}", "give --store s3://BUCKET for the engine argo")
     from imgflow_workflows.engines.argo import ArgoEngine  # noqa: PLC0415
 
     return ArgoEngine(store, namespace=settings.namespace, kube_context=settings.kube_context)

@@ -14,23 +14,23 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from imgflow_cli import documents
-from imgflow_cli.faults import CliError
-from imgflow_cli.runs import municipalities
 from imgflow_steps import __version__, keys
 from imgflow_steps.collect import Collect
 from imgflow_steps.contract import file_fields
 from imgflow_steps.list import List
 from imgflow_steps.pipeline import Pipeline, explain
-from imgflow_steps.run import Run
+from imgflow_steps.run import Run, load
 from imgflow_steps.spelling import nearest
 from imgflow_steps.store import open_store
+from imgflow_workflows import documents
 from imgflow_workflows.catalog.choice import ALL, Choice, choose
 from imgflow_workflows.default import DEFAULT
+from imgflow_workflows.faults import ImgflowError
+from imgflow_workflows.runs import municipalities
 
 if TYPE_CHECKING:
-    from imgflow_cli.settings import Settings
     from imgflow_steps.store import Store
+    from imgflow_workflows.settings import Settings
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -41,7 +41,7 @@ class Asked:
 
     municipality: str
     source: str = ""
-    pipeline: Path | None = None
+    pipeline: Path | documents.Written | None = None
     steps: str = ""  # in short, or @FILE
     format: str = ""
     changes: Sequence[str] = ()  # of --set
@@ -79,23 +79,32 @@ class Request:
             yield path
 
 
+def begin(asked: Asked, settings: Settings, store: Store) -> Request:
+    """The run that was asked for: a new one, or the one of that name once more. Raises as ``build`` and ``again``."""
+    if asked.run and store.stat(keys.run_json(keys.check_run(asked.run))):
+        return again(load(store, asked.run), asked, settings, store)
+    return build(asked, settings, store)
+
+
 def build(asked: Asked, settings: Settings, store: Store) -> Request:
     """The run that was asked for, if the store holds what it needs. Raises as ``describe``; writes nothing."""
     if not asked.municipality:
-        raise CliError("whose photographs? give --municipality NAME", "`imgflow ls municipalities` lists them")
+        raise ImgflowError("whose photographs? give --municipality NAME", "`imgflow ls municipalities` lists them")
     if not asked.source:
         check_municipality(store, asked.municipality)
     elif asked.choice:
-        raise CliError("--where and --sample choose of a municipality's dataset, not of a --source", "ingest it first")
+        raise ImgflowError(
+            "--where and --sample choose of a municipality's dataset, not of a --source", "ingest it first"
+        )
     request = describe(asked, settings)
     for label, field, value in named_files(request.run.pipeline):
         if value not in request.files and (keys.unstorable(value) or store.stat(value) is None):
-            raise CliError(f"{label}.{field}: there is no file {value!r} here, and no such key in {store.url}")
+            raise ImgflowError(f"{label}.{field}: there is no file {value!r} here, and no such key in {store.url}")
     return request
 
 
 def describe(asked: Asked, settings: Settings) -> Request:
-    """The run that was asked for, without a look into any store. Raises CliError or BadParametersError."""
+    """The run that was asked for, without a look into any store. Raises ImgflowError or BadParametersError."""
     municipality = keys.decode(keys.encode(asked.municipality))
     pipeline, folders = _pipeline(asked)
     layout = "fused" if (settings.engine, settings.layout) == ("local", "auto") else settings.layout
@@ -132,7 +141,7 @@ def describe(asked: Asked, settings: Settings) -> Request:
 
 
 def again(known: Run, asked: Asked, settings: Settings, store: Store) -> Request:
-    """The same run once more: as it was, or as asked when that gives the same results. Raises CliError."""
+    """The same run once more: as it was, or as asked when that gives the same results. Raises ImgflowError."""
     if not asked.municipality:
         if (
             asked.source
@@ -143,13 +152,15 @@ def again(known: Run, asked: Asked, settings: Settings, store: Store) -> Request
             or asked.max_rejected
             or asked.choice
         ):
-            raise CliError(f"run {known.id} goes on as it was submitted", "give --municipality too to say it all anew")
+            raise ImgflowError(
+                f"run {known.id} goes on as it was submitted", "give --municipality too to say it all anew"
+            )
         listing = known.list.model_copy(update={"retry": asked.retry} if asked.retry else {})
         changes = {"created": time.time(), "engine": settings.engine, "workers": _workers(settings), "list": listing}
         return Request(known.model_copy(update={**changes, "version": __version__}), {})
     request = build(asked, settings, store)
     if (request.run.municipality, request.run.digest) != (known.municipality, known.digest):
-        raise CliError(
+        raise ImgflowError(
             f"run {known.id} is there already, of {known.municipality} with another pipeline, source or municipality",
             f"choose another --run, or go on with `imgflow retry {known.id}`",
         )
@@ -167,7 +178,7 @@ def new_id(municipality: str) -> str:
 
 
 def check_municipality(store: Store, municipality: str) -> None:
-    """Raises CliError, naming those that are there, when a municipality has no dataset."""
+    """Raises ImgflowError, naming those that are there, when a municipality has no dataset."""
     known = municipalities(store)
     name = keys.decode(keys.encode(municipality))
     if name in known:
@@ -176,17 +187,19 @@ def check_municipality(store: Store, municipality: str) -> None:
     there = f"there are: {shown}" if known else "there is none yet"
     ways = "`imgflow ingest DIR --municipality NAME` copies photographs in; `--source DIR` uses them where they lie"
     close = nearest(name, known)
-    raise CliError(f"there is no municipality {name!r} in {store.url}; {there}", f"{close}\n{ways}" if close else ways)
+    raise ImgflowError(
+        f"there is no municipality {name!r} in {store.url}; {there}", f"{close}\n{ways}" if close else ways
+    )
 
 
 def _source(source: str, settings: Settings) -> str:
     """A source as the URL under which every process finds it."""
     if "://" not in source or source.startswith("file://"):
         if settings.engine == "argo":
-            raise CliError(f"pods cannot see the directory {source}", "bring it in with `imgflow ingest` first")
+            raise ImgflowError(f"pods cannot see the directory {source}", "bring it in with `imgflow ingest` first")
         path = Path(source.removeprefix("file://")).expanduser()
         if not path.is_dir():
-            raise CliError(f"--source {source}: there is no such directory")
+            raise ImgflowError(f"--source {source}: there is no such directory")
         return open_store(str(path.resolve())).url
     return open_store(source).url
 
@@ -194,7 +207,9 @@ def _source(source: str, settings: Settings) -> str:
 def _pipeline(asked: Asked) -> tuple[Pipeline, list[Path]]:
     """What was asked for before anything of it is changed, and the folders to which its files are relative."""
     if asked.pipeline and asked.steps:
-        raise CliError("--pipeline and --steps both say which steps", "give one of them")
+        raise ImgflowError("--pipeline and --steps both say which steps", "give one of them")
+    if isinstance(asked.pipeline, documents.Written):
+        return asked.pipeline.pipeline(), [Path()]
     if asked.pipeline:
         return documents.read(asked.pipeline).pipeline(), [Path(), asked.pipeline.parent]
     if asked.steps:
@@ -206,7 +221,7 @@ def _pipeline(asked: Asked) -> tuple[Pipeline, list[Path]]:
 def _split(change: str) -> tuple[str, str, str]:
     path, equals, value = change.partition("=")
     if not all([equals, *path.partition(".")]):
-        raise CliError(f"--set {change}: give STEP.PARAMETER=VALUE, such as scale.width=512")
+        raise ImgflowError(f"--set {change}: give STEP.PARAMETER=VALUE, such as scale.width=512")
     return path.strip(), value.strip(), f"--set {change}"
 
 
@@ -214,11 +229,11 @@ def _with(params: Model, field: str, value: str, origin: str) -> Model:
     fields = type(params).model_fields
     if field not in fields:
         there = f"there are: {', '.join(fields)}" if fields else "it has none"
-        raise CliError(f"{origin}: there is no parameter {field!r}; {there}", nearest(field, list(fields)))
+        raise ImgflowError(f"{origin}: there is no parameter {field!r}; {there}", nearest(field, list(fields)))
     try:
         return type(params).model_validate({**params.model_dump(), field: _plain(fields[field].annotation, value)})
     except ValidationError as error:
-        raise CliError(f"{origin}: {explain(error, '')}") from None
+        raise ImgflowError(f"{origin}: {explain(error, '')}") from None
 
 
 def _plain(annotation: Any, value: str) -> Any:
@@ -238,9 +253,11 @@ def _change(pipeline: Pipeline, target: str, field: str, value: str, origin: str
     if target not in labels:
         twice = [label for label in labels if label.rpartition(".")[0] == target]
         if twice:
-            raise CliError(f"{origin}: {target!r} occurs {len(twice)} times; say which: {', '.join(twice)}")
+            raise ImgflowError(f"{origin}: {target!r} occurs {len(twice)} times; say which: {', '.join(twice)}")
         known = [*labels, "list", "collect", "output", "limits"]
-        raise CliError(f"{origin}: there is no {target!r} here; there are: {', '.join(known)}", nearest(target, known))
+        raise ImgflowError(
+            f"{origin}: there is no {target!r} here; there are: {', '.join(known)}", nearest(target, known)
+        )
     position = labels.index(target) + 1
     changed = _with(pipeline.steps[position - 1].params, field, value, origin)
     return pipeline.with_params(position, **changed.model_dump())

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from imgflow_cli.faults import CliError
 from imgflow_steps.spelling import nearest
+from imgflow_workflows.faults import ImgflowError
 
 FILE = "imgflow.yaml"
 DEFAULT = "default"  # the origin of what nobody has set
@@ -112,7 +112,7 @@ def files() -> list[Path]:
 def resolve(flags: Mapping[str, Any]) -> Resolved:
     """Settings from flags (those not None), the environment and files.
 
-    Raises CliError with the place of whatever does not fit.
+    Raises ImgflowError with the place of whatever does not fit.
     """
     documents = {str(path): _read(path) for path in files() if path.is_file()}
     context, context_origin = _context(flags.get("context"), documents)
@@ -136,7 +136,7 @@ def resolve(flags: Mapping[str, Any]) -> Resolved:
         settings = Settings.model_validate(values)
     except ValidationError as error:
         faults = [(str(fault["loc"][0]), fault["msg"], fault["input"]) for fault in error.errors(include_url=False)]
-        raise CliError(
+        raise ImgflowError(
             "\n".join(f"{n} from {origins[n]}: {msg} (given: {given})" for n, msg, given in faults)
         ) from None
     credentials_origin = next((name for name in CREDENTIALS if os.environ.get(name)), DEFAULT)
@@ -154,7 +154,7 @@ def _context(asked: str | None, documents: Mapping[str, dict[str, Any]]) -> tupl
     known = [c for document in documents.values() for c in document["contexts"]]
     if name and name not in known:
         there = f"there are: {', '.join(known)}" if known else f"no {FILE} names any"
-        raise CliError(f"there is no context {name!r} ({origin}); {there}", nearest(name, known))
+        raise ImgflowError(f"there is no context {name!r} ({origin}); {there}", nearest(name, known))
     return name, origin
 
 
@@ -163,13 +163,13 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise CliError(f"{path} cannot be read as YAML: {error}") from error
+        raise ImgflowError(f"{path} cannot be read as YAML: {error}") from error
     if not isinstance(document, dict):
-        raise CliError(f"{path} holds settings as `key: value`; this is a {type(document).__name__}")
+        raise ImgflowError(f"{path} holds settings as `key: value`; this is a {type(document).__name__}")
     contexts = document.pop("contexts", None) or {}
     context = document.pop("context", "") or ""
     if not isinstance(contexts, dict) or not all(isinstance(values, dict) for values in contexts.values()):
-        raise CliError(f"{path}: contexts holds `name: {{key: value}}`")
+        raise ImgflowError(f"{path}: contexts holds `name: {{key: value}}`")
     _check_keys(document, str(path), extra=("context", "contexts"))
     for name, values in contexts.items():
         _check_keys(values, f"{path}, context {name}")
@@ -180,6 +180,6 @@ def _check_keys(values: Mapping[str, Any], where: str, extra: tuple[str, ...] = 
     known = [*Settings.model_fields, *extra]
     for key in values:
         if key not in known:
-            raise CliError(
+            raise ImgflowError(
                 f"{where}: there is no setting {key!r}", nearest(str(key), known) or f"there are: {', '.join(known)}"
             )

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from imgflow_cli.faults import CliError, ExitCode
 from imgflow_steps import keys
+from imgflow_steps.collect.report import single_file
 from imgflow_steps.run import Phase, Progress, ProgressReader, Run, load
 from imgflow_steps.spelling import nearest
 from imgflow_steps.store import NotFoundError
+from imgflow_workflows.faults import ExitCode, ImgflowError
 
 if TYPE_CHECKING:
     from imgflow_steps.contract import Counts
     from imgflow_steps.store import Store
 
 LATEST = "@latest"
+OPEN = {Phase.PENDING, Phase.RUNNING}
 READERS = 16  # runs read at the same time
 SILENCE = 60  # seconds, beyond what its images may take, after which an unfinished run here has been interrupted
 
@@ -40,7 +42,7 @@ class Known:
     def status(self) -> Phase:
         """Where it stands. A run of this machine that has been silent for long was interrupted."""
         phase = self.progress.phase
-        if phase not in {Phase.PENDING, Phase.RUNNING} or self.run.engine == "argo":
+        if phase not in OPEN or self.run.engine == "argo":
             return phase
         heard = max([self.run.created, *(step.updated for step in self.progress.steps.values())])
         patience = SILENCE + 2 * self.run.pipeline.limits.seconds
@@ -48,7 +50,7 @@ class Known:
 
 
 def read(store: Store, run_id: str) -> Known:
-    """One run. Raises CliError when it is not there or cannot be read."""
+    """One run. Raises ImgflowError when it is not there or cannot be read."""
     try:
         run = load(store, run_id)
         return Known(run, ProgressReader(store, run_id).read())
@@ -56,7 +58,7 @@ def read(store: Store, run_id: str) -> Known:
         raise _unknown(store, run_id) from None
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
-        raise CliError(
+        raise ImgflowError(
             f"run {run_id} in {store.url} cannot be read: {'.'.join(map(str, fault['loc']))}: {fault['msg']}",
             "was it written by another version of imgflow?",
             ExitCode.FAILED,
@@ -74,25 +76,56 @@ def every(store: Store, municipality: str = "") -> list[Known]:
 def _maybe(store: Store, run_id: str) -> Known | None:
     try:
         return read(store, run_id)
-    except CliError:
+    except ImgflowError:
         return None  # a folder that is no run (yet), or a run of another version: not this list's to judge
 
 
 def find(store: Store, name: str, municipality: str = "") -> str:
-    """The id of a run: ``name`` itself, or the newest one's for ``@latest``. Raises CliError."""
+    """The id of a run: ``name`` itself, or the newest one's for ``@latest``. Raises ImgflowError."""
     if name != LATEST:
         return keys.check_run(name)
     known = every(store, municipality)
     if not known:
         whose = f" of {municipality}" if municipality else ""
-        raise CliError(f"there is no run{whose} in {store.url}", "start one with `imgflow submit --municipality NAME`")
+        raise ImgflowError(
+            f"there is no run{whose} in {store.url}", "start one with `imgflow submit --municipality NAME`"
+        )
     return known[0].run.id
 
 
-def _unknown(store: Store, run_id: str) -> CliError:
-    return CliError(
+def _unknown(store: Store, run_id: str) -> ImgflowError:
+    return ImgflowError(
         f"there is no run {run_id!r} in {store.url}",
         nearest(run_id, list(store.folders("runs/"))) or "`imgflow ls` lists them",
+    )
+
+
+def check_ended(store: Store, known: Known, command: str) -> None:
+    """Raises ImgflowError, with what to do, for a run that has no results yet; ``command`` as in ``launch.start``."""
+    if known.progress.summary is None or store.stat(keys.results_jsonl(known.run.id)) is None:
+        raise _unfinished(known, "results", "them", command)
+
+
+def read_report(store: Store, known: Known, command: str) -> bytes:
+    """A run's report as one file. Raises as ``check_ended``."""
+    check_report(known, command)
+    prefix = keys.report(known.run.id)
+    return single_file(lambda name: store.read(prefix + name))
+
+
+def check_report(known: Known, command: str) -> str:
+    """Where a run's report is. Raises as ``check_ended``."""
+    if not (known.progress.summary and known.progress.summary.report):
+        raise _unfinished(known, "report", "it", command)
+    return known.progress.summary.report
+
+
+def _unfinished(known: Known, what: str, it: str, command: str) -> ImgflowError:
+    following = "watch" if known.status in OPEN else "retry"
+    return ImgflowError(
+        f"run {known.run.id} is {known.status.value} and has no {what} yet",
+        f"`{command} {following} {known.run.id}` brings {it}",
+        ExitCode.FAILED,
     )
 
 

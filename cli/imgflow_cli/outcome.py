@@ -1,0 +1,68 @@
+"""How a run stands or ended, said for people and for programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgflow_cli.output import Format, document, emit, printable
+from imgflow_steps import keys
+from imgflow_workflows import runs
+from imgflow_workflows.faults import ExitCode
+from imgflow_workflows.words import added_up, duration
+
+if TYPE_CHECKING:
+    from imgflow_steps.store import Store
+
+
+def say_how(store: Store, known: runs.Known, form: Format | None) -> None:
+    """A run's state on standard output, for people or programs."""
+    if form == "name":
+        emit(known.run.id)
+    elif form in {"json", "yaml"}:
+        document(runs.document(store, known), form)
+    else:
+        _in_words(store, known, wide=form == "wide")
+
+
+def _in_words(store: Store, known: runs.Known, *, wide: bool) -> None:
+    run, summary, counts = known.run, known.progress.summary, known.counts
+    ended = f" in {duration(summary.ended - summary.started)}" if summary and summary.started else ""
+    facts = {
+        "Run": run.id,
+        "Municipality": run.municipality,
+        "Status": known.status.value + ended + (f": {summary.message}" if summary and summary.message else ""),
+        "Images": (
+            added_up(counts)
+            if summary and counts.add_up
+            else f"{counts.listed:,} listed, {counts.processed:,} processed so far"
+        ),
+        "Results": f"{store.url.rstrip('/')}/{keys.results(run.municipality, run.digest)}",
+        "Report": summary.report if summary else "",
+    }
+    if wide:
+        listing = known.progress.listing
+        facts |= {
+            "Pipeline": " → ".join(run.pipeline.labels) + f" ({run.digest})",
+            "Source": run.source or "the municipality's dataset",
+            "Engine": run.engine,
+            "Layout": f"{listing.layout}: {listing.shards} shards, {listing.why}" if listing else "",
+            "Version": run.version,
+        }
+    for name, value in facts.items():
+        if value:
+            emit(f"{name:<13} {printable(str(value))}")
+
+
+def next_commands(known: runs.Known, command: str) -> str:
+    """What to type next."""
+    run_id = known.run.id
+    if known.status in runs.OPEN:
+        return f"next: {command} watch {run_id}\n      {command} logs {run_id}\n      {command} stop {run_id}"
+    return f"next: {command} report {run_id} --open\n      {command} get {run_id} -o json"
+
+
+def exit_code(known: runs.Known) -> ExitCode:
+    """How a command ends that waited for this run."""
+    if known.progress.summary:
+        return ExitCode(known.progress.summary.exit)
+    return ExitCode.DONE if known.status in runs.OPEN else ExitCode.FAILED
