@@ -72,6 +72,10 @@ $(BENCH)/peers/.ready: pyproject.toml
 	$(@D)/bin/python -m pip install --quiet --group peers || true
 	@touch $@
 
+.PHONY: notebook
+notebook: $(READY)  ## Execute docs/notebook.ipynb anew, with what it shows
+	IMGFLOW_GOLDEN=rewrite $(BIN)/pytest -q tests/client/test_notebook.py
+
 .PHONY: fmt
 fmt: $(READY)  ## Write the code as ruff would
 	$(BIN)/ruff check --fix
@@ -83,7 +87,7 @@ check: lint types test  ## lint, types and test
 .PHONY: clean
 clean:  ## Remove .venv, caches and the demo's photographs; the store in .imgflow stays
 	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
-	find steps workflows cli tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find steps workflows cli client tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help
 help:  ## Say what there is

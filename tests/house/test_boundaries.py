@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGES = ["steps/imgflow_steps", "workflows/imgflow_workflows", "cli/imgflow_cli"]
+PACKAGES = ["steps/imgflow_steps", "workflows/imgflow_workflows", "cli/imgflow_cli", "client/imgflow"]
 OURS = [*PACKAGES, "tests", "bench", "images", "charts", ".ci"]
 LINES = 400
 NAMES = {"utils", "util", "common", "core", "helper", "helpers", "manager", "misc"}
@@ -26,8 +26,10 @@ DECLARATIONS = [
     "imgflow_workflows.default",
     "imgflow_steps.__main__",  # the start of every container…
     "imgflow_steps.pool",  # …whose computing processes alone touch pixels
+    "imgflow",
 ]
 HEAVY = {"PIL", "numpy", "cv2", "minio", "hera", "onnxruntime", "kubernetes", "rich", "typer"}
+HEAVY |= {"pandas", "pyarrow", "duckdb", "IPython"}
 
 
 def files(root: Path, folders: list[str]) -> Iterator[Path]:

@@ -1,0 +1,19 @@
+"""imgflow for notebooks and programs: submit runs, and have their results as tables and pictures.
+
+    import imgflow
+
+    flow = imgflow.connect(store="./photos")
+    flow.ingest("styles.csv", "Fashion")
+    run = flow.submit("Fashion", steps="scale:512x512,infer", where="season = 'Summer'")
+    run.results(where="found_sharpness > 2")
+
+Settings are those of the command line, and so are the errors: an ``ImgflowError`` says what happened and what to do.
+"""
+
+from imgflow.flow import Flow, connect
+from imgflow.run import Run
+from imgflow.sheet import ContactSheet, contact_sheet
+from imgflow.view import Report
+from imgflow_workflows.faults import ImgflowError
+
+__all__ = ["ContactSheet", "Flow", "ImgflowError", "Report", "Run", "connect", "contact_sheet"]

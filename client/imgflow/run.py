@@ -1,0 +1,178 @@
+"""One run, as a notebook holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imgflow import pictures, tables, view
+from imgflow.view import Report
+from imgflow_steps import keys
+from imgflow_steps.store import NotFoundError, open_store
+from imgflow_workflows import runs
+from imgflow_workflows.catalog import verdicts
+from imgflow_workflows.catalog.ask import asked
+from imgflow_workflows.catalog.choice import Choice
+from imgflow_workflows.faults import ImgflowError
+from imgflow_workflows.fetch import fetch
+from imgflow_workflows.request import Asked, again
+from imgflow_workflows.words import added_up, fetched
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from PIL.Image import Image
+
+    from imgflow.session import Session
+    from imgflow_steps.contract import Counts
+    from imgflow_steps.pipeline import Limits
+    from imgflow_steps.store import Store
+    from imgflow_workflows.fetch import FetchSummary
+
+
+class Run:
+    """A run of a flow. What it says of itself is as the store has it now; all its methods raise ImgflowError.
+
+    ``where`` is a condition in SQL over the columns of the run's ``results`` and of the municipality's ``catalog``,
+    such as ``"season = 'Summer' and found_sharpness > 2"``; where both have a column, write ``results.width``.
+    """
+
+    def __init__(self, session: Session, known: runs.Known) -> None:
+        self._session, self._known = session, known
+        self.id, self.municipality = known.run.id, known.run.municipality
+
+    def __repr__(self) -> str:
+        """How it stood when the store was last asked."""
+        return f"Run({self.id}, {self.municipality}, {self._known.status.value}: {added_up(self._known.counts)})"
+
+    @property
+    def status(self) -> str:
+        """One of pending, running, succeeded, failed and interrupted."""
+        return self._now().status.value
+
+    @property
+    def counts(self) -> Counts:
+        """Images listed so far, and of these processed, cached, rejected and failed."""
+        return self._now().counts
+
+    def wait(self) -> Run:
+        """Follow it until it ends. Ctrl-C, or Interrupt, ends only the following."""
+        with self._session.asking():
+            self._known = self._session.wait(self._now())
+        return self
+
+    def results(self, *, columns: Sequence[str] = (), where: str = "", limit: int = 0) -> DataFrame:
+        """A row per picture, or per image that gave none, sorted by image, with the columns of ``results.csv``.
+
+        ``columns`` is what SQL selects instead, such as ``["image", "season", "found_sharpness"]``. Only what is
+        chosen comes into memory.
+        """
+        with self._session.asking():
+            return tables.frame(verdicts.verdicts(self._store, self._ended().run, columns, where, limit))
+
+    def query(self, sql: str) -> DataFrame:
+        """The answer to one SELECT over ``results``, which are this run's, and its municipality's ``catalog``."""
+        with self._session.asking():
+            return tables.frame(asked(self._store, sql, self.municipality, run=self._ended().run))
+
+    def images(self, *, where: str = "", limit: int = 0) -> Iterator[tuple[str, Image]]:
+        """Names and pictures that it made, sorted by name; each is fetched when it is nearly its turn.
+
+        A picture is named after its image, and ``a/x.jpg~r1c1`` where a step made several of it.
+        """
+        run = self._ended().run
+        made = verdicts.pictures(self._store, run, where, limit)
+        named = ((f"{image}~{piece}" if piece else image, key) for image, piece, key in made)
+        return pictures.read(self._store, named, pictures.ANY)
+
+    def image(self, image: str, piece: str = "") -> Image:
+        """The picture that it made of an image, or one of several: ``run.image("a/x.jpg", "r1c1")``."""
+        from imgflow_steps.picture import SUFFIX  # noqa: PLC0415 - loads Pillow
+
+        run, listing = self._known.run, self._known.progress.listing
+        digest = listing.digest if listing and listing.digest else run.digest
+        form = run.pipeline.output.format
+        if form == "none":
+            raise ImgflowError(f"run {self.id} makes no pictures, only findings", "run.results() has them")
+        key = keys.published(run.municipality, digest, image, piece, SUFFIX[form])
+        of = f"{image}~{piece}" if piece else image
+        return self._one(self._store, key, pictures.ANY, f"run {self.id} made no picture of {of}")
+
+    def originals(self, *, where: str = "", limit: int = 0) -> Iterator[tuple[str, Image]]:
+        """Names and photographs that it was made of, as ``images`` gives pictures; what is broken is left out."""
+        run = self._ended().run
+        store, prefix = self._source()
+        named = ((image, prefix + image) for image in verdicts.images(self._store, run, where, limit))
+        return pictures.read(store, named, run.pipeline.limits)
+
+    def original(self, image: str) -> Image:
+        """The photograph that it was made of, upright and in sRGB."""
+        store, prefix = self._source()
+        missing = f"there is no photograph {image!r} in {store.url.rstrip('/')}/{prefix}"
+        return self._one(store, prefix + image, self._known.run.pipeline.limits, missing)
+
+    def report(self) -> Report:
+        """Its report: a notebook shows it, ``save`` writes it."""
+        with self._session.asking():
+            return Report(self.id, runs.read_report(self._store, self._now(), self._session.resolved.command))
+
+    def fetch(self, directory: str | PathLike[str], *, where: str = "", overwrite: bool = False) -> FetchSummary:
+        """Copy its pictures into a folder, each checked by its SHA-256, and ``RUN.csv``.
+
+        As ``imgflow fetch`` does: ``where`` asks the catalog, and what is there, the same, is not copied again.
+        """
+        with self._session.asking(), self._session.line() as line:
+            summary = fetch(
+                self._store,
+                self._ended().run,
+                Path(directory),
+                tell=lambda so_far: line.show(fetched(so_far), so_far.copied + so_far.present, so_far.total),
+                overwrite=overwrite,
+                choice=Choice(where),
+            )
+            line.show(fetched(summary), last=True)
+        return summary
+
+    def retry(self, *, rejected: bool = False) -> Run:
+        """Go on with it: what failed or is missing is done again, and with ``rejected`` what was rejected, too."""
+        with self._session.asking():
+            wanted = Asked("", retry="rejected" if rejected else "", run=self.id)
+            request = again(self._now().run, wanted, self._session.resolved.settings, self._store)
+            self._known = self._session.start(request)
+        return self
+
+    def stop(self) -> None:
+        """End it early on a cluster; what is published stays. On this machine Ctrl-C, or Interrupt, does."""
+        with self._session.asking():
+            self._session.engine(self._known.run.engine).stop(self.id)
+
+    @property
+    def _store(self) -> Store:
+        return self._session.store
+
+    def _now(self) -> runs.Known:
+        with self._session.asking():
+            self._known = runs.read(self._store, self.id)
+        return self._known
+
+    def _ended(self) -> runs.Known:
+        with self._session.asking():
+            runs.check_ended(self._store, known := self._now(), self._session.resolved.command)
+        return known
+
+    def _source(self) -> tuple[Store, str]:
+        source = self._known.run.source
+        with self._session.asking():
+            return (open_store(source), "") if source else (self._store, keys.images(self.municipality))
+
+    def _one(self, store: Store, key: str, limits: Limits, missing: str) -> Image:
+        with self._session.asking():
+            try:
+                return pictures.one(store, key, limits)
+            except NotFoundError:
+                raise ImgflowError(missing, "run.results() says what became of each image") from None
+
+    def _repr_html_(self) -> str:
+        with self._session.asking():
+            return view.run(self._store, self._now())
