@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import resource
 import signal
@@ -26,6 +25,7 @@ from pebble import CONSTS, ProcessExpired, ProcessPool
 from imgflow_steps.contract import Rejected, Row
 from imgflow_steps.journal import suspect
 from imgflow_steps.slices import Item, Slice, number
+from imgflow_steps.spawn import Spawn
 from imgflow_steps.store import UnavailableError
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class Pool:
             max_tasks=tasks,
             initializer=_prepare,
             initargs=[self._memory],
-            context=multiprocessing.get_context("spawn"),
+            context=Spawn(),
         )
 
 
