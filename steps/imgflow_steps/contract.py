@@ -240,6 +240,7 @@ class Row(BaseModel):
     width: int = 0
     height: int = 0
     format: str = ""
+    dhash: str = ""  # what the picture looks like, see ``imgflow_steps.dhash``
     outputs: list[Output] = Field(default_factory=list)
     thumbs: list[str] = Field(default_factory=list)  # store keys: before, after
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 KINDS = (PixelType.U8, PixelType.U8x2, PixelType.U8x3, PixelType.U8x4)  # by number of channels, from 1
 
-Filter = Literal["lanczos3", "bilinear"]
+Filter = Literal["lanczos3", "bilinear", "box"]
 
 
 def into(pixels: Pixels, target: Target, *, enlarge: bool = False, extent: Extent | None = None) -> Pixels:

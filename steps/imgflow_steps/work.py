@@ -34,6 +34,7 @@ from imgflow_steps.contract import (
     Status,
 )
 from imgflow_steps.desk import AHEAD, BEHIND, Desk, open_desk
+from imgflow_steps.dhash import dhash
 from imgflow_steps.journal import Journal
 from imgflow_steps.slices import Slice
 from imgflow_steps.store import (
@@ -198,6 +199,7 @@ def _decode(desk: Desk, entry: Entry, fetched: _Fetched) -> tuple[Row, list[Samp
     limits = desk.run.pipeline.limits
     try:
         decoded = picture.decode(fetched.data, desk.plan, limits)
+        row.dhash = dhash(decoded.pixels, decoded.extent)
         row.ms["decode"] = _since(started)
         row.width, row.height, row.format = decoded.width, decoded.height, decoded.format
         if entry.sampled or row.ms["decode"] > desk.slowest:

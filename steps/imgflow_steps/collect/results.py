@@ -29,6 +29,7 @@ COLUMNS: dict[str, Callable[[Row], object]] = {
     "format": lambda row: row.format,
     "ms": lambda row: round(sum(row.ms.values()), 3) if row.ms else None,
     "run": lambda row: row.run,
+    "dhash": lambda row: row.dhash or None,
     "outputs": lambda row: len(row.outputs),
 }
 # Of one picture that came of it; empty where none did.

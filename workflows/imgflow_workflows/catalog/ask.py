@@ -33,7 +33,19 @@ READS = 16  # files downloaded at the same time
 TABLES = ("catalog", "results")
 NUMBERS = ("bytes", "width", "height", "outputs", "output_width", "output_height")
 FRACTIONS = ("ms", "ended")
-TEXTS = ("image", "status", "code", "message", "format", "run", "digest", "piece", "output_key", "output_sha256")
+TEXTS = (
+    "image",
+    "status",
+    "code",
+    "message",
+    "format",
+    "run",
+    "dhash",
+    "digest",
+    "piece",
+    "output_key",
+    "output_sha256",
+)
 
 
 @contextmanager
