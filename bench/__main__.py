@@ -48,6 +48,7 @@ def main(
         raise typer.BadParameter(f"there is no section {', '.join(sorted(unknown))}; there are: {', '.join(SECTIONS)}")
     whole = not (only or quick or images or out) and rounds >= measure.ROUNDS
     say = partial(typer.echo, err=True)
+    scratch.mkdir(parents=True, exist_ok=True)
     bench = measure.Bench(images, scratch, 1 if quick else rounds, quick, say)
     started, lines = time.time(), []
     about = {
