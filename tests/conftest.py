@@ -15,7 +15,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from tests import servers
+from tests import lending, servers
+from tests.thorough import THOROUGH
 
 from imgflow_steps.store import Store, open_store
 
@@ -88,6 +89,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("thorough") and not THOROUGH:
+        pytest.skip("it takes long, and a quicker test shows the most of it; run it with: IMGFLOW_THOROUGH=1 make test")
     if item.get_closest_marker("cluster") and "cluster" not in required():
         pytest.skip("a cluster is used only when asked: make e2e, on the one that KUBECONFIG names")
     for name, (is_there, missing) in NEEDS.items():
@@ -95,6 +98,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             if name in required():
                 pytest.fail(f"IMGFLOW_REQUIRE names {name}, but there is {missing}", pytrace=False)
             pytest.skip(f"there is {missing}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _processes_are_lent() -> Iterator[None]:
+    with lending.lent():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -124,7 +133,14 @@ def minio_store(minio_server: servers.Server, monkeypatch: pytest.MonkeyPatch) -
     return new_store(minio_server, monkeypatch)
 
 
-@pytest.fixture(params=["directory", "moto", pytest.param("minio", marks=pytest.mark.minio)])
+KINDS = [
+    "directory",
+    pytest.param("moto", marks=[pytest.mark.thorough] if has_minio() else []),  # a MinIO shows the same, and is real
+    pytest.param("minio", marks=pytest.mark.minio),
+]
+
+
+@pytest.fixture(params=KINDS)
 def store(request: pytest.FixtureRequest) -> Store:
     chosen: Store = request.getfixturevalue(f"{request.param}_store")
     return chosen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,7 +80,7 @@ class Desk:
             self.behind.pop().result()
 
 
-@cache
+@lru_cache(maxsize=1)  # a process serves one run at a time, and what an earlier one opened goes
 def open_desk(store_url: str, run: Run, folder: Path) -> Desk:
     """The desk of this process for a run, the same one every time; ``folder`` is for files that parameters name."""
     store = open_store(store_url)

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,15 @@ def helm() -> Helm:
 def render(helm: Helm) -> Render:
     """What the chart renders with a values file of ``ci/`` and further flags; no cluster is asked."""
 
-    def objects(values: str = "default", *flags: str) -> list[dict[str, Any]]:
+    @cache
+    def text(values: str, *flags: str) -> str:
         file = CHART / f"ci/{values}-values.yaml"
         there = ("--api-versions", ARGO, "--api-versions", OPERATOR)
         done = helm("template", "imgflow", str(CHART), "-n", "there", "-f", str(file), *there, *flags)
         assert done.returncode == 0, done.stderr
-        return [document for document in yaml.safe_load_all(done.stdout) if document]
+        return done.stdout
+
+    def objects(values: str = "default", *flags: str) -> list[dict[str, Any]]:
+        return [document for document in yaml.load_all(text(values, *flags), yaml.CSafeLoader) if document]
 
     return objects

@@ -8,9 +8,10 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.made_runs import MadeRun, Meddled, make_run
+from tests.thorough import examples
 
 from imgflow_steps import keys, rows
 from imgflow_steps.collect.results import harmless
@@ -37,7 +38,7 @@ def table(made: MadeRun) -> list[dict[str, str]]:
 OWN, OTHER, FINAL = "utrecht-1", "utrecht-0", ("processed", "rejected", "failed")
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.dictionaries(
         st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests import photographs
@@ -18,7 +19,8 @@ from imgflow_steps.contract import Exit, Job, Result, Status
 from imgflow_steps.list import List
 from imgflow_steps.pipeline import parse
 from imgflow_steps.rows import merged, write_part
-from imgflow_steps.run import Run, load, read_listing, read_summary, save
+from imgflow_steps.run import Run, ShardProgress, load, read_listing, read_summary, save
+from imgflow_steps.runner import run_job
 from imgflow_steps.store import Store, open_store
 
 PIPELINE = parse({"steps": [{"scale": {"width": 40, "height": 40}}, "grayscale", "infer"]})
@@ -45,10 +47,9 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
-def submit(store: Store, run_id: str) -> Run:
-    run = Run(
-        id=run_id, municipality="Demo", pipeline=PIPELINE, list=List(shard_size=4, layout="steps"), created=time.time()
-    )
+def submit(store: Store, run_id: str, shard_size: int = 4) -> Run:
+    listing = List(shard_size=shard_size, layout="steps")
+    run = Run(id=run_id, municipality="Demo", pipeline=PIPELINE, list=listing, created=time.time())
     save(store, run)
     return run
 
@@ -58,23 +59,22 @@ def bytes_of(store: Store, run: Run) -> dict[str, str]:
     return {f.key: hashlib.sha256(store.read(f.key)).hexdigest() for f in store.entries(prefix)}
 
 
+def done(store: Store, run: Run, step: str, position: int = 0, **job: Any) -> Result:
+    """A container's work without a container."""
+    return run_job(Job(step=step, run=run.id, position=position, **job), store)
+
+
 def test_a_serial_coordinator_needs_nothing_but_json_jobs(store: Store) -> None:
-    run = submit(store, "serial")
-    jobs = [Job(step="list", run=run.id)]
-    jobs += [
-        Job(step=name, run=run.id, position=position, shard=shard)
-        for shard in range(2)
-        for position, name in enumerate(("scale", "grayscale", "infer"), 1)
-    ]
-    jobs += [Job(step="collect", run=run.id)]
+    run = submit(store, "serial", shard_size=9)
+    jobs = [Job(step=step, run=run.id) for step in ("list", "fused", "collect")]
 
     ended = [container(store, job=job.model_copy(update={"store": store.url})) for job in jobs]
     results = [Result.model_validate_json(one.stdout) for one in ended]
     summary = read_summary(store, run.id)
 
-    assert [one.returncode for one in ended] == [0] * 8
-    assert results[0].shards == 2
-    assert [r.counts.listed for r in results[1:-1]] == [4, 4, 4, 2, 2, 2]
+    assert [one.returncode for one in ended] == [0] * 3
+    assert results[0].shards == 1
+    assert results[1].counts.listed == 6
     assert summary
     assert (summary.counts.processed, summary.counts.rejected) == (5, 1)
 
@@ -85,28 +85,33 @@ def test_flags_with_files_between_steps_give_the_same_bytes_as_one_fused_process
     assert container(store, "list", "--run", run.id, "--output", str(out)).returncode == 0
     assert (out / "steps-count").read_text() == "2"
     assert (out / "fused-count").read_text() == "0"
-    for shard in ("0", "1"):
-        where = ["--run", run.id, "--shard", shard]
-        one, two = str(tmp_path / f"{shard}-1.tar"), str(tmp_path / f"{shard}-2.tar")
-        container(store, "scale", *where, "--position", "1", "--output", one)
-        container(store, "grayscale", *where, "--position", "2", "--input", one, "--output", two)
-        assert container(store, "infer", *where, "--position", "3", "--input", two).returncode == 0
+    where = ["--run", run.id, "--shard", "1"]
+    one, two = str(tmp_path / "1.tar"), str(tmp_path / "2.tar")
+    container(store, "scale", *where, "--position", "1", "--output", one)
+    container(store, "grayscale", *where, "--position", "2", "--input", one, "--output", two)
+    assert container(store, "infer", *where, "--position", "3", "--input", two).returncode == 0
     by_steps = bytes_of(store, run)
     store.delete([found.key for found in store.entries(keys.results(run.municipality, run.digest))])
 
-    for shard in ("0", "1"):
-        container(store, "fused", "--run", run.id, "--shard", shard)
+    container(store, "fused", *where)
 
-    assert len(by_steps) == 5
+    assert len(by_steps) == 1
     assert bytes_of(store, run) == by_steps
 
 
+GREETS = """
+import imgflow_steps.list.run as module
+module.run = lambda *_, run=module.run: print("a library that greets") or run(*_)
+"""
+
+
 def test_standard_output_carries_the_result_and_nothing_else(store: Store, tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text("print('a library that greets')")
+    (tmp_path / "sitecustomize.py").write_text(GREETS)
     run = submit(store, "noisy")
 
-    ended = container(store, job=Job(step="list", run=run.id, store=store.url))
+    ended = container(store, job=Job(step="list", run=run.id, store=store.url), PYTHONPATH=str(tmp_path))
 
+    assert "a library that greets" in ended.stderr
     assert json.loads(ended.stdout)["exit"] == 0
 
 
@@ -122,19 +127,19 @@ def test_standard_output_carries_the_result_and_nothing_else(store: Store, tmp_p
 def test_a_job_that_can_never_work_says_why_and_is_not_retried(store: Store, job: Job, says: str) -> None:
     submit(store, "known")
 
-    ended = container(store, job=job.model_copy(update={"store": store.url}))
+    ended = run_job(job, store)
 
-    assert ended.returncode == Exit.BAD_PARAMETERS
-    assert says in Result.model_validate_json(ended.stdout).error
+    assert ended.exit == Exit.BAD_PARAMETERS
+    assert says in ended.error
 
 
 def test_what_the_store_does_not_have_is_not_asked_for_as_often_as_a_store_that_is_away(store: Store) -> None:
     run = submit(store, "lost")
 
-    ended = container(store, "fused", "--run", run.id)
+    ended = done(store, run, "fused")
 
-    assert ended.returncode == Exit.REFUSED
-    assert keys.manifest(run.id, 0) in ended.stderr
+    assert ended.exit == Exit.REFUSED
+    assert keys.manifest(run.id, 0) in ended.error
 
 
 def test_standard_input_that_is_no_job_is_named(store: Store) -> None:
@@ -148,9 +153,9 @@ def test_standard_input_that_is_no_job_is_named(store: Store) -> None:
 
 def test_a_step_whose_input_is_not_whole_asks_to_be_tried_again(store: Store, tmp_path: Path) -> None:
     run = submit(store, "cut")
-    container(store, "list", "--run", run.id)
+    done(store, run, "list")
     first = tmp_path / "1.tar"
-    container(store, "scale", "--run", run.id, "--position", "1", "--output", str(first))
+    done(store, run, "scale", 1, output=str(first))
     first.write_bytes(first.read_bytes()[: first.stat().st_size // 2])
 
     ended = container(store, "grayscale", "--run", run.id, "--position", "2", "--input", str(first))
@@ -165,12 +170,12 @@ def test_an_attempt_does_only_what_the_one_before_it_has_not_finished(
     store: Store, tmp_path: Path, layout: str
 ) -> None:
     run = submit(store, "killed")
-    container(store, "list", "--run", run.id)
-    calls = [["fused"]]
+    done(store, run, "list")
+    calls = [("fused", 0)]
     if layout == "steps":
-        calls = [[call.name, f"--position={at}"] for at, call in enumerate(PIPELINE.steps, 1)]
+        calls = [(call.name, at) for at, call in enumerate(PIPELINE.steps, 1)]
     for call in calls:
-        assert container(store, *call, "--run", run.id).returncode == 0
+        assert done(store, run, *call).exit == 0
     whole, pictures = bytes_of(store, run), keys.results(run.municipality, run.digest) + "images/"
     with merged(store, run.rows) as known:
         unfinished, failed, *finished = known
@@ -180,24 +185,25 @@ def test_an_attempt_does_only_what_the_one_before_it_has_not_finished(
     store.delete(lost)
     left = {found.key: found.version for found in store.entries(pictures)}
 
-    again = container(store, *calls[-1], "--run", run.id, ARGO_PROGRESS_FILE=str(tmp_path / "progress"))
+    told: list[ShardProgress] = []
+    again = run_job(Job(step=calls[-1][0], run=run.id, position=calls[-1][1]), store, tell=told.append)
 
-    assert again.returncode == 0, again.stderr
+    assert again.exit == 0, again.error
     assert bytes_of(store, run) == whole
     assert {found.key: found.version for found in store.entries(pictures) if found.key not in lost} == left
-    assert (tmp_path / "progress").read_text() == "4/4\n"
-    assert json.loads(again.stderr.splitlines()[-1])["listed"] == 4
+    assert (told[-1].done, told[-1].total) == (4, 4)
+    assert again.counts.listed == 4
 
 
 def test_what_was_asked_for_again_is_not_taken_for_finished(store: Store) -> None:
     run = submit(store, "again")
-    container(store, "list", "--run", run.id)
-    container(store, "fused", "--run", run.id, "--shard", "1")
+    done(store, run, "list")
+    done(store, run, "fused", shard=1)
     save(store, run.model_copy(update={"created": time.time()}))
     pictures = keys.results(run.municipality, run.digest) + "images/"
     before = {found.key: found.version for found in store.entries(pictures)}
 
-    container(store, "fused", "--run", run.id, "--shard", "1")
+    done(store, run, "fused", shard=1)
 
     assert {found.key: found.version for found in store.entries(pictures)} != before
 
@@ -231,7 +237,7 @@ def test_wrong_parameters_from_the_other_door_are_named(store: Store, flags: lis
 
 def test_argo_hears_the_progress_in_images(store: Store, tmp_path: Path) -> None:
     run = submit(store, "heard")
-    container(store, "list", "--run", run.id)
+    done(store, run, "list")
     progress = tmp_path / "progress"
 
     container(store, "fused", "--run", run.id, ARGO_PROGRESS_FILE=str(progress))

@@ -68,16 +68,17 @@ class Container:
             "TMPDIR": str(folder),  # what is killed cannot clean up
         }
 
-    def start(self, *job: str) -> subprocess.Popen[bytes]:
+    def start(self, *job: str, workers: int = 1) -> subprocess.Popen[bytes]:
         """In a group of processes of its own, which a signal kills as Kubernetes kills a container."""
         self.decoded.write_bytes(b"")
-        command = [sys.executable, "-m", "imgflow_steps", *(job or ["fused"]), "--run", "deadly", "--workers", "2"]
+        flags = [*(job or ["fused"]), "--run=deadly", f"--workers={workers}"]
+        command = [sys.executable, "-m", "imgflow_steps", *flags]
         return subprocess.Popen(
             command, env=self._environment, start_new_session=True, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
 
-    def ended(self, *job: str) -> int:
-        return self.start(*job).wait(timeout=120)
+    def ended(self, *job: str, workers: int = 1) -> int:
+        return self.start(*job, workers=workers).wait(timeout=120)
 
     @property
     def said(self) -> ShardProgress:
@@ -94,7 +95,7 @@ class Container:
 def test_an_image_that_kills_its_container_twice_is_rejected_and_no_other(tmp_path: Path) -> None:
     container = Container(tmp_path, "KILL")
 
-    ends = [container.ended() for _ in range(3)]
+    ends = [container.ended(workers=2) for _ in range(3)]
 
     assert ends == [-signal.SIGKILL, -signal.SIGKILL, Exit.DONE]
     assert len(container.rows) == 13
@@ -102,6 +103,7 @@ def test_an_image_that_kills_its_container_twice_is_rejected_and_no_other(tmp_pa
     assert b"KILL" not in container.decoded.read_bytes()  # the third attempt knew
 
 
+@pytest.mark.thorough
 def test_two_such_images_cost_an_attempt_more(tmp_path: Path) -> None:
     container = Container(tmp_path, "KILL", "TO-KILL")
 
@@ -125,12 +127,15 @@ def test_a_container_that_died_for_another_reason_rejects_nobody(tmp_path: Path)
 def test_between_steps_the_verdict_travels_on_with_the_shard(tmp_path: Path) -> None:
     container = Container(tmp_path, "KILL")
     scratch = str(tmp_path / "1.tar")
-    first = ["grayscale", "--position", "1", "--output", scratch]
+    died = ShardProgress(label="grayscale", shard=0, total=13, under_way=[(6, 6)], alone=6)
+    container.store.write(keys.shard_progress("deadly", 1, 0), died.model_dump_json().encode())
 
-    ends = [container.ended(*first) for _ in range(3)]
-    ends.append(container.ended("scale", "--position", "2", "--input", scratch))
+    ends = [
+        container.ended("grayscale", "--position", "1", "--output", scratch),
+        container.ended("scale", "--position", "2", "--input", scratch),
+    ]
 
-    assert ends == [-signal.SIGKILL, -signal.SIGKILL, Exit.DONE, Exit.DONE]
+    assert ends == [Exit.DONE, Exit.DONE]
     assert {image: code for image, code in container.rows.items() if code} == {"06-KILL.jpg": "out-of-memory"}
     assert len(container.rows) == 13
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from tests.local_runs import dataset, pictures, submit
+from tests.thorough import examples
 
 from imgflow_steps import keys, shard
 from imgflow_steps.contract import Entry, Row, Status
@@ -66,7 +67,7 @@ def entries(store: Store) -> list[Entry]:
 
 
 @given(calls=steps, form=formats)
-@settings(deadline=None, max_examples=40)
+@examples(40)
 def test_any_order_that_lints_runs_to_the_same_bytes_in_both_layouts(
     calls: list[Any], form: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

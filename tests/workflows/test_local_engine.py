@@ -16,6 +16,7 @@ import pytest
 from tests import photographs
 from tests.local_runs import PLAIN, dataset, pictures, submit
 from tests.processes import children
+from tests.thorough import mostly_thorough
 
 from imgflow_steps import keys
 from imgflow_steps.contract import BadParametersError, Status
@@ -113,7 +114,7 @@ PIL.Image.open = open
 """
 
 
-@pytest.mark.parametrize("layout", ["steps", "fused"])
+@pytest.mark.parametrize("layout", mostly_thorough(["steps", "fused"], always=["steps"]))
 def test_a_crash_a_hang_and_hunger_in_a_decoder_cost_one_image_each(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str
 ) -> None:
@@ -212,9 +213,16 @@ def wait_until(there: Callable[[], bool], seconds: float = 30) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the processes to kill below /proc")
-@pytest.mark.parametrize("victim", ["worker", "coordinator"])
-@pytest.mark.parametrize("seed", range(10))
-def test_kill_minus_nine_loses_nothing_that_was_flushed(tmp_path: Path, victim: str, seed: int) -> None:
+@pytest.mark.parametrize(
+    "point",
+    mostly_thorough(
+        [(victim, seed) for victim in ("worker", "coordinator") for seed in range(10)],
+        always=[("worker", 3), ("coordinator", 4)],  # in layout steps, and fused
+    ),
+    ids=str,
+)
+def test_kill_minus_nine_loses_nothing_that_was_flushed(tmp_path: Path, point: tuple[str, int]) -> None:
+    victim, seed = point
     store = open_store(str(tmp_path / "store"))
     big = photographs.png(seed, 800, 600)
     for i in range(40):

@@ -16,7 +16,7 @@ from imgflow_workflows.default import DEFAULT
 IMAGES = 10
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     store = open_store(str(tmp_path_factory.mktemp("reference")))
     fill(store)

@@ -31,15 +31,15 @@ def test_an_image_is_read_once_and_written_once(
     for name, value in moto_server.behind(proxy).environment.items():
         monkeypatch.setenv(name, value)
     store = open_store(moto_server.new_bucket())
-    dataset(store, 90)
+    dataset(store, 30)
     proxy.requests.clear()
 
-    submit(store, "asked", layout=layout, shard_size=30, samples=0)
+    submit(store, "asked", layout=layout, shard_size=10, samples=0)
 
     asked = Counter(proxy.requests)
     images = {request: times for request, times in asked.items() if IMAGE.match(request)}
-    assert len([request for request in images if request.startswith("GET")]) == 90
-    assert len([request for request in images if request.startswith("PUT")]) == 90
+    assert len([request for request in images if request.startswith("GET")]) == 30
+    assert len([request for request in images if request.startswith("PUT")]) == 30
     assert set(images.values()) == {1}
     others = {request for request in asked.keys() - images.keys() if not SOMETIMES.search(request)}
     assert len(others) < 50  # of three shards, and of the run
