@@ -166,7 +166,7 @@ FAULTS = {
     "too-many-cores": Fault(
         "unschedulable", ("no node is large enough", "cpu (500 each)"), lambda w: asks(w, "cpu", "500")
     ),
-    "run-document-spoilt": Fault("store-error", ("run.json",), sleeps, act="spoil"),
+    "run-document-spoilt": Fault("store-error", ("cannot be read",), sleeps, act="spoil"),
     "no-gpu": Fault("unschedulable", ("nvidia.com/gpu",), lambda w: asks(w, "nvidia.com/gpu", "1")),
     "no-such-node": Fault(
         "unschedulable", ("nodeSelector",), lambda w: leaf(w).update(nodeSelector={"disk": "made-of-gold"})

@@ -128,6 +128,8 @@ def _snapshot(resolved: Resolved, name: str, municipality: str) -> Snapshot:
             facts |= _of_store(store, runs.find(store, name, municipality))
     except ImgflowError as error:
         unknown = error
+        if error.code is ExitCode.FAILED:  # it is there, and cannot be read
+            facts["store_error"] = str(error)
     except (BadParametersError, StoreError) as error:
         if name == runs.LATEST:
             raise

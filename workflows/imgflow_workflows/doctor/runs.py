@@ -35,7 +35,8 @@ def store_trouble(snapshot: Snapshot) -> Iterator[Finding]:
         if found := storage.meaning(snapshot, one.message, one):
             yield found
         elif one.message == snapshot.store_error:
-            yield Finding("store-error", "the store cannot be read", (one,), (f"{snapshot.command} doctor",))
+            what = "what the store has of the run cannot be read"
+            yield Finding("store-error", what, (one,), (f"{snapshot.command} doctor",))
 
 
 def controller_silent(snapshot: Snapshot) -> Iterator[Finding]:
