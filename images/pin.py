@@ -4,7 +4,8 @@
     make pins
 
 The widest container is resolved first and binds the others, so that one step never sees another
-version than its neighbour. Hashes of all wheels of a version are listed: x86_64 and aarch64 alike.
+version than its neighbour. The notebook holds the project whole, with its extras. Hashes of all wheels of a
+version are listed: x86_64 and aarch64 alike.
 """
 
 from __future__ import annotations
@@ -31,18 +32,26 @@ def name(requirement: str) -> str:
     return re.split(r"[^\w.-]", requirement, maxsplit=1)[0].lower().replace("_", "-")
 
 
-def pin(container: str, bound: dict[str, str]) -> None:
-    """Write the container's ``requirements.txt``; what it holds already stays unless ``--upgrade`` is given."""
-    wanted = (IMAGES / container / "requirements.in").read_text().split()
+def wanted(container: str) -> str:
+    """What a container holds, a requirement a line."""
+    bound = bounds()
+    return "\n".join(bound[name(one)] for one in (IMAGES / container / "requirements.in").read_text().split())
+
+
+def pin(container: str, *what: str, told: str = "") -> None:
+    """Write the container's ``requirements.txt``; what it holds already stays unless ``--upgrade`` is given.
+
+    ``what`` is as for uv: a project with extras, or ``-`` for the requirements that it is ``told``.
+    """
     constraints = [] if container == WIDEST else [f"--constraint={IMAGES / WIDEST / 'requirements.txt'}"]
     subprocess.run(  # noqa: S603 - the arguments are this file's own
         [
-            *(sys.executable, "-m", "uv", "pip", "compile", "-", *sys.argv[1:], *constraints),
+            *(sys.executable, "-m", "uv", "pip", "compile", *what, *sys.argv[1:], *constraints),
             *(f"--output-file={IMAGES / container / 'requirements.txt'}", f"--python-version={PYTHON}"),
             *("--python-platform=linux", "--only-binary=:all:", "--generate-hashes", "--no-emit-index-url"),
             *("--no-annotate", "--custom-compile-command=make pins", "--quiet"),
         ],
-        input="\n".join(bound[name(one)] for one in wanted),
+        input=told,
         text=True,
         check=True,
     )
@@ -51,4 +60,5 @@ def pin(container: str, bound: dict[str, str]) -> None:
 if __name__ == "__main__":
     containers = sorted(path.parent.name for path in IMAGES.glob("*/requirements.in"))
     for each in sorted(containers, key=lambda container: container != WIDEST):
-        pin(each, bounds())
+        pin(each, "-", told=wanted(each))
+    pin("notebook", str(IMAGES.parent / "pyproject.toml"), "--extra=notebook", "--extra=demo")

@@ -30,8 +30,17 @@ def has_minio() -> bool:
 
 @cache
 def has_containers() -> bool:
+    return _is_built("localhost/imgflow-fused:dev")
+
+
+@cache
+def has_notebook() -> bool:
+    return _is_built("localhost/imgflow-notebook:dev")
+
+
+def _is_built(image: str) -> bool:
     command = shlex.split(os.environ.get("IMGFLOW_DOCKER", "docker"))
-    inspect = [*command, "image", "inspect", "localhost/imgflow-fused:dev"]
+    inspect = [*command, "image", "inspect", image]
     return bool(shutil.which(command[0])) and subprocess.run(inspect, capture_output=True, check=False).returncode == 0
 
 
@@ -56,6 +65,10 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "containers": (
         has_containers,
         "no container image localhost/imgflow-fused:dev for IMGFLOW_DOCKER; build it with: make containers",
+    ),
+    "notebook": (
+        has_notebook,
+        "no container image localhost/imgflow-notebook:dev for IMGFLOW_DOCKER; build it with: images/build notebook",
     ),
     "prometheus": (
         has_prometheus,

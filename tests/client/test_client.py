@@ -22,6 +22,8 @@ import imgflow
 from imgflow import pictures
 from imgflow_cli.__main__ import main
 from imgflow_steps import keys
+from imgflow_steps.run import save
+from imgflow_workflows import runs
 from imgflow_workflows.faults import ExitCode
 
 if TYPE_CHECKING:
@@ -177,6 +179,19 @@ def test_a_report_is_shown_where_no_script_runs_and_saved_as_one_file(run: imgfl
     assert report._repr_html_().startswith('<iframe sandbox srcdoc="&lt;!doctype html&gt;')
     with pytest.raises(imgflow.ImgflowError, match="cannot be written: No such file"):
         report.save(tmp_path / "none/report.html")
+
+
+def test_a_report_that_argo_is_still_bringing_is_waited_for(
+    flow: imgflow.Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = flow.submit("Fashion", steps="scale:6x6", sample=2, run="arriving")
+    store, style = run._session.store, keys.report("arriving") + "style.css"
+    save(store, run._known.run.model_copy(update={"engine": "argo"}))
+    held = store.read(style)
+    store.delete([style])
+    monkeypatch.setattr(runs.time, "sleep", lambda _: store.write(style, held))
+
+    assert held.decode() in run.report().page.decode()
 
 
 def test_export_and_fetch_do_as_their_commands_do(flow: imgflow.Flow, run: imgflow.Run, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from imgflow_steps.pipeline import STEPS
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "images"
-CONTAINERS = sorted(path.parent.name for path in IMAGES.glob("*/requirements.txt"))
+CONTAINERS = sorted(path.parent.name for path in IMAGES.glob("*/requirements.in"))
 PIN = re.compile(r"([a-z0-9.-]+)==(\S+)((?: --hash=sha256:[0-9a-f]{64})*)")
 
 every_container = pytest.mark.parametrize("container", CONTAINERS)
@@ -34,10 +34,10 @@ def wanted(container: str) -> list[str]:
 
 def test_there_is_a_container_for_every_step_and_one_for_all() -> None:
     assert {step.container or step.name for step in STEPS.values()} | {"fused"} == set(CONTAINERS)
-    assert {path.parent.name for path in IMAGES.glob("*/Dockerfile")} == {*CONTAINERS, "base"}
+    assert {path.parent.name for path in IMAGES.glob("*/Dockerfile")} == {*CONTAINERS, "base", "notebook"}
 
 
-@every_container
+@pytest.mark.parametrize("container", [*CONTAINERS, "notebook"])
 def test_pins_have_hashes_and_name_no_index(container: str) -> None:
     assert pins(container)
     text = (IMAGES / container / "requirements.txt").read_text()
@@ -58,6 +58,10 @@ def test_pins_are_versions_that_the_project_allows(container: str) -> None:
 @every_container
 def test_no_container_sees_another_version_than_its_neighbour(container: str) -> None:
     assert pins(container).items() <= pins("fused").items()
+
+
+def test_the_notebook_sees_the_versions_that_runs_see() -> None:
+    assert pins("fused").items() <= pins("notebook").items()
 
 
 def test_a_container_holds_no_more_than_its_step_needs() -> None:

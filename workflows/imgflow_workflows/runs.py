@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LATEST = "@latest"
 OPEN = {Phase.PENDING, Phase.RUNNING}
+ARRIVING = 30  # seconds that a report may be under way into the store
 READERS = 16  # runs read at the same time
 SILENCE = 60  # seconds, beyond what its images may take, after which an unfinished run here has been interrupted
 
@@ -110,7 +111,14 @@ def read_report(store: Store, known: Known, command: str) -> bytes:
     """A run's report as one file. Raises as ``check_ended``."""
     check_report(known, command)
     prefix = keys.report(known.run.id)
-    return single_file(lambda name: store.read(prefix + name))
+    until = time.monotonic() + (ARRIVING if known.run.engine == "argo" else 0)
+    while True:
+        try:
+            return single_file(lambda name: store.read(prefix + name))
+        except NotFoundError:  # Argo brings it, file by file, when collect has ended with its summary
+            if time.monotonic() >= until:
+                raise
+            time.sleep(1)
 
 
 def check_report(known: Known, command: str) -> str:

@@ -27,7 +27,7 @@ def try_(
     photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="The photograph; only read.")],
     file: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Where to; PHOTO.try.jpg here when not given."),
+        typer.Option("--output", "-o", metavar="FILE", help="Where to; PHOTO.try.jpg beside it when not given."),
     ] = None,
     quiet: QuietFlag = False,
 ) -> None:
@@ -43,7 +43,7 @@ def try_(
         data = photo.read_bytes()
     except OSError as error:
         raise ImgflowError(f"{photo} cannot be read: {error.strerror}") from error
-    target = file or Path(f"{photo.name}.try.jpg")  # here: beside the photograph it would be ingested as one
+    target = file or photo.with_name(f"{photo.name}.try.jpg")
     if target.suffix.lower() not in FORMS:
         raise ImgflowError(f"{target} is no picture's name", f"its suffix may be {', '.join(FORMS)}")
     if not target.parent.is_dir():
