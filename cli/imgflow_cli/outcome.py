@@ -36,6 +36,11 @@ def _in_words(store: Store, known: runs.Known, *, wide: bool) -> None:
             if summary and counts.add_up
             else f"{counts.listed:,} listed, {counts.processed:,} processed so far"
         ),
+        "Duplicates": (
+            f"{summary.duplicates:,} images look like another one, in {summary.duplicate_groups:,} groups"
+            if summary and summary.duplicates
+            else ""
+        ),
         "Results": f"{store.url.rstrip('/')}/{keys.results(run.municipality, run.digest)}",
         "Report": summary.report if summary else "",
     }

@@ -241,6 +241,7 @@ class Row(BaseModel):
     height: int = 0
     format: str = ""
     dhash: str = ""  # what the picture looks like, see ``imgflow_steps.dhash``
+    duplicate_of: str = ""  # of a verdict: the image that this one looks like; collect alone finds out
     outputs: list[Output] = Field(default_factory=list)
     thumbs: list[str] = Field(default_factory=list)  # store keys: before, after
 

@@ -115,6 +115,9 @@ class Summary(BaseModel):
     failed: dict[str, int] = Field(default_factory=dict)  # images by code
     rejected: dict[str, int] = Field(default_factory=dict)
     other: int = 0
+    duplicates: int = 0  # images that are near-duplicates of another one…
+    duplicate_groups: int = 0  # …of so many
+    near: int | None = 0  # by so many bits of their hashes; None where nobody looked, see ``Duplicates``
     message: str = ""
     report: str = ""  # URL of the report's index.html
     started: float = 0.0

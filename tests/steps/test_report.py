@@ -95,7 +95,7 @@ def lint(folder: Path) -> dict[str, Page]:
     for page in read.values():
         for link in page.links:
             file, _, fragment = link.partition("#")
-            assert re.fullmatch(r"([a-z]+(-\d+)?\.(html|css)|thumbs/\d+\.jpg)?", file), link
+            assert re.fullmatch(r"([a-z]+(-\d+)?\.(html|css)|thumbs/\d+\.(jpg|png|webp))?", file), link
             assert not file or (folder / file).is_file(), link
             assert not fragment or fragment in read[file or page.file.name].ids, link
     style = (folder / "style.css").read_text()
@@ -228,8 +228,8 @@ def test_pictures_are_bounded_and_evenly_chosen(tmp_path: Path) -> None:
     made = make_run(tmp_path / "store")
     images = [f"{n:04d}.jpg" for n in range(700)]
     made.list(images)
-    made.store.write("thumb", jpeg())
-    made.add(*(made.row(image, thumbs=["thumb"]) for image in images))
+    made.store.write("thumb.jpg", jpeg())
+    made.add(*(made.row(image, thumbs=["thumb.jpg"]) for image in images))
     shown = [
         int(re.sub(r"\D", "", image["alt"] or ""))
         for image in lint(written(made, tmp_path / "report"))["index.html"].images

@@ -154,6 +154,7 @@ def document(store: Store, known: Known) -> dict[str, Any]:
         "counts": known.counts.model_dump(),
         "report": summary.report if summary else "",
         "results": f"{store.url.rstrip('/')}/{keys.results(run.municipality, run.digest)}",
+        "duplicates": summary.duplicates if summary else None,
         "message": summary.message if summary else "",
         "digest": run.digest,
         "pipeline": run.pipeline.labels,

@@ -13,6 +13,12 @@ class Collect(Params):
         pattern=r"^(\d+|\d+(\.\d+)?%)$",
         description="How many listed images may be rejected before the run counts as failed: a number or a percentage.",
     )
+    near: int = Field(
+        default=6,
+        ge=0,
+        le=12,
+        description="Bits, of 128, by which hashes of near-duplicates may differ.",
+    )
     page: int = Field(default=500, ge=10, le=5000, description="Images on one page of the report's list.")
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from imgflow_steps.collect.account import Account
+    from imgflow_steps.collect.alike import Group
     from imgflow_steps.costs import Costs
     from imgflow_steps.prediction import Prediction
     from imgflow_steps.run import Listing, Run, ShardProgress, Summary
@@ -22,6 +23,7 @@ class Facts:
     summary: Summary
     listing: Listing
     account: Account
+    alike: list[Group]
     given_up: list[ShardProgress]
     thumbs: Mapping[str, str]
     expected: Prediction | None = None

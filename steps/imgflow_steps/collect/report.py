@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgflow_steps.collect import evidence, foresight, overview, pages
+from imgflow_steps.collect import alike, evidence, foresight, overview, pages
 from imgflow_steps.collect.markup import document, tag
 from imgflow_steps.store import NotFoundError
 
@@ -19,17 +19,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from imgflow_steps.collect.account import Account
+    from imgflow_steps.collect.alike import Group
     from imgflow_steps.collect.facts import Facts
     from imgflow_steps.contract import Row
     from imgflow_steps.store import Store
 
 STYLE = Path(__file__).with_name("style.css")
 FETCHES = 16  # thumbnails fetched at the same time
+LARGE = 500_000  # bytes of a picture with which the report would be slow to open
 
 CONTENTS = {  # sections in order, and how the contents call them
     "sum": "Counts",
     "found": "Findings",
     "pictures": "Pictures",
+    "alike": "Near-duplicates",
     "rejected": "Rejected",
     "failed": "Failed",
     "times": "Time",
@@ -54,6 +57,7 @@ def index(facts: Facts) -> bytes:
         "sum": overview.counts(facts),
         "found": evidence.findings(facts),
         "pictures": evidence.before_after(facts),
+        "alike": alike.near_duplicates(facts),
         "rejected": evidence.rejected(facts),
         "failed": evidence.failed(facts),
         "times": evidence.times(facts),
@@ -72,19 +76,26 @@ def index(facts: Facts) -> bytes:
     )
 
 
-def copy_thumbs(store: Store, account: Account, folder: Path) -> Mapping[str, str]:
-    """Copy the small pictures that the report shows into ``folder/thumbs``; gives file names by store key."""
+def copy_thumbs(store: Store, account: Account, groups: Iterable[Group], folder: Path) -> Mapping[str, str]:
+    """Copy the small pictures that the report shows into ``folder/thumbs``; gives file names by store key.
+
+    Of near-duplicates that have none these are pictures that were made of them, unless they are large.
+    """
     shown = [row for _, row in account.slowest]
     for reasons in (account.rejected, account.failed):
         shown += [row for reason in reasons.values() for row in reason.examples]
-    wanted = dict.fromkeys(key for row in [*account.pairs.kept, *shown] for key in row.thumbs)
-    files = {key: f"thumbs/{number:04d}.jpg" for number, key in enumerate(wanted)}
+    small = [key for row in [*account.pairs.kept, *shown] for key in row.thumbs]
+    wanted = dict.fromkeys([*small, *filter(None, (key for group in groups for _, key in group.shown))])
+    files = {key: f"thumbs/{number:04d}{Path(key).suffix}" for number, key in enumerate(wanted)}
     (folder / "thumbs").mkdir(exist_ok=True)
 
     def fetch(key: str) -> bool:
         try:
             store.download(key, folder / files[key])
         except NotFoundError:  # a report does without one picture
+            return False
+        if (folder / files[key]).stat().st_size > LARGE:
+            (folder / files[key]).unlink()
             return False
         return True
 
@@ -105,6 +116,7 @@ def single_file(read: Callable[[str], bytes]) -> bytes:
     page = re.sub(r'<a href="images[^"#]*"[^>]*>(.*?)</a>', r"\1", page)
 
     def inline(match: re.Match[str]) -> str:
-        return f'src="data:image/jpeg;base64,{b64encode(read(match[1])).decode()}"'
+        media = "jpeg" if match[2] == "jpg" else match[2]
+        return f'src="data:image/{media};base64,{b64encode(read(match[1])).decode()}"'
 
-    return re.sub(r'src="(thumbs/\d+\.jpg)"', inline, page).encode()
+    return re.sub(r'src="(thumbs/\d+\.(jpg|png|webp))"', inline, page).encode()

@@ -15,21 +15,31 @@ from typing import TYPE_CHECKING
 from imgflow_steps import costs, keys
 from imgflow_steps.collect import report, results
 from imgflow_steps.collect.account import Account
+from imgflow_steps.collect.alike import groups
 from imgflow_steps.collect.facts import Facts
 from imgflow_steps.contract import Counts, Entry, Exit, Row
 from imgflow_steps.costs import Ledger
+from imgflow_steps.duplicates import Duplicates, duplicates
 from imgflow_steps.prediction import read_prediction
 from imgflow_steps.rows import compact, join, merged
 from imgflow_steps.run import Listing, Phase, Summary, read_listing, read_shards
 from imgflow_steps.store import NotFoundError
 
 if TYPE_CHECKING:
+    from imgflow_steps.duplicates import Hashes
     from imgflow_steps.run import Run
     from imgflow_steps.store import Store
 
 UPLOADS = 16  # files written or read at the same time
 GIVEN_UP = 20  # shards whose end the report tells
-MEDIA = {".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".jpg": "image/jpeg"}
+LISTED, JUDGED = "listing.jsonl", "verdicts.jsonl"  # in a temporary folder
+MEDIA = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+}
 
 
 def run(store: Store, run: Run, *, output: Path | None) -> Summary:
@@ -45,14 +55,16 @@ def run(store: Store, run: Run, *, output: Path | None) -> Summary:
         target = output or folder / "report"
         target.mkdir(parents=True, exist_ok=True)
         try:
-            store.download(keys.listing(run.id), folder / "listing.jsonl")
+            store.download(keys.listing(run.id), folder / LISTED)
         except NotFoundError:
             return _unlisted(store, run)
         verdicts, table = folder / "results.jsonl", folder / "results.csv"
         account, ledger = Account(run=run.id), Ledger(run)
-        _judge(store, run, folder / "listing.jsonl", verdicts, _counted(account, ledger, since=listing.ended))
-        results.write_csv(table, results.read_jsonl(verdicts), account.findings)
-        summary = _summary(store, run, account, listing)
+        hashes = _judge(store, run, folder, _counted(account, ledger, since=listing.ended))
+        found = duplicates(hashes, run.collect.near)
+        results.write(verdicts, table, results.marked(folder / JUDGED, found), account.findings)
+        alike = groups(folder / JUDGED, found)
+        summary = _summary(store, run, account, listing, found)
         shards = read_shards(store, run.id)
         took = ledger.costs(listing, run.workers or max((shard.workers for shard in shards), default=1))
         facts = Facts(
@@ -60,8 +72,9 @@ def run(store: Store, run: Run, *, output: Path | None) -> Summary:
             summary=summary,
             listing=listing,
             account=account,
+            alike=alike,
             given_up=[shard for shard in shards if shard.error][:GIVEN_UP],
-            thumbs=report.copy_thumbs(store, account, target),
+            thumbs=report.copy_thumbs(store, account, alike, target),
             expected=read_prediction(store, run.id),
             took=took,
         )
@@ -82,15 +95,15 @@ def run(store: Store, run: Run, *, output: Path | None) -> Summary:
 def _unlisted(store: Store, run: Run) -> Summary:
     message = f"the images were never listed to their end; `imgflow retry {run.id}` begins with that"
     ended = {"status": Phase.FAILED, "exit": Exit.IMAGES_FAILED, "message": message, "report": ""}
-    summary = _summary(store, run, Account(run=run.id), Listing()).model_copy(update=ended)
+    summary = _summary(store, run, Account(run=run.id), Listing(), Duplicates()).model_copy(update=ended)
     store.write(keys.summary_json(run.id), summary.model_dump_json(indent=1).encode(), "application/json")
     return summary
 
 
-def _judge(store: Store, run: Run, listing: Path, verdicts: Path, counted: Callable[[Row], Row]) -> None:
+def _judge(store: Store, run: Run, folder: Path, counted: Callable[[Row], Row]) -> Hashes:
     with merged(store, run.rows) as rows:
-        judged = (results.verdict(entry, row, run.id) for entry, row in join(_entries(listing), rows))
-        results.write_jsonl(verdicts, map(counted, judged))
+        judged = (results.verdict(entry, row, run.id) for entry, row in join(_entries(folder / LISTED), rows))
+        return results.spool(folder / JUDGED, map(counted, judged))
 
 
 def _entries(path: Path) -> Iterator[Entry]:
@@ -111,7 +124,7 @@ def _counted(account: Account, ledger: Ledger, *, since: float) -> Callable[[Row
     return count
 
 
-def _summary(store: Store, run: Run, account: Account, listing: Listing) -> Summary:
+def _summary(store: Store, run: Run, account: Account, listing: Listing, found: Duplicates) -> Summary:
     code, message = judge_run(account.counts, run, listing)
     status = Phase.FAILED if code else Phase.SUCCEEDED
     if code and store.stat(keys.stopped(run.id)):
@@ -128,6 +141,9 @@ def _summary(store: Store, run: Run, account: Account, listing: Listing) -> Summ
         failed={code: reason.images for code, reason in account.failed.items()},
         rejected={code: reason.images for code, reason in account.rejected.items()},
         other=listing.other,
+        duplicates=len(found.places),
+        duplicate_groups=found.groups,
+        near=found.near,
         message=message,
         report=f"{store.url.rstrip('/')}/{keys.report(run.id)}index.html",
         started=run.created,

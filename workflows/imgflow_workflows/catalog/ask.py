@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from imgflow_steps import keys, selection
 from imgflow_steps.collect.account import scalars
-from imgflow_steps.collect.results import COLUMNS, OUTPUT_COLUMNS, read_jsonl
+from imgflow_steps.collect.results import COLUMNS, OUTPUT_COLUMNS, marked, read_jsonl, spool
 from imgflow_steps.contract import BadParametersError
+from imgflow_steps.duplicates import duplicates
 from imgflow_steps.history import records
 from imgflow_steps.rows import merged
 from imgflow_steps.store import NotFoundError
@@ -41,6 +42,7 @@ TEXTS = (
     "format",
     "run",
     "dhash",
+    "duplicate_of",
     "digest",
     "piece",
     "output_key",
@@ -139,7 +141,9 @@ def _write_results(store: Store, municipality: str, folder: Path, run: Run | Non
         return
     for name, record in newest(store, municipality).items():
         with merged(store, keys.rows(name, record.digest)) as rows:
-            _write_rows(rows, record.digest, _part(folder, name))
+            spooled = folder.with_name("rows.jsonl")
+            found = duplicates(spool(spooled, rows), record.run.collect.near)
+            _write_rows(marked(spooled, found), record.digest, _part(folder, name))
 
 
 def _write_rows(rows: Iterable[Row], digest: str, part: Path) -> None:
