@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -58,6 +59,7 @@ class Elsewhere:
 @pytest.fixture
 def engine(demo: Store, monkeypatch: pytest.MonkeyPatch) -> Elsewhere:
     engine = Elsewhere(demo)
+    monkeypatch.setattr(launch, "POLL", 0.01)
     for module in (submit, runs, engine_commands):
         monkeypatch.setattr(module, "open_engine", lambda *_: engine)
     monkeypatch.setenv("IMGFLOW_ENGINE", "argo")
@@ -113,7 +115,7 @@ def test_ctrl_c_ends_only_the_following(imgflow: Cli, engine: Elsewhere, monkeyp
     def interrupt(_seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(launch.time, "sleep", interrupt)
+    monkeypatch.setattr(launch, "time", SimpleNamespace(sleep=interrupt))
     done = imgflow("watch", "mine")
 
     assert done.code == 130

@@ -195,11 +195,13 @@ def test_the_smallest_memory_that_may_be_given_is_enough_for_photographs_however
 
 
 COORDINATOR = """
-import sys, time
+import sys
+from imgflow_steps import meter
 from imgflow_steps.run import load
 from imgflow_steps.store import open_store
 from imgflow_workflows.engines.local import LocalEngine
 if __name__ == "__main__":
+    meter.FLUSH_SECONDS = 0
     store = open_store(sys.argv[1])
     LocalEngine(store, workers=2).submit(load(store, sys.argv[2]))
 """
