@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, Protocol
 
 from imgflow_steps.collect.markup import tag
@@ -47,9 +48,19 @@ class _Paced:
 
 
 class _Terminal(_Paced):
+    """Writes over its line, which what comes next never shares with it, not even an error."""
+
+    under_way = False
+
     def write(self, text: str, done: int, total: int, *, last: bool) -> None:  # noqa: ARG002 - a bar for notebooks
-        sys.stderr.write(f"\r\x1b[K{text}" + ("\n" if last else ""))
+        shown = text if last else text[: get_terminal_size().columns - 1]  # or it would wrap, and stay
+        sys.stderr.write(f"\r\x1b[K{shown}" + ("\n" if last else ""))
         sys.stderr.flush()
+        self.under_way = not last
+
+    def end(self) -> None:
+        if self.under_way:
+            sys.stderr.write("\n")
 
 
 class _Notebook(_Paced):
@@ -86,7 +97,11 @@ def line(*, show: bool) -> Iterator[Line]:
 
         yield _Notebook(display)
     elif show and sys.stderr.isatty():
-        yield _Terminal()
+        terminal = _Terminal()
+        try:
+            yield terminal
+        finally:
+            terminal.end()
     else:
         yield _Silence()
 
