@@ -33,9 +33,10 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[demo]' --group dev
 	@touch $@
 
+# Hundreds of processes start; each would compile what it loads where no bytecode is kept.
 .PHONY: test
 test: $(READY)  ## Every test that can run here, none on a cluster unless IMGFLOW_REQUIRE asks; ARGS='-k name' picks some
-	$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --dist loadgroup $(ARGS)
 
 .PHONY: e2e
 e2e: $(READY)  ## Tests of the built containers, and of the cluster that KUBECONFIG names, one after another

@@ -17,7 +17,7 @@ IMAGE = re.compile(r"^(GET|PUT) /[^/]+/(datasets|results)/\S*/images/[^?]+$")
 SOMETIMES = re.compile(r"/rows/|/thumbs/|[?]")  # every few seconds, of the slowest images, and pages of listings
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def proxy(moto_server: servers.Server) -> Iterator[servers.Proxy]:
     proxy = servers.Proxy(moto_server)
     yield proxy
