@@ -49,6 +49,9 @@ WhereFlag = Annotated[
 ]
 SampleFlag = Annotated[int, typer.Option("--sample", metavar="N", min=0, help="Only so many of them, drawn by --seed.")]
 SeedFlag = Annotated[int, typer.Option("--seed", metavar="N", help="Another seed draws another sample.")]
+OnceFlag = Annotated[
+    bool, typer.Option("--once", help="Leave out near-duplicates of other images; what no run has seen is seen first.")
+]
 YesFlag = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 SHORT = {"namespace": "-n"}  # as kubectl and argo spell it

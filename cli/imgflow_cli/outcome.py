@@ -36,11 +36,8 @@ def _in_words(store: Store, known: runs.Known, *, wide: bool) -> None:
             if summary and counts.add_up
             else f"{counts.listed:,} listed, {counts.processed:,} processed so far"
         ),
-        "Duplicates": (
-            f"{summary.duplicates:,} images look like another one, in {summary.duplicate_groups:,} groups"
-            if summary and summary.duplicates
-            else ""
-        ),
+        "Duplicates": _alike(summary.duplicates, summary.duplicate_groups) if summary else "",
+        "Left out": f"{run.left_out:,} near-duplicates of other images" if run.left_out else "",
         "Results": f"{store.url.rstrip('/')}/{keys.results(run.municipality, run.digest)}",
         "Report": summary.report if summary else "",
     }
@@ -56,6 +53,11 @@ def _in_words(store: Store, known: runs.Known, *, wide: bool) -> None:
     for name, value in facts.items():
         if value:
             emit(f"{name:<13} {printable(str(value))}")
+
+
+def _alike(duplicates: int, groups: int) -> str:
+    look = "image looks" if duplicates == 1 else "images look"
+    return f"{duplicates:,} {look} like another one: {groups:,} group{'' if groups == 1 else 's'}" if duplicates else ""
 
 
 def next_commands(known: runs.Known, command: str) -> str:

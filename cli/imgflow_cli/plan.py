@@ -25,16 +25,20 @@ if TYPE_CHECKING:
 def say_plan(store: Store, request: Request, resolved: Resolved, output: Format | None) -> None:
     """A run's plan on standard output. Nothing is written to the store, and no image is read."""
     run = request.run
-    with request.selected(store) as selection:
-        listing, prediction = survey(store, run, selection)
+    with request.selected(store) as selected:
+        listing, prediction = survey(store, run, selected.images if selected else None)
+        counts = {"left_out": selected.duplicates, "unseen": selected.unknown} if selected and request.once else {}
     if resolved.settings.layout == "auto" and run.engine == "local":
         listing = listing.model_copy(update={"why": "on one machine nothing has to travel between steps"})
     if output == "name":
         emit(run.digest)
     elif output in {"json", "yaml"}:
-        document(_plan(store, run, listing, prediction), output)
+        document(_plan(store, run, listing, prediction) | counts, output)
         return
-    for name, value in (_plan_in_words(store, run, listing) | _took_in_words(prediction)).items():
+    words = _plan_in_words(store, run, listing) | _took_in_words(prediction)
+    if counts:
+        words["Left out"] = _left_out(**counts)
+    for name, value in words.items():
         emit(f"{name:<13} {printable(value)}")
     if prediction.steps:
         emit("")
@@ -82,6 +86,15 @@ def _plan_in_words(store: Store, run: Run, listing: Listing) -> dict[str, str]:
         ),
         "Results": f"{store.url.rstrip('/')}/{keys.results(run.municipality, run.digest)}",
     }
+
+
+def _left_out(left_out: int, unseen: int) -> str:
+    words = f"{left_out:,} near-duplicates of other images"
+    return (
+        f"{words}; {unseen:,} that no run has seen are still among the listed, submit looks at them"
+        if unseen
+        else words
+    )
 
 
 def _took_in_words(prediction: Prediction) -> dict[str, str]:

@@ -166,6 +166,11 @@ def selection(run: str) -> str:
     return f"runs/{run}/selection.jsonl"
 
 
+def left_out(run: str) -> str:
+    """Near-duplicates that a run leaves out, and what each looks like, as a table."""
+    return f"runs/{run}/left-out.csv"
+
+
 def listing_json(run: str) -> str:
     """What list found and decided."""
     return f"runs/{run}/listing.json"

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from uuid import uuid4
 
 from pydantic import BaseModel, ValidationError
@@ -35,6 +35,9 @@ MEDIA = "application/jsonl"
 Line = tuple[
     bytes, float, bytes
 ]  # image's key, minus ended, JSON: tuples in order are a row file in order, newest first
+
+
+Named = TypeVar("Named", Entry, Row)
 
 
 class RowsUnreadableError(StoreError):
@@ -98,7 +101,7 @@ def order(one: Entry | Row) -> bytes:
     return one.image.encode()
 
 
-def join(entries: Iterable[Entry], rows: Iterable[Row]) -> Iterator[tuple[Entry, Row | None]]:
+def join(entries: Iterable[Named], rows: Iterable[Row]) -> Iterator[tuple[Named, Row | None]]:
     """Each entry with the row of the same image and version, if there is one; both in order."""
     ahead = iter(rows)
     row = next(ahead, None)

@@ -34,6 +34,7 @@ class Run(BaseModel):
     pipeline: Pipeline
     source: str = ""  # URL of photographs that lie elsewhere; "" is the municipality's own dataset
     selection: str = ""  # key of the images that it is about; "" is all of them
+    left_out: int = 0  # images that it is not about since they are near-duplicates of others
     list: List = List()
     collect: Collect = Collect()
     created: float = 0.0  # seconds since the epoch

@@ -30,6 +30,17 @@ def read(path: Path) -> Iterator[str]:
         yield from map(json.loads, file)
 
 
+def without(names: Iterable[str], images: Iterable[str]) -> Iterator[str]:
+    """Those names that are not among ``images``; both sorted."""
+    ahead = iter(images)
+    unwanted = next(ahead, None)
+    for name in names:
+        while unwanted is not None and order(unwanted) < order(name):
+            unwanted = next(ahead, None)
+        if name != unwanted:
+            yield name
+
+
 def among(items: Iterable[Item], image: Callable[[Item], str], images: Iterable[str]) -> Iterator[Item]:
     """Those items whose image is among ``images``; both sorted, so neither is held in memory."""
     ahead = iter(images)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imgflow_steps import keys
@@ -12,14 +13,15 @@ from imgflow_steps.run import Phase, ProgressReader, Summary, read_summary, save
 from imgflow_steps.store import StoreError, UnavailableError
 from imgflow_workflows import runs
 from imgflow_workflows.faults import ExitCode, ImgflowError
+from imgflow_workflows.once import looking
 from imgflow_workflows.progress import POLL, Display, following
+from imgflow_workflows.request import Request, new_id
 
 if TYPE_CHECKING:
     from imgflow_steps.notify import Webhook
     from imgflow_steps.run import Run
     from imgflow_steps.store import Store
     from imgflow_workflows.engines import Engine
-    from imgflow_workflows.request import Request
 
 
 def start(
@@ -41,7 +43,10 @@ def start(
     if engine.detached and engine.phase(run.id) in runs.OPEN:
         say(f"run {run.id} is under way already; nothing was started")
         return
-    request.upload(store)
+    run = request.upload(store)
+    if run.left_out:
+        table = f"{store.url.rstrip('/')}/{keys.left_out(run.id)}"
+        say(f"{run.left_out:,} near-duplicates of other images are left out; which: {table}")
     stale = [found.key for found in store.entries(keys.progress(run.id))]
     store.delete([keys.summary_json(run.id), keys.listing_json(run.id), *stale])  # an earlier attempt's
     save(store, run)
@@ -66,6 +71,39 @@ def start(
     except Exception as error:
         _mark(store, run, Phase.FAILED, ExitCode.FAILED, str(error))
         raise
+
+
+def look(
+    request: Request,
+    engine: Engine,
+    store: Store,
+    *,
+    say: Callable[[str], None],
+    display: Callable[[Run], AbstractContextManager[Display]],
+    command: str,
+) -> Request:
+    """Where near-duplicates are to be left out, have a run look at the images that none has seen, and wait for its end.
+
+    Gives the request, which is newer than that run. Raises ImgflowError as ``start``, and where it did not succeed.
+    """
+    if not request.once or (engine.detached and engine.phase(request.run.id) in runs.OPEN):
+        return request
+    run = looking(request.run, new_id(request.run.municipality))
+    with request.selected(store) as selected:
+        if not (selected and selected.unseen and selected.unknown):
+            return request
+        say(f"no run has seen {selected.unknown:,} of the images yet, so one looks at them first")
+        store.upload(selected.unseen, run.selection, "application/jsonl")
+    start(Request(run, {}), engine, store, say=say, display=display(run), command=command)
+    known = wait(run, engine, store, display=display(run), command=command) if engine.detached else None
+    known = known or runs.read(store, run.id)
+    if known.status is not Phase.SUCCEEDED:
+        raise ImgflowError(
+            f"run {run.id}, which looks for near-duplicates, ended as {known.status.value}",
+            f"`{command} retry {run.id}` tries again what is missing; then give the same command once more",
+            ExitCode.FAILED,
+        )
+    return replace(request, run=request.run.model_copy(update={"created": time.time()}))
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from imgflow_workflows import documents
 from imgflow_workflows.catalog.choice import ALL, Choice, choose
 from imgflow_workflows.default import DEFAULT
 from imgflow_workflows.faults import ImgflowError
+from imgflow_workflows.once import Selected, once
 from imgflow_workflows.runs import municipalities
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Asked:
     retry: str = ""
     run: str = ""
     choice: Choice = ALL
+    once: bool = False  # without near-duplicates
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,25 +60,36 @@ class Request:
     run: Run
     files: dict[str, Path]
     choice: Choice = ALL
+    once: bool = False
 
-    def upload(self, store: Store) -> None:
-        """Bring the files into the store, those that are not there yet, and the images that were chosen now."""
-        with self.selected(store) as path:
-            if path:
-                store.upload(path, self.run.selection, "application/jsonl")
+    def upload(self, store: Store) -> Run:
+        """Bring the files into the store, those that are not there yet, and the images that were chosen now.
+
+        Gives the run that is to be written.
+        """
+        left_out = self.run.left_out
+        with self.selected(store) as selected:
+            if selected:
+                store.upload(selected.images, self.run.selection, "application/jsonl")
+                left_out = selected.duplicates
+            if selected and selected.left_out:
+                store.upload(selected.left_out, keys.left_out(self.run.id), "text/csv; charset=utf-8")
         for key, path in self.files.items():
             if store.stat(key) is None:
                 store.upload(path, key)
+        return self.run.model_copy(update={"left_out": left_out})
 
     @contextmanager
-    def selected(self, store: Store) -> Iterator[Path | None]:
-        """The images that are chosen now, as a file; None where it is all of them, or those of an earlier attempt."""
-        if not self.choice:
+    def selected(self, store: Store) -> Iterator[Selected | None]:
+        """The images that are chosen now; None where it is all of them, or those of an earlier attempt."""
+        if not (self.choice or self.once):
             yield None
             return
         with TemporaryDirectory(prefix="imgflow-") as folder:
-            choose(store, self.run.municipality, self.choice, path := Path(folder, "selection.jsonl"))
-            yield path
+            chosen = Path(folder, "selection.jsonl") if self.choice else None
+            if chosen:
+                choose(store, self.run.municipality, self.choice, chosen)
+            yield once(store, self.run, chosen, Path(folder)) if self.once or not chosen else Selected(chosen)
 
 
 def begin(asked: Asked, settings: Settings, store: Store) -> Request:
@@ -129,7 +142,7 @@ def describe(asked: Asked, settings: Settings) -> Request:
         municipality=municipality,
         pipeline=pipeline,
         source=_source(asked.source, settings) if asked.source else "",
-        selection=keys.selection(run_id) if asked.choice else "",
+        selection=keys.selection(run_id) if asked.choice or asked.once else "",
         list=listing,
         collect=collect,
         created=time.time(),
@@ -137,7 +150,7 @@ def describe(asked: Asked, settings: Settings) -> Request:
         workers=_workers(settings),
         version=__version__,
     )
-    return Request(run, files, asked.choice)
+    return Request(run, files, asked.choice, asked.once)
 
 
 def again(known: Run, asked: Asked, settings: Settings, store: Store) -> Request:
@@ -151,6 +164,7 @@ def again(known: Run, asked: Asked, settings: Settings, store: Store) -> Request
             or asked.changes
             or asked.max_rejected
             or asked.choice
+            or asked.once
         ):
             raise ImgflowError(
                 f"run {known.id} goes on as it was submitted", "give --municipality too to say it all anew"

@@ -155,6 +155,7 @@ def document(store: Store, known: Known) -> dict[str, Any]:
         "report": summary.report if summary else "",
         "results": f"{store.url.rstrip('/')}/{keys.results(run.municipality, run.digest)}",
         "duplicates": summary.duplicates if summary else None,
+        "left_out": run.left_out,
         "message": summary.message if summary else "",
         "digest": run.digest,
         "pipeline": run.pipeline.labels,

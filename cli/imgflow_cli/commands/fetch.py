@@ -22,7 +22,7 @@ from imgflow_cli.commands.submit import (
     StepsFlag,
 )
 from imgflow_cli.copies import AGAIN
-from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, RunArgument, WhereFlag, takes_settings
+from imgflow_cli.flags import MunicipalityFlag, OnceFlag, OutputFlag, QuietFlag, RunArgument, WhereFlag, takes_settings
 from imgflow_cli.output import Format, Voice, document, emit, printable
 from imgflow_cli.progress import display, status_line
 from imgflow_steps import keys
@@ -87,6 +87,7 @@ def process(
     changes: SetFlag = None,
     max_rejected: RejectedFlag = "",
     retry: RetryFlag = None,
+    once: OnceFlag = False,
     overwrite: OverwriteFlag = False,
     output: OutputFlag = None,
     quiet: QuietFlag = False,
@@ -108,6 +109,7 @@ def process(
         changes=changes or (),
         max_rejected=max_rejected,
         retry=retry or "",
+        once=once,
     )
     digest = describe(asked, resolved.settings).run.digest
     asked = replace(asked, run=f"{asked.municipality}-{digest[:8]}")
@@ -140,6 +142,9 @@ def _run(asked: Asked, source: Path, resolved: Resolved, store: Store, voice: Vo
         _ingest(source, asked.municipality, store, voice)
     request = begin(asked, resolved.settings, store)
     command = resolved.command
+    request = launch.look(
+        request, engine, store, say=voice.say, display=lambda looked: display(looked, voice), command=command
+    )
     launch.start(request, engine, store, say=voice.say, display=display(request.run, voice), command=command)
     if engine.detached:
         return launch.wait(request.run, engine, store, display=display(request.run, voice), command=command)

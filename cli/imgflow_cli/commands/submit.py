@@ -12,6 +12,7 @@ import typer
 from imgflow_cli import outcome
 from imgflow_cli.flags import (
     MunicipalityFlag,
+    OnceFlag,
     OutputFlag,
     QuietFlag,
     RunArgument,
@@ -82,6 +83,7 @@ def submit(
     condition: WhereFlag = "",
     sample: SampleFlag = 0,
     seed: SeedFlag = 0,
+    once: OnceFlag = False,
     run: Annotated[str, typer.Option(metavar="ID", help="Name the run, or go on with the one of that name.")] = "",
     watch: Annotated[bool, typer.Option("--watch", help="argo: show progress until the run ends.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="argo: wait in silence until the run ends.")] = False,
@@ -112,6 +114,7 @@ def submit(
         retry=retry or "",
         run=run,
         choice=Choice(condition, sample, seed),
+        once=once,
     )
     voice.say(where(resolved))
     webhook = _webhook(notify, resolved)
@@ -140,6 +143,7 @@ def plan(
     condition: WhereFlag = "",
     sample: SampleFlag = 0,
     seed: SeedFlag = 0,
+    once: OnceFlag = False,
     output: OutputFlag = None,
     quiet: QuietFlag = False,
 ) -> None:
@@ -150,7 +154,9 @@ def plan(
     voice = Voice(quiet=quiet)
     voice.say(where(resolved))
     choice = Choice(condition, sample, seed)
-    asked = Asked(municipality, source, pipeline, steps, form or "", changes or (), retry=retry or "", choice=choice)
+    asked = Asked(
+        municipality, source, pipeline, steps, form or "", changes or (), retry=retry or "", choice=choice, once=once
+    )
     request = build(asked, resolved.settings, store)
     _note(request.run, voice)
     say_plan(store, request, resolved, output)
@@ -214,6 +220,9 @@ def _run(
 ) -> None:
     engine = open_engine(resolved.settings, store)
     run, command = request.run, resolved.command
+    request = launch.look(
+        request, engine, store, say=voice.say, display=lambda looked: display(looked, voice), command=command
+    )
     with launch.announcing(webhook, store, run, voice.say):
         launch.start(request, engine, store, say=voice.say, display=display(run, voice), command=command)
     known = runs.read(store, run.id)
@@ -230,9 +239,9 @@ def _schedule(asked: Asked, cron: str, resolved: Resolved, store: Store, voice: 
     settings = resolved.settings
     if settings.engine != "argo":
         raise ImgflowError("only a cluster keeps schedules", "give --engine argo with --cron")
-    if asked.choice:
+    if asked.choice or asked.once:
         raise ImgflowError(
-            "--where and --sample choose now, and --cron runs later", "schedule all, or submit without --cron"
+            "--where, --sample and --once choose now, and --cron runs later", "schedule all, or submit without --cron"
         )
     request = build(asked, settings, store)
     run = request.run

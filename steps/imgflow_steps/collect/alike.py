@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from imgflow_steps import keys
 from imgflow_steps.collect import pages
 from imgflow_steps.collect.figures import box, count, size
 from imgflow_steps.collect.markup import Markup, section, tag
 from imgflow_steps.collect.results import read_at
 from imgflow_steps.duplicates import MOST
+from imgflow_steps.store import NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,9 +22,13 @@ if TYPE_CHECKING:
     from imgflow_steps.collect.facts import Facts
     from imgflow_steps.contract import Row
     from imgflow_steps.duplicates import Duplicates
+    from imgflow_steps.run import Run
+    from imgflow_steps.store import Store
 
 GROUPS = 12  # shown
 SHOWN = 4  # images of a group with a picture
+LEFT_OUT = 60  # images that are named, of those that a run leaves out…
+READ = 64 << 10  # …within so many bytes of its table
 NAMED = 12  # images of a group that are named
 
 
@@ -50,7 +58,7 @@ def near_duplicates(facts: Facts) -> Markup | None:
     """How many images look like another one, and which."""
     summary = facts.summary
     doubt = _doubt(facts)
-    if not summary.duplicates and not doubt:
+    if not (summary.duplicates or doubt or facts.run.left_out):
         return None
     told = (
         f"{count(summary.duplicates, 'image looks', 'images look')} like another one, in "
@@ -64,9 +72,34 @@ def near_duplicates(facts: Facts) -> Markup | None:
         "Near-duplicates",
         tag("p", told) if summary.duplicates else None,
         tag("p", doubt) if doubt else None,
+        _left_out(facts) if facts.run.left_out else None,
         tag("ul", [_group(group, facts.thumbs) for group in facts.alike], class_="groups") if facts.alike else None,
         tag("p", f"and {count(rest, 'smaller group')}, in results.csv", class_="quiet") if rest else None,
     )
+
+
+def _left_out(facts: Facts) -> list[Markup]:
+    shown = [
+        tag("li", tag("span", pages.image_name(image), " looks like ", pages.image_name(first)))
+        for image, first in facts.left_out
+    ]
+    number = count(facts.run.left_out, "near-duplicate")
+    told = [f"{number} of other images left out of this run, as asked: ", tag("code", keys.left_out(facts.run.id))]
+    more = tag("summary", f"the first {count(len(shown))} of them")
+    return [tag("p", told), tag("details", more, tag("ul", shown, class_="examples"))]
+
+
+def read_left_out(store: Store, run: Run) -> list[tuple[str, str]]:
+    """The first near-duplicates that a run leaves out, and what each looks like."""
+    if not run.left_out:
+        return []
+    try:
+        begin = store.read_range(keys.left_out(run.id), 0, READ)
+    except NotFoundError:
+        return []
+    lines = list(csv.reader(io.StringIO(begin.decode(errors="ignore"), newline="")))
+    whole = lines[1:-1] if len(begin) == READ else lines[1:]
+    return [(image, first) for image, first in whole[:LEFT_OUT]]
 
 
 def _doubt(facts: Facts) -> str:

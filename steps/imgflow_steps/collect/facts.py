@@ -24,6 +24,7 @@ class Facts:
     listing: Listing
     account: Account
     alike: list[Group]
+    left_out: list[tuple[str, str]]
     given_up: list[ShardProgress]
     thumbs: Mapping[str, str]
     expected: Prediction | None = None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from imgflow_steps import costs, keys
 from imgflow_steps.collect import report, results
 from imgflow_steps.collect.account import Account
-from imgflow_steps.collect.alike import groups
+from imgflow_steps.collect.alike import groups, read_left_out
 from imgflow_steps.collect.facts import Facts
 from imgflow_steps.contract import Counts, Entry, Exit, Row
 from imgflow_steps.costs import Ledger
@@ -73,6 +73,7 @@ def run(store: Store, run: Run, *, output: Path | None) -> Summary:
             listing=listing,
             account=account,
             alike=alike,
+            left_out=read_left_out(store, run),
             given_up=[shard for shard in shards if shard.error][:GIVEN_UP],
             thumbs=report.copy_thumbs(store, account, alike, target),
             expected=read_prediction(store, run.id),

@@ -92,13 +92,10 @@ def _survey(store: Store, run: Run, folder: Path, selection: Path | None = None)
     started = time.monotonic()
     listing = Listing()
     spool = _Spool(folder, listing)
-    prefix = "" if run.source else keys.images(run.municipality)
-    photographs = _elsewhere(run.source, store) if run.source else store.entries(prefix)
     if run.selection and not selection:
         store.download(run.selection, selection := folder / "selection.jsonl")
-    if selection:
-        photographs = among(photographs, lambda found: found.key.removeprefix(prefix), read(selection))
-    found = _spool_listing(photographs, prefix, folder / "found.jsonl", listing)
+    prefix = "" if run.source else keys.images(run.municipality)
+    found = listed(photographs(store, run, selection), prefix, folder / "found.jsonl", listing)
     with merged(store, run.rows) as rows, spool.entries.open("wb") as entries, spool.todo.open("wb") as todo:
         for entry, row in join(found, rows):
             line = entry.model_dump_json(exclude_defaults=True).encode() + b"\n"
@@ -120,6 +117,13 @@ def _survey(store: Store, run: Run, folder: Path, selection: Path | None = None)
     return spool
 
 
+def photographs(store: Store, run: Run, selection: Path | None = None) -> Iterator[Found]:
+    """What lies where a run's images are, or what is selected of it, in the order of its keys."""
+    prefix = "" if run.source else keys.images(run.municipality)
+    found = _elsewhere(run.source, store) if run.source else store.entries(prefix)
+    return among(found, lambda one: one.key.removeprefix(prefix), read(selection)) if selection else found
+
+
 def _elsewhere(source: str, store: Store) -> Iterator[Found]:
     """What lies at a source, without the store where that holds it (``--source .``): results are no photographs.
 
@@ -134,7 +138,7 @@ def _elsewhere(source: str, store: Store) -> Iterator[Found]:
     return (found for found in opened.entries() if own is None or not found.key.startswith(own))
 
 
-def _spool_listing(found: Iterable[Found], prefix: str, path: Path, listing: Listing) -> Iterator[Entry]:
+def listed(found: Iterable[Found], prefix: str, path: Path, listing: Listing) -> Iterator[Entry]:
     """Write what is listed to ``path`` and give it back in the order of its keys."""
     renamed: list[Entry] = []  # names that are not UTF-8 change when written down, and so do their places
     with path.open("wb") as file:
