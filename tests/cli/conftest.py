@@ -40,6 +40,7 @@ def _nobody_s_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     clusters.use(tmp_path / "home/no-cluster", monkeypatch)
+    monkeypatch.setattr("imgflow_steps.store.settings._Retry.sleep", lambda *_: None)  # for a store that is away
     monkeypatch.chdir(tmp_path)
 
 

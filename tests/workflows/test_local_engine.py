@@ -174,10 +174,10 @@ def test_a_mistake_in_a_step_costs_the_image_and_is_told_with_the_step(
 def test_images_that_do_not_fit_into_memory_beside_others_are_computed_alone(store: Store) -> None:
     dataset(store, 300)
     prefix = keys.images("Demo")
-    big = photographs.jpeg(1) + bytes(100 << 20)
+    big = photographs.jpeg(1) + bytes(50 << 20)
     for i in range(12):
         store.write(f"{prefix}b/{i:03d}-big.jpg", big)
-    pipeline = PLAIN.model_copy(update={"limits": PLAIN.limits.model_copy(update={"memory": 512 << 20})})
+    pipeline = PLAIN.model_copy(update={"limits": PLAIN.limits.model_copy(update={"memory": 256 << 20})})
 
     summary = submit(store, "hungry", pipeline)
 
