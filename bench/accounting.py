@@ -10,6 +10,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -59,6 +60,7 @@ def rows_of(run: Run, store: Store, shard: int) -> list[Row]:
                 width=4000,
                 height=2668,
                 format="jpeg",
+                dhash=sha256(entry.image.encode()).hexdigest()[:32],
                 outputs=[output],
             )
         )

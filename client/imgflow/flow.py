@@ -121,6 +121,7 @@ class Flow:
         where: str = "",
         sample: int = 0,
         seed: int = 0,
+        once: bool = False,
         max_rejected: str | int = "",
         retry: Literal["", "failed", "rejected"] = "",
         run: str = "",
@@ -143,6 +144,7 @@ class Flow:
             retry,
             run,
             Choice(where, sample, seed),
+            once,
         )
         session = self._session
         with session.asking():

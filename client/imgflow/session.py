@@ -82,10 +82,10 @@ class Session:
         for fault in doubts(run.pipeline):
             LOG.warning("%s", fault)
         webhook = None if engine.detached else Webhook.from_environment(os.environ)
+        command = self.resolved.command
+        request = launch.look(request, engine, self.store, say=LOG.info, display=self.display, command=command)
         with launch.announcing(webhook, self.store, run, LOG.warning):
-            launch.start(
-                request, engine, self.store, say=LOG.info, display=self.display(run), command=self.resolved.command
-            )
+            launch.start(request, engine, self.store, say=LOG.info, display=self.display(run), command=command)
         return runs.read(self.store, run.id)
 
     def wait(self, known: runs.Known) -> runs.Known:

@@ -58,8 +58,9 @@ def firsts(bits: array[int], near: int) -> Numbers:
     same = np.empty(len(order), np.int32)
     same[order] = np.repeat(order[begins], np.diff(np.append(np.flatnonzero(begins), len(order))))
     del order, begins
-    heads = np.flatnonzero(same == np.arange(len(same)))  # the first of each different hash
-    stars = heads[_stars(words[heads], near)] if near else heads
+    heads = np.flatnonzero(same == np.arange(len(same), dtype=np.int32)).astype(np.int32)  # the first of each hash
+    different = words if len(heads) == len(words) else words[heads]
+    stars = heads[_stars(different, near)] if near else heads
     found = np.empty(len(same), np.int32)
     found[heads] = stars
     return found[same]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
+from tests import photographs
 from tests.client.conftest import LETTER, STEPS
 
 import imgflow
@@ -95,6 +96,16 @@ def test_a_run_goes_on_when_asked(flow: imgflow.Flow) -> None:
 
     assert run.retry(rejected=True).counts.listed == 2
     assert run.status == "succeeded"
+
+
+def test_near_duplicates_are_left_out_when_asked(flow: imgflow.Flow, tmp_path: Path) -> None:
+    for name, quality in (("first.jpg", 90), ("second.jpg", 75)):
+        photographs.pixels(3).save(tmp_path / name, quality=quality)
+    flow.ingest(tmp_path, "Album")
+
+    table = flow.submit("Album", steps="scale:32x32", once=True).results(columns=["image"])
+
+    assert list(table["image"]) == ["first.jpg"]
 
 
 def test_runs_are_found_by_name_and_the_newest_without_one(flow: imgflow.Flow, run: imgflow.Run) -> None:
