@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.cluster
 
 TOWN = "Pruned"
-NOW = ("prune", "--older-than", "0s", "--keep", "1", "-m", TOWN, "--what", "digests")
+NOW = ("prune", "--older-than", "0h", "--keep", "1", "-m", TOWN, "--what", "digests")
 
 
 def test_prune_keeps_what_a_schedule_needs_and_deletes_what_nobody_does(place: Place) -> None:
