@@ -65,13 +65,15 @@ def test_results_are_chosen_by_what_was_found_and_by_what_is_told_of_images(run:
     assert set(table["season"]) == {"Winter"}
 
 
-def test_a_query_of_a_run_is_about_that_run_and_one_of_the_flow_about_the_newest(
+def test_what_a_run_is_asked_is_about_that_run_and_what_the_flow_is_asked_about_the_newest(
     flow: imgflow.Flow, run: imgflow.Run
 ) -> None:
     flow.submit("Fashion", steps="scale:8x8", sample=2, run="newest")
     sql = "SELECT DISTINCT output_width FROM results WHERE status = 'processed'"
 
     assert list(run.query(sql)["output_width"]) == [16]
+    assert set(run.results(columns=["output_width"], where="status = 'processed'")["output_width"]) == {16}
+    assert {picture.width for _, picture in run.images(limit=2)} == {16}
     assert list(flow.query(sql)["output_width"]) == [8]
 
 
