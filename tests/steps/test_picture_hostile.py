@@ -215,3 +215,10 @@ def test_piles_of_metadata_beside_a_picture_do_not_harm_it() -> None:
     np.testing.assert_array_equal(decoded(FILES["png"][:33] + text + FILES["png"][33:]), whole)
     junk = b"".join(b"\xff" + bytes([marker]) + b"\xff\xff" + b"\0" * 65_533 for marker in (0xE1, 0xE2, 0xFE) * 30)
     np.testing.assert_array_equal(decoded(FILES["jpeg"][:2] + junk + FILES["jpeg"][2:]), decoded(FILES["jpeg"]))
+
+
+def test_the_limit_is_for_the_picture_and_not_for_whatever_else_a_program_opens() -> None:
+    before = Image.MAX_IMAGE_PIXELS
+    decoded(FILES["png"])
+    assert code_of(FILES["png"], Limits(pixels=10)) == "too-many-pixels"
+    assert before == Image.MAX_IMAGE_PIXELS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from imgflow_steps.picture import colour, jpeg
 from imgflow_steps.pixels import to_image, to_pixels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from imgflow_steps.contract import Extent, Pixels
     from imgflow_steps.pipeline import DecodePlan, Limits
@@ -84,7 +85,7 @@ def decode(data: bytes, plan: DecodePlan, limits: Limits) -> Decoded:
     name = _admit(data, limits)
     try:
         # Decoding runs in processes with one computing thread; catch_warnings alone would not do for several.
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _no_more_pixels(limits):
             warnings.simplefilter("ignore")
             return _decode(data, name, plan, limits)
     except (Rejected, MemoryError):
@@ -106,9 +107,19 @@ def _admit(data: bytes, limits: Limits) -> str:
     raise Rejected("unsupported-format", f"neither {', '.join(FORMATS)} nor MPO; it begins with {data[:8]!r}")
 
 
-def _decode(data: bytes, name: str, plan: DecodePlan, limits: Limits) -> Decoded:
+@contextmanager
+def _no_more_pixels(limits: Limits) -> Iterator[None]:
+    """Pillow's own limit is for the whole process, which may have other pictures to open."""
+    before = Image.MAX_IMAGE_PIXELS
     # Pillow raises above twice this number, in places that are reached before the size can be asked (WebP, GIF).
     Image.MAX_IMAGE_PIXELS = (limits.pixels + 1) // 2
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+def _decode(data: bytes, name: str, plan: DecodePlan, limits: Limits) -> Decoded:
     with Image.open(BytesIO(data), formats=[name]) as image:
         width, height = image.size
         if width * height > limits.pixels:
