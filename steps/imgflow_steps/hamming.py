@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 BITS = 128
 WORD = 64
 COMPARISONS = 500_000_000  # some ten seconds of a core
-MIX = np.uint64(
-    0x9E3779B97F4A7C15
-)  # an odd number: it maps words to words one to one, and a sum of two seldom collides
+MIX = np.uint64(0x9E3779B97F4A7C15)  # odd, so that it maps words to words one to one, and sums seldom collide
 
 
 class TooManyAlikeError(Exception):

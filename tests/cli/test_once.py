@@ -61,7 +61,7 @@ def test_near_duplicates_are_left_out_and_named_and_what_cannot_be_read_stays(im
     assert "no run has seen 7 of the images yet" in done.err
     assert f"2 near-duplicates of other images are left out; which: {album.url}/runs/{run}/left-out.csv" in done.err
     report = album.read(keys.report(run) + "index.html").decode()
-    assert "2\xa0near-duplicates of other images left out" in report
+    assert "Left out of this run, as asked: 2\xa0near-duplicates of other images" in report
     assert report.count(" looks like ") == 2
 
 

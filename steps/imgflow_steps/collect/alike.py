@@ -84,8 +84,13 @@ def _left_out(facts: Facts) -> list[Markup]:
         for image, first in facts.left_out
     ]
     number = count(facts.run.left_out, "near-duplicate")
-    told = [f"{number} of other images left out of this run, as asked: ", tag("code", keys.left_out(facts.run.id))]
-    more = tag("summary", f"the first {count(len(shown))} of them")
+    told = [
+        f"Left out of this run, as asked: {number} of other images, named in ",
+        tag("code", keys.left_out(facts.run.id)),
+    ]
+    if not shown:
+        return [tag("p", told)]
+    more = tag("summary", f"the first {count(len(shown))}" if len(shown) < facts.run.left_out else "which")
     return [tag("p", told), tag("details", more, tag("ul", shown, class_="examples"))]
 
 
