@@ -38,7 +38,7 @@ def helm() -> Helm:
 
 @pytest.fixture(scope="session")
 def render(helm: Helm) -> Render:
-    """What the chart renders with a values file of ``ci/`` and further flags; no cluster is asked."""
+    """What the chart renders with a values file of ``ci/`` and further flags, once; no cluster is asked."""
 
     @cache
     def text(values: str, *flags: str) -> str:

@@ -98,7 +98,8 @@ def test_pods_of_runs_may_only_report_to_argo(render: Render) -> None:
 
 
 def test_without_credentials_minio_gets_a_long_password_of_its_own(render: Render) -> None:
-    first, second = (named(render(), "Secret", "imgflow-s3")["stringData"]["AWS_SECRET_ACCESS_KEY"] for _ in range(2))
+    installs = (render("default", "-n", namespace) for namespace in ("one", "another"))
+    first, second = (named(one, "Secret", "imgflow-s3")["stringData"]["AWS_SECRET_ACCESS_KEY"] for one in installs)
     assert len(first) == 40
     assert first != second
 
