@@ -240,28 +240,28 @@ def main(
             if status.get("phase") in {"Succeeded", "Failed", "Error"} or time.monotonic() - began > most:
                 ended.set()
         wall, after = time.monotonic() - began, metrics()
-    rise = {name: after[name] - before.get(name, 0.0) for name in after}
-    pods = int(status["progress"].partition("/")[0])
-    reconciles = rise["operation_duration_seconds_count"]
-    sys.stderr.write("\n")
-    figures = {
-        "layout": layout,
-        "shards": shards,
-        "qps": qps,
-        "requeue": requeue,
-        "semaphore limits remembered, seconds": cache,
-        "events": events,
-        "pods": pods,
-        "seconds": round(wall),
-        "pods a second": round(pods / wall, 2),
-        "controller CPU, ms a pod": round(1000 * rise["process_cpu_seconds_total"] / pods, 1),
-        "reconciles": round(reconciles),
-        "seconds a reconcile, mean": round(rise["operation_duration_seconds_sum"] / reconciles, 2),
-        "requests a pod": {name: round(n / pods, 2) for name, n in rise.items() if " " in name},
-        "Workflow object at its largest, bytes": largest,
-        "nodes of it compressed, bytes": packed,
-    }
-    typer.echo(json.dumps(figures, indent=1))
+        rise = {name: after[name] - before.get(name, 0.0) for name in after}
+        pods = int(status["progress"].partition("/")[0])
+        reconciles = rise["operation_duration_seconds_count"]
+        sys.stderr.write("\n")
+        figures = {
+            "layout": layout,
+            "shards": shards,
+            "qps": qps,
+            "requeue": requeue,
+            "semaphore limits remembered, seconds": cache,
+            "events": events,
+            "pods": pods,
+            "seconds": round(wall),
+            "pods a second": round(pods / wall, 2),
+            "controller CPU, ms a pod": round(1000 * rise["process_cpu_seconds_total"] / pods, 1),
+            "reconciles": round(reconciles),
+            "seconds a reconcile, mean": round(rise["operation_duration_seconds_sum"] / reconciles, 2),
+            "requests a pod": {name: round(n / pods, 2) for name, n in rise.items() if " " in name},
+            "Workflow object at its largest, bytes": largest,
+            "nodes of it compressed, bytes": packed,
+        }
+        typer.echo(json.dumps(figures, indent=1))
 
 
 if __name__ == "__main__":
