@@ -8,7 +8,7 @@ from imgflow_cli.output import Format, document, emit, printable
 from imgflow_steps import keys
 from imgflow_workflows import runs
 from imgflow_workflows.faults import ExitCode
-from imgflow_workflows.words import added_up, duration
+from imgflow_workflows.words import added_up, duration, near_duplicates
 
 if TYPE_CHECKING:
     from imgflow_steps.store import Store
@@ -37,7 +37,7 @@ def _in_words(store: Store, known: runs.Known, *, wide: bool) -> None:
             else f"{counts.listed:,} listed, {counts.processed:,} processed so far"
         ),
         "Duplicates": _alike(summary.duplicates, summary.duplicate_groups) if summary else "",
-        "Left out": f"{run.left_out:,} near-duplicates of other images" if run.left_out else "",
+        "Left out": near_duplicates(run.left_out) if run.left_out else "",
         "Results": f"{store.url.rstrip('/')}/{keys.results(run.municipality, run.digest)}",
         "Report": summary.report if summary else "",
     }

@@ -10,7 +10,7 @@ from imgflow_steps.costs import WAITING
 from imgflow_steps.list.run import survey
 from imgflow_steps.pipeline import decode_plan
 from imgflow_steps.plan import bytes_between
-from imgflow_workflows.words import duration, size
+from imgflow_workflows.words import duration, near_duplicates, size
 
 SHORT = 0.1  # seconds, the least that is worth a number
 
@@ -89,7 +89,7 @@ def _plan_in_words(store: Store, run: Run, listing: Listing) -> dict[str, str]:
 
 
 def _left_out(left_out: int, unseen: int) -> str:
-    words = f"{left_out:,} near-duplicates of other images"
+    words = near_duplicates(left_out)
     return (
         f"{words}; {unseen:,} that no run has seen are still among the listed, submit looks at them"
         if unseen

@@ -7,9 +7,11 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
+from tests import photographs
 
 from imgflow_cli.commands import engine as engine_commands
 from imgflow_cli.commands import runs, submit
+from imgflow_steps import keys
 from imgflow_steps.run import Phase, Run
 from imgflow_steps.store import Store
 from imgflow_workflows import launch
@@ -65,6 +67,18 @@ def engine(demo: Store, monkeypatch: pytest.MonkeyPatch) -> Elsewhere:
     monkeypatch.setenv("IMGFLOW_ENGINE", "argo")
     monkeypatch.setenv("IMGFLOW_STORE", "./.imgflow")
     return engine
+
+
+def test_near_duplicates_are_looked_for_elsewhere_too_before_the_run_begins(
+    imgflow: Cli, engine: Elsewhere, demo: Store
+) -> None:
+    demo.write(keys.images("Demo") + "9.jpg", photographs.jpeg(0))
+
+    done = imgflow("submit", "-m", "Demo", "--once", "--steps", "rotate:90", "--run", "mine", "--watch")
+
+    assert done.code == 0
+    assert [run.pipeline.labels for run in engine.submitted] == [["scale", "grayscale"], ["rotate"]]
+    assert "Left out      1 near-duplicate of other images" in done.out
 
 
 def test_submit_returns_at_once_and_says_how_to_follow(imgflow: Cli, engine: Elsewhere) -> None:

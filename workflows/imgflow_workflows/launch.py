@@ -16,6 +16,7 @@ from imgflow_workflows.faults import ExitCode, ImgflowError
 from imgflow_workflows.once import looking
 from imgflow_workflows.progress import POLL, Display, following
 from imgflow_workflows.request import Request, new_id
+from imgflow_workflows.words import near_duplicates
 
 if TYPE_CHECKING:
     from imgflow_steps.notify import Webhook
@@ -46,7 +47,7 @@ def start(
     run = request.upload(store)
     if run.left_out:
         table = f"{store.url.rstrip('/')}/{keys.left_out(run.id)}"
-        say(f"{run.left_out:,} near-duplicates of other images are left out; which: {table}")
+        say(f"left out: {near_duplicates(run.left_out)}; which: {table}")
     stale = [found.key for found in store.entries(keys.progress(run.id))]
     store.delete([keys.summary_json(run.id), keys.listing_json(run.id), *stale])  # an earlier attempt's
     save(store, run)

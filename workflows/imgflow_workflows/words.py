@@ -61,3 +61,8 @@ def added_up(counts: Counts) -> str:
         f"{counts.listed:,} listed = {counts.processed:,} processed + {counts.cached:,} cached"
         f" + {counts.rejected:,} rejected + {counts.failed:,} failed"
     )
+
+
+def near_duplicates(number: int) -> str:
+    """``14 near-duplicates of other images``."""
+    return f"{number:,} near-duplicate{'' if number == 1 else 's'} of other images"

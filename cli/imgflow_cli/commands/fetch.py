@@ -146,9 +146,10 @@ def _run(asked: Asked, source: Path, resolved: Resolved, store: Store, voice: Vo
         request, engine, store, say=voice.say, display=lambda looked: display(looked, voice), command=command
     )
     launch.start(request, engine, store, say=voice.say, display=display(request.run, voice), command=command)
+    known = runs.read(store, asked.run)
     if engine.detached:
-        return launch.wait(request.run, engine, store, display=display(request.run, voice), command=command)
-    return runs.read(store, asked.run)
+        return launch.wait(known.run, engine, store, display=display(known.run, voice), command=command)
+    return known
 
 
 def _ingest(source: Path, municipality: str, store: Store, voice: Voice) -> None:

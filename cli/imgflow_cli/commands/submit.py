@@ -228,7 +228,7 @@ def _run(
     known = runs.read(store, run.id)
     if engine.detached and patient:
         watched = display(run, Voice(quiet=silent or voice.quiet))
-        known = launch.wait(run, engine, store, display=watched, command=command)
+        known = launch.wait(known.run, engine, store, display=watched, command=command)
     outcome.say_how(store, known, output)
     voice.say(outcome.next_commands(known, command))
     raise typer.Exit(outcome.exit_code(known))
