@@ -23,6 +23,7 @@ from imgflow_steps.contract import BadParametersError, Status
 from imgflow_steps.infer.quality import MODEL
 from imgflow_steps.list import List
 from imgflow_steps.pipeline import parse
+from imgflow_steps.pool import _Pace
 from imgflow_steps.rows import merged
 from imgflow_steps.run import Run, load, save
 from imgflow_steps.store import Store, open_store
@@ -131,6 +132,24 @@ def test_a_crash_a_hang_and_hunger_in_a_decoder_cost_one_image_each(
 
     assert (summary.counts.processed, summary.counts.rejected) == (9, 3)
     assert codes == {"b/CRASH.jpg": "crashed", "b/HANG.jpg": "timeout", "b/HUNGER.jpg": "out-of-memory"}
+
+
+def test_images_that_wait_behind_one_that_ends_its_process_are_computed_all_the_same(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(FAULTS)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(_Pace, "size", 6)  # images are handed over so many at a time, as in the middle of a long run
+    for number in range(24):
+        crashes = b"CRASH" if number in {1, 4} else b""
+        store.write(f"{keys.images('Demo')}{number:02d}.jpg", photographs.jpeg(number) + crashes)
+
+    summary = submit(store, "behind")
+    with merged(store, load(store, "behind").rows) as rows:
+        statuses = {row.image: row.status for row in rows}
+
+    assert (summary.counts.processed, summary.counts.rejected) == (22, 2)
+    assert [image for image, status in statuses.items() if status is Status.REJECTED] == ["01.jpg", "04.jpg"]
 
 
 MISTAKES = """
