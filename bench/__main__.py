@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -40,13 +41,14 @@ def main(
 ) -> None:
     """Measure, print a table, and write table, figures and chart.
 
-    Only a whole run replaces bench/figures and README's part; others write to --out, or to results in --scratch.
+    Sections that were measured in all their rounds replace theirs in bench/figures and in README; anything else goes to
+    --out, or to results in --scratch.
     """
     from bench import machine, photographs, results, table  # noqa: PLC0415 - what is left when nobody asks for --help
 
     if unknown := set(only or ()) - set(SECTIONS):
         raise typer.BadParameter(f"there is no section {', '.join(sorted(unknown))}; there are: {', '.join(SECTIONS)}")
-    whole = not (only or quick or images or out) and rounds >= measure.ROUNDS
+    counts = not (quick or images or out) and rounds >= measure.ROUNDS
     say = partial(typer.echo, err=True)
     scratch.mkdir(parents=True, exist_ok=True)
     bench = measure.Bench(images, scratch, 1 if quick else rounds, quick, say)
@@ -63,15 +65,17 @@ def main(
         say(f"{section} …")
         for line in import_module(f"bench.{section}").measure(bench):
             say(f"    {table.row(line)}")
-            lines.append(line)
+            lines.append(replace(line, module=section))
     about["seconds"] = round(time.time() - started)
     typer.echo(table.markdown(lines))
-    out = out or (results.FOLDER if whole else scratch / "results")
+    if counts and only:
+        lines, about = results.together(SECTIONS, lines, about)
+    out = out or (results.FOLDER if counts else scratch / "results")
     results.write(out, lines, about)
-    if whole:
+    if counts:
         told = results.retell(results.README.read_text(encoding="utf-8"), lines, about)
         results.README.write_text(told, encoding="utf-8")
-    say(f"written to {out}{' and README.md' if whole else ''}")
+    say(f"written to {out}{' and README.md' if counts else ''}")
 
 
 if __name__ == "__main__":

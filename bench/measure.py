@@ -62,6 +62,7 @@ class Line:
     void: bool = False  # measured, but does not count: quality fails
     rounds: tuple[float, ...] = ()
     seconds: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    module: str = ""  # that measured it
 
     @property
     def reached(self) -> bool | None:

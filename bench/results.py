@@ -38,6 +38,22 @@ def read(folder: Path = FOLDER) -> tuple[list[Line], dict[str, Any]]:
     return lines, document
 
 
+def together(
+    modules: Sequence[str], lines: Sequence[Line], about: Mapping[str, Any], folder: Path = FOLDER
+) -> tuple[list[Line], dict[str, Any]]:
+    """New lines in the place of those that the same modules measured before, in the order of ``modules``.
+
+    Raises ValueError when the others were measured on another machine or with other versions.
+    """
+    before, told = read(folder)
+    for what in ("machine", "versions"):
+        if told[what] != about[what]:
+            raise ValueError(f"{folder} was measured on another machine or with other versions; measure all anew")
+    new = {line.module for line in lines}
+    both = [*(line for line in before if line.module not in new), *lines]
+    return sorted(both, key=lambda line: modules.index(line.module)), {**told, "made": about["made"]}
+
+
 def retell(readme: str, lines: Sequence[Line], about: Mapping[str, Any]) -> str:
     """README's text with these figures between the marks. Raises ValueError when it has no marks."""
     head, begin, rest = readme.partition(BEGIN)

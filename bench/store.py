@@ -36,18 +36,20 @@ COPIES = 30
 DELAY = 0.02  # seconds
 MISSING = "not measured: there is no `minio` on PATH"
 
-REQUEST = re.compile(rb"^[A-Z]+ (\S+) HTTP/1\.1\r\n")
+REQUEST = re.compile(rb"^([A-Z]+ \S+) HTTP/1\.1\r\n")
+# What is read and made of images; the report reads a few pictures besides, of near-duplicates.
+OF_IMAGES = re.compile(r"(GET /[^/]+/datasets/|PUT /[^/]+/results/)[^?]*/images/")
 
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """A way to a server: where it begins, and a file with the path of every request that went along."""
+    """A way to a server: where it begins, and a file with method and path of every request that went along."""
 
     endpoint: str
     log: Path
 
     def requests(self) -> list[str]:
-        """Paths, in the order in which they came."""
+        """Methods and paths, in the order in which they came."""
         return self.log.read_text(encoding="utf-8").splitlines()
 
 
@@ -142,7 +144,7 @@ def counted(section: str, url: str, store: Store, near: Relay, bench: Bench) -> 
         clear(store)
         images, shards = submit(url, near, layout)
         asked[layout] = near.requests()[before:]
-        mine = [path for path in asked[layout] if "/images/" in path and "list-type" not in path]
+        mine = [request for request in asked[layout] if OF_IMAGES.match(request)]
         rest = f"and {(len(asked[layout]) - len(mine)) / shards:.0f} for each of {shards} shards" if shards else ""
         if layout == "fused":
             each = [len(mine) / images]

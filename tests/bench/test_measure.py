@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from bench.measure import Line, geometric_mean, interleave, line, times
 
@@ -61,10 +64,21 @@ def test_the_chart_has_everybody_s_speed_in_multiples_of_the_naive_one() -> None
 
 def test_the_readme_has_the_committed_figures() -> None:
     readme = results.README.read_text(encoding="utf-8")
-    if not (results.FOLDER / "results.json").exists():
-        assert results.BEGIN + results.END in readme
-        return
+
     assert results.retell(readme, *results.read()) == readme
+
+
+def test_a_section_that_is_measured_anew_stands_where_it_stood(tmp_path: Path) -> None:
+    one, two = replace(FASTER, module="one"), replace(BOUND, module="two")
+    about = {**TOLD, "seconds": 1, "rounds": 7, "versions": {"python": "3"}, "photographs": []}
+    results.write(tmp_path, [one, two], about)
+
+    lines, told = results.together(("one", "two"), [replace(one, ratio=5.0)], about | {"made": "2024-06-01"}, tmp_path)
+
+    assert [(line.name, line.ratio) for line in lines] == [(one.name, 5.0), (two.name, 1.5)]
+    assert (told["made"], told["seconds"]) == ("2024-06-01", 1)
+    with pytest.raises(ValueError, match="another machine"):
+        results.together(("one", "two"), [one], about | {"machine": {"processor": "Another", "cores": 2}}, tmp_path)
 
 
 def test_only_the_marked_part_of_the_readme_is_written_anew() -> None:
