@@ -7,7 +7,6 @@ from tests.cli.test_detached import Elsewhere
 
 import imgflow
 from imgflow import session
-from imgflow_workflows import launch
 from imgflow_workflows.faults import ExitCode
 
 
@@ -35,10 +34,10 @@ def test_an_interrupt_ends_only_the_waiting(
 ) -> None:
     run = flow.submit("Fashion", steps="scale:4x4", sample=2, run="followed")
 
-    def interrupt(_seconds: float) -> None:
+    def interrupt(_run: str) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(launch.time, "sleep", interrupt)
+    monkeypatch.setattr(engine, "phase", interrupt)
     with pytest.raises(imgflow.ImgflowError, match="run followed goes on") as caught:
         run.wait()
 
