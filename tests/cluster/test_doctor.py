@@ -118,6 +118,7 @@ def sick(place: Place, healthy: str, tmp_path_factory: pytest.TempPathFactory) -
     limit(place, "list", "0")
     place.kubectl("create", "-f", str(file))
     yield place
+    place.store.delete([keys.run_json("sick-run-document-spoilt")])  # or nobody could prune any more
     limit(place, "list", before)
     place.kubectl("delete", "-f", str(file), "--wait=false", "--ignore-not-found")
 

@@ -65,7 +65,7 @@ def test_a_folder_is_processed_whole_and_nothing_twice_though_the_command_is_kil
     assert len(before) < IMAGES
     done = place.imgflow(*command)
 
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     said = json.loads(done.stdout)
     assert said["counts"] == {"listed": IMAGES, "processed": IMAGES, "cached": 0, "rejected": 0, "failed": 0}
     assert (said["copied"], said["refused"]) == (IMAGES, {})

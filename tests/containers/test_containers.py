@@ -109,13 +109,12 @@ def test_equal_pins_share_a_layer() -> None:
         [found] = json.loads(tool("image", "inspect", image(container)).stdout)
         return list(found["RootFS"]["Layers"])
 
-    assert layers("list") == layers("collect")
     assert layers("scale") == layers("grayscale")
 
 
 def test_containers_say_what_they_are_and_stay_small() -> None:
     # MB, with Python
-    most = {"list": 260, "collect": 260, "scale": 350, "grayscale": 350, "transform": 520, "infer": 430, "fused": 600}
+    most = {"list": 260, "collect": 320, "scale": 350, "grayscale": 350, "transform": 520, "infer": 430, "fused": 600}
     for container in CONTAINERS:
         [found] = json.loads(tool("image", "inspect", image(container)).stdout)
         size = found["Size"] / 1e6
