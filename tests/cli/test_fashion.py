@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.journeys import of_the_fashion_data_set
+from tests.thorough import THOROUGH
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli
@@ -17,4 +18,4 @@ def test_images_of_a_table_are_selected_augmented_inferred_on_and_exported(imgfl
         assert done.code == 0, f"{arguments}\n{done.out}\n{done.err}"
         return done.json
 
-    of_the_fashion_data_set(told, Path(), 200)
+    of_the_fashion_data_set(told, Path(), 5000 if THOROUGH else 200)
