@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from shutil import get_terminal_size
@@ -31,7 +32,7 @@ class _Silence:
         pass
 
 
-class _Paced:
+class _Paced(ABC):
     """Leaves out what comes too early to be read."""
 
     def __init__(self) -> None:
@@ -43,8 +44,8 @@ class _Paced:
             self._shown = now
             self.write(text, done, total, last=last)
 
-    def write(self, text: str, done: int, total: int, *, last: bool) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def write(self, text: str, done: int, total: int, *, last: bool) -> None: ...
 
 
 class _Terminal(_Paced):

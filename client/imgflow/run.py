@@ -162,9 +162,9 @@ class Run:
         return known
 
     def _source(self) -> tuple[Store, str]:
-        source = self._known.run.source
+        run = self._known.run
         with self._session.asking():
-            return (open_store(source), "") if source else (self._store, keys.images(self.municipality))
+            return open_store(run.source) if run.source else self._store, run.prefix
 
     def _one(self, store: Store, key: str, limits: Limits, missing: str) -> Image:
         with self._session.asking():

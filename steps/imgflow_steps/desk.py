@@ -89,7 +89,7 @@ def open_desk(store_url: str, run: Run, folder: Path) -> Desk:
         digest=run.digest,
         store=store,
         source=open_store(run.source) if run.source else store,
-        prefix="" if run.source else keys.images(run.municipality),
+        prefix=run.prefix,
         plan=decode_plan(run.pipeline),
         threads=ThreadPoolExecutor(AHEAD + BEHIND, thread_name_prefix="store"),
         files=folder,

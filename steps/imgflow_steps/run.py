@@ -48,6 +48,11 @@ class Run(BaseModel):
         return self.pipeline.digest_for(self.source)
 
     @property
+    def prefix(self) -> str:
+        """What the keys of its photographs begin with, in the source or else in the store."""
+        return "" if self.source else keys.images(self.municipality)
+
+    @property
     def rows(self) -> str:
         """Prefix of the row files that this run reads and extends."""
         return keys.rows(self.municipality, self.digest)

@@ -63,8 +63,7 @@ def once(store: Store, run: Run, chosen: Path | None, folder: Path) -> Selected:
     found = duplicates(spool(known, _known(store, run, chosen, folder)), run.collect.near)
     unknown = selection.write(unseen, (row.image for row in read_jsonl(known) if row.status is Status.FAILED))
     selection.write(names, _written(left_out, marked(known, found)))
-    prefix = "" if run.source else keys.images(run.municipality)
-    every = (one.key.removeprefix(prefix) for one in photographs(store, run, chosen))
+    every = (one.key.removeprefix(run.prefix) for one in photographs(store, run, chosen))
     selection.write(images, selection.without(every, selection.read(names)))
     return Selected(images, left_out, len(found.places), unseen, unknown)
 
@@ -85,8 +84,7 @@ def looking(run: Run, run_id: str) -> Run:
 
 def _known(store: Store, run: Run, chosen: Path | None, folder: Path) -> Iterator[Row]:
     """A row for each image that would be listed, with its hash where a run has seen it; failed are those unseen."""
-    prefix = "" if run.source else keys.images(run.municipality)
-    entries = listed(photographs(store, run, chosen), prefix, folder / "found.jsonl", Listing())
+    entries = listed(photographs(store, run, chosen), run.prefix, folder / "found.jsonl", Listing())
     rows, others = folder / "rows.jsonl", folder / "others.jsonl"
     unseen = _write(rows, map(_unseen, entries))
     look = run.model_copy(update={"pipeline": LOOK}).digest

@@ -94,8 +94,7 @@ def _survey(store: Store, run: Run, folder: Path, selection: Path | None = None)
     spool = _Spool(folder, listing)
     if run.selection and not selection:
         store.download(run.selection, selection := folder / "selection.jsonl")
-    prefix = "" if run.source else keys.images(run.municipality)
-    found = listed(photographs(store, run, selection), prefix, folder / "found.jsonl", listing)
+    found = listed(photographs(store, run, selection), run.prefix, folder / "found.jsonl", listing)
     with merged(store, run.rows) as rows, spool.entries.open("wb") as entries, spool.todo.open("wb") as todo:
         for entry, row in join(found, rows):
             line = entry.model_dump_json(exclude_defaults=True).encode() + b"\n"
@@ -119,9 +118,8 @@ def _survey(store: Store, run: Run, folder: Path, selection: Path | None = None)
 
 def photographs(store: Store, run: Run, selection: Path | None = None) -> Iterator[Found]:
     """What lies where a run's images are, or what is selected of it, in the order of its keys."""
-    prefix = "" if run.source else keys.images(run.municipality)
-    found = _elsewhere(run.source, store) if run.source else store.entries(prefix)
-    return among(found, lambda one: one.key.removeprefix(prefix), read(selection)) if selection else found
+    found = _elsewhere(run.source, store) if run.source else store.entries(run.prefix)
+    return among(found, lambda one: one.key.removeprefix(run.prefix), read(selection)) if selection else found
 
 
 def _elsewhere(source: str, store: Store) -> Iterator[Found]:
