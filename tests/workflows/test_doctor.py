@@ -76,6 +76,18 @@ def test_sixty_pods_with_one_cause_are_one_finding() -> None:
     assert found.mend[0].split("  #")[0].endswith("--set steps.scale.resources.limits.memory=2Gi")
 
 
+def test_a_pod_that_argo_saw_end_before_it_was_gone_is_known_as_deleted_from_what_its_node_said() -> None:
+    known = [node(1, message="main: Error (exit code 143)")]
+    killing = {"reason": "Killing", "message": "Stopping container main", "lastTimestamp": THEN}
+    about = {"involvedObject": {"name": "run-scale-1"}}
+
+    [found] = diagnose(snapshot(known, events=[{**killing, **about}]))
+    [other] = diagnose(snapshot(known))
+
+    assert (found.cause, found.evidence[0].message) == ("pod-deleted", "Stopping container main")
+    assert other.cause == "pod-failed"
+
+
 def test_lost_shards_follow_from_what_killed_their_pods() -> None:
     counts = Counts(listed=8, failed=8)
     progress = summary(1, "8 of 8 images failed", counts=counts, missing=8, failed={"shard-lost": 8})

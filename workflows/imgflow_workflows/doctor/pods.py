@@ -218,9 +218,13 @@ def deadline(attempt: Attempt, snapshot: Snapshot) -> Finding | None:
 
 
 def deleted(attempt: Attempt, snapshot: Snapshot) -> Finding | None:
-    """Somebody deleted the pod, and nobody says why."""
+    """Somebody deleted the pod, and nobody says why.
+
+    Argo says so only where it looks after the pod is gone; else it saw how the containers ended when told to.
+    """
     killed = attempt.event("Killing")
-    if not DELETED.search(attempt.spoken.message):
+    told_to_end = killed and attempt.node.get("phase") in {"Failed", "Error"}
+    if not (told_to_end or DELETED.search(attempt.spoken.message)):
         return None
     what = f"pods of step {attempt.step} were deleted while they ran: by hand, or by a drain of their node"
     said = Sign("pod deleted", killed.message if killed else attempt.spoken.message, attempt.spoken.time)
