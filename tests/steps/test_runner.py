@@ -15,7 +15,7 @@ import pytest
 from tests import photographs
 
 from imgflow_steps import __version__, keys
-from imgflow_steps.contract import Exit, Job, Result, Status
+from imgflow_steps.contract import Exit, Job, Result, Row, Status
 from imgflow_steps.list import List
 from imgflow_steps.pipeline import parse
 from imgflow_steps.rows import merged, write_part
@@ -193,6 +193,23 @@ def test_an_attempt_does_only_what_the_one_before_it_has_not_finished(
     assert {found.key: found.version for found in store.entries(pictures) if found.key not in lost} == left
     assert (told[-1].done, told[-1].total) == (4, 4)
     assert again.counts.listed == 4
+
+
+@pytest.mark.parametrize("layout", ["steps", "fused"])
+def test_no_row_ever_speaks_of_a_picture_that_is_not_in_the_store(store: Store, layout: str) -> None:
+    run = submit(store, "refused")
+    done(store, run, "list")
+    taken = keys.published(run.municipality, run.digest, "3.jpg", "", "jpg")
+    store.write(f"{taken}/a file", b"where this picture would lie: it cannot be written")
+    calls = [("fused", 0)] if layout == "fused" else [(one.name, at) for at, one in enumerate(PIPELINE.steps, 1)]
+
+    for call in calls:
+        assert done(store, run, *call).exit == 0
+    lines = [line for found in store.entries(run.rows) for line in store.read(found.key).splitlines()]
+    told = [Row.model_validate_json(line) for line in lines]  # every row there ever was: nobody has compacted them
+
+    assert sorted(row.image for row in told if row.status is Status.PROCESSED) == ["0.jpg", "1.jpg", "2.jpg"]
+    assert [output.key for row in told for output in row.outputs if not store.stat(output.key)] == []
 
 
 def test_what_was_asked_for_again_is_not_taken_for_finished(store: Store) -> None:
