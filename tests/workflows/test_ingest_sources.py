@@ -128,6 +128,71 @@ def test_a_damaged_member_of_a_zip_costs_itself_alone(directory_store: Store, tm
     assert "damaged" in done.refusals[0].message
 
 
+def test_a_zip_whose_members_have_no_date_is_copied_once(directory_store: Store, tmp_path: Path) -> None:
+    member = zipfile.ZipInfo("1.jpg")
+    member.date_time = (1980, 0, 0, 0, 0, 0)  # what some programs write
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        archive.writestr(member, b"one")
+    source = Zip(tmp_path / "photos.zip")
+
+    first, second = run(source, directory_store), run(source, directory_store)
+
+    assert (first.copied, second.copied, second.present) == (1, 0, 1)
+
+
+@pytest.mark.parametrize("mtime", ["nan", "inf", "-1e300", "99999999999999"])
+def test_a_tar_whose_members_have_impossible_dates_is_copied_once(
+    directory_store: Store, tmp_path: Path, mtime: str
+) -> None:
+    member = tarfile.TarInfo("1.jpg")
+    member.size, member.pax_headers = 3, {"mtime": mtime}
+    with tarfile.open(tmp_path / "photos.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(member, io.BytesIO(b"one"))
+    source = Tar(tmp_path / "photos.tar")
+
+    first, second = run(source, directory_store), run(source, directory_store)
+
+    assert (first.copied, second.copied, second.present) == (1, 0, 1)
+
+
+def test_a_zip_that_lies_about_how_its_names_are_written_is_damaged(directory_store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "photos.zip"
+    zipped(path, {"é.jpg": b"one", "2.jpg": b"two"})
+    whole, name = path.read_bytes(), "é.jpg".encode()
+    first, last = whole.index(name), whole.rindex(name)  # beside the member, and in the directory at the end
+
+    path.write_bytes(whole[:last] + b"\xff" + whole[last + 1 :])
+    with pytest.raises(BadParametersError, match="damaged"):
+        run(Zip(path), directory_store)
+    path.write_bytes(whole[:first] + b"\xff" + whole[first + 1 :])
+    summary = run(Zip(path), directory_store)
+
+    assert dict(summary.refused) == {Reason.UNREADABLE: 1}
+    assert dataset(directory_store) == {"2.jpg": b"two"}
+
+
+def test_a_member_of_a_zip_without_a_name_costs_itself_alone(directory_store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "photos.zip"
+    zipped(path, {"X.jpg": b"one", "2.jpg": b"two"})
+    path.write_bytes(path.read_bytes().replace(b"X.jpg", b"\0.jpg"))  # what follows a NUL is not read
+
+    assert dict(run(Zip(path), directory_store).refused) == {Reason.NOT_AN_IMAGE: 1}
+    assert dataset(directory_store) == {"2.jpg": b"two"}
+
+
+@pytest.mark.parametrize("name", ["photos.tar.gz", "photos.tgz", "photos"])
+def test_an_archive_of_which_hardly_anything_is_there_is_called_damaged(
+    directory_store: Store, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    tarred(path, {"1.jpg": os.urandom(4096)})
+    path.write_bytes(path.read_bytes()[:60])
+
+    assert archive_kind(path) == "tar"
+    with pytest.raises(BadParametersError, match="damaged"):
+        run(Tar(path), directory_store)
+
+
 def test_the_kind_of_an_archive_is_seen_in_its_content(tmp_path: Path) -> None:
     zipped(tmp_path / "one", PHOTOS)
     tarred(tmp_path / "two", PHOTOS)

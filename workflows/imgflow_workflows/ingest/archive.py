@@ -27,14 +27,31 @@ from imgflow_workflows.ingest.spool import spool
 RATIO = 100  # times that an archive may grow when it is unpacked; photographs hardly do
 ENCRYPTED = 1  # flag of a zip's member
 SMALL = 256 << 20  # bytes up to which it may grow as it likes
-DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError)
+LATEST = 1 << 33  # seconds since the epoch, in the year 2242: what file systems can write down
+DAMAGED = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    NotImplementedError,
+    UnicodeDecodeError,  # a zip says that a name is UTF-8, and it is not
+)
 
 
 def archive_kind(path: Path) -> str:
     """``zip`` or ``tar``, by a file's content or else its name, or "" for neither."""
     if zipfile.is_zipfile(path) or path.suffix.lower() == ".zip":
         return "zip"
-    return "tar" if tarfile.is_tarfile(path) or ".tar" in path.name.lower() else ""
+    return "tar" if _is_tar(path) or ".tar" in path.name.lower() else ""
+
+
+def _is_tar(path: Path) -> bool:
+    try:
+        return tarfile.is_tarfile(path)
+    except EOFError:  # compressed, and it breaks off: reading it will say so
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +66,7 @@ class Zip:
         with _readable(self.path):
             archive = zipfile.ZipFile(self.path)
         with archive, _folder() as folder:
-            members = [one for one in archive.infolist() if not one.is_dir()]
+            members = [one for one in archive.infolist() if not one.filename.endswith("/")]
             self._check(members)
             yield self._photos(archive, members, folder, store, keys.images(municipality), refuse)
 
@@ -79,7 +96,7 @@ class Zip:
             if refusal := refused(name, name, size):
                 refuse(refusal)
                 continue
-            stamp = timegm((*member.date_time, 0, 0, 0)) * 10**9
+            stamp = _zip_time(member)
             opened = partial(archive.open, member)
             yield Photo(
                 key=prefix + name,
@@ -123,7 +140,7 @@ class Tar:
             if refusal := refused(name, name, member.size):
                 refuse(refusal)
                 continue
-            stamp = int(member.mtime) * 10**9
+            stamp = _tar_time(member)
             version, path, known = f"{member.size}-{stamp}", folder / str(number), store.stat(prefix + name)
             if not known or (known.bytes, known.version) != (member.size, version):
                 _unpack(path, partial(_opened, archive, member), stamp)
@@ -166,6 +183,19 @@ def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         if member.isfile():
             yield member
         archive.members = []  # type: ignore[attr-defined]  # what TarFile keeps of every member it has seen
+
+
+def _zip_time(member: zipfile.ZipInfo) -> int:
+    """When a member was changed, as a file's time (ns); 0 where it says none, and zeros for month and day."""
+    try:
+        return timegm((*member.date_time, 0, 0, 0)) * 10**9
+    except ValueError:
+        return 0
+
+
+def _tar_time(member: tarfile.TarInfo) -> int:
+    """The same; 0 for what is no time: a header may say ``nan``, ``inf`` or any number."""
+    return int(member.mtime) * 10**9 if abs(member.mtime) < LATEST else 0
 
 
 def _plain(name: str) -> str:
