@@ -181,7 +181,7 @@ def submit(url: str, way: Relay, layout: str) -> tuple[int, int]:
             id="bench",
             municipality="Bench",
             pipeline=pipeline(BOX, grey=True),
-            list=List(samples=0, layout=layout, nodes=cores()),
+            list=List(samples=0, layout=layout),
             created=time.time(),
         )
         save(store, run)

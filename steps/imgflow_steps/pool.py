@@ -31,8 +31,12 @@ from imgflow_steps.store import UnavailableError
 if TYPE_CHECKING:
     from pebble import ProcessFuture
 
-SLICE_SECONDS = 1.5  # work handed over at a time: long enough to be cheap, short enough to see progress
+# Work handed over at a time. At its ends a process waits for the store, so slices are long, but show progress; those
+# at the end of a shard are shorter, that no process is left over long, but not so short that they are all waiting.
+SLICE_SECONDS = 3.0
+LAST_SECONDS = 0.3
 SLICE_IMAGES = 500
+GROWTH = 4  # times as many images as something is known of
 STRIKES = 3  # deaths without a suspect before it is the platform's fault
 TICK = 0.2  # seconds between two looks at the journals
 STACK = 512 << 10  # bytes for a thread of a computing process, of the memory that the process may have
@@ -190,8 +194,16 @@ class _Pace:
 
     @property
     def size(self) -> int:
-        """Images for a slice: as many as fill its time, and never more than something is known of."""
-        return min(SLICE_IMAGES, int(SLICE_SECONDS / self.seconds), self.images) or 1 if self.images else 1
+        """Images for a slice: as many as fill its time, but only some times as many as something is known of."""
+        return self._filling(SLICE_SECONDS)
+
+    @property
+    def least(self) -> int:
+        """Images for a slice near the end of a shard."""
+        return self._filling(LAST_SECONDS)
+
+    def _filling(self, seconds: float) -> int:
+        return max(1, min(SLICE_IMAGES, int(seconds / self.seconds), GROWTH * self.images)) if self.images else 1
 
 
 class _Shift:
@@ -222,7 +234,8 @@ class _Shift:
     def _fill(self) -> None:
         at_once = 2 * self._pool.workers  # slices: one that is computed by each process, and one that waits for it
         while self._todo and len(self._pending) < at_once:
-            size = max(1, min(self._pace.size, len(self._todo) // at_once))
+            left = len(self._todo)
+            size = min(left, max(self._pace.least, min(self._pace.size, left // at_once)))
             if not self._announced.issuperset(number(item) for item in islice(self._todo, size)):
                 self._look_ahead(at_once * self._pace.size)
             self._hand_over([self._todo.popleft() for _ in range(size)], alone=False)

@@ -6,7 +6,7 @@ Every pass streams: memory does not grow with the images.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +18,7 @@ from imgflow_steps.collect.account import Account
 from imgflow_steps.collect.alike import groups, read_left_out
 from imgflow_steps.collect.facts import Facts
 from imgflow_steps.contract import Counts, Entry, Exit, Row
-from imgflow_steps.costs import Ledger
+from imgflow_steps.costs import Costs, Ledger
 from imgflow_steps.duplicates import Duplicates, duplicates
 from imgflow_steps.prediction import read_prediction
 from imgflow_steps.rows import compact, join, merged
@@ -34,6 +34,8 @@ UPLOADS = 16  # files written or read at the same time
 GIVEN_UP = 20  # shards whose end the report tells
 LISTED, JUDGED = "listing.jsonl", "verdicts.jsonl"  # in a temporary folder
 MEDIA = {
+    ".jsonl": "application/jsonl",
+    ".csv": "text/csv; charset=utf-8",
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".jpg": "image/jpeg",
@@ -80,16 +82,13 @@ def run(store: Store, run: Run, *, output: Path | None) -> Summary:
             took=took,
         )
         report.write(target, facts, results.read_jsonl(verdicts))
-        store.upload(verdicts, keys.results_jsonl(run.id), "application/jsonl")
-        store.upload(table, keys.results_csv(run.id), "text/csv; charset=utf-8")
+        files = {keys.results_jsonl(run.id): verdicts, keys.results_csv(run.id): table}
+        pages = {} if output else _pages(target, keys.report(run.id))
+        _upload(store, files | pages)
         if output is None:
-            _upload(store, target, keys.report(run.id))
+            store.delete([found.key for found in store.entries(keys.report(run.id)) if found.key not in pages])
     store.write(keys.summary_json(run.id), summary.model_dump_json(indent=1).encode(), "application/json")
-    if took:
-        costs.write(store, took)
-    compact(store, run.rows)
-    if not summary.counts.failed:  # else what was computed so far is what a retry of a later step begins with
-        store.delete(found.key for found in store.entries(keys.all_scratch(run.id)))
+    _tidy(store, run, summary, took)
     return summary
 
 
@@ -177,11 +176,29 @@ def _allowed(limit: str, listed: int) -> float:
     return listed * float(limit[:-1]) / 100 if limit.endswith("%") else int(limit)
 
 
-def _upload(store: Store, folder: Path, prefix: str) -> None:
-    """Put a directory into the store, and delete what an earlier report left there."""
-    files = {prefix + path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+def _pages(folder: Path, prefix: str) -> dict[str, Path]:
+    return {prefix + path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+
+
+def _upload(store: Store, files: Mapping[str, Path]) -> None:
+    """Put files into the store, by key."""
     with ThreadPoolExecutor(UPLOADS) as pool:
         media = [MEDIA[path.suffix] for path in files.values()]
         for _done in pool.map(store.upload, files.values(), files, media):
             pass
-    store.delete([found.key for found in store.entries(prefix) if found.key not in files])
+
+
+def _tidy(store: Store, run: Run, summary: Summary, took: Costs | None) -> None:
+    """What nobody waits for, all at once."""
+    with ThreadPoolExecutor() as pool:
+        waiting = [pool.submit(compact, store, run.rows)]
+        if took:
+            waiting.append(pool.submit(costs.write, store, took))
+        if not summary.counts.failed:  # else what was computed so far is what a retry of a later step begins with
+            waiting.append(pool.submit(_delete, store, keys.all_scratch(run.id)))
+    for done in waiting:
+        done.result()
+
+
+def _delete(store: Store, prefix: str) -> None:
+    store.delete(found.key for found in store.entries(prefix))

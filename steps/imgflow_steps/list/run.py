@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -65,21 +66,28 @@ def run(store: Store, run: Run) -> Listing:
     store.delete([keys.summary_json(run.id), *(f.key for f in store.entries(keys.progress(run.id)))])
     with tempfile.TemporaryDirectory(prefix="imgflow-") as folder:
         spool = _survey(store, run, Path(folder))
-        store.upload(spool.entries, keys.listing(run.id), "application/jsonl")
         with ThreadPoolExecutor(UPLOADS) as pool, spool.todo.open("rb") as todo:
-            waiting = []
+            waiting = deque(
+                [
+                    pool.submit(_predict, store, run, spool),
+                    pool.submit(store.upload, spool.entries, keys.listing(run.id), "application/jsonl"),
+                ]
+            )
             for shard in range(spool.listing.shards):
                 lines = b"".join(islice(todo, spool.listing.shard_size))
                 waiting.append(pool.submit(store.write, keys.manifest(run.id, shard), lines, "application/jsonl"))
                 if len(waiting) > UPLOADS * 2:
-                    waiting.pop(0).result()
+                    waiting.popleft().result()
             for upload in waiting:
                 upload.result()
-        expected = predict(store, run, spool.listing, spool.seen.kept)
-        store.write(keys.prediction_json(run.id), expected.model_dump_json().encode(), "application/json")
         spool.listing.ended = time.time()
         store.write(keys.listing_json(run.id), spool.listing.model_dump_json().encode(), "application/json")
         return spool.listing
+
+
+def _predict(store: Store, run: Run, spool: _Spool) -> None:
+    expected = predict(store, run, spool.listing, spool.seen.kept)
+    store.write(keys.prediction_json(run.id), expected.model_dump_json().encode(), "application/json")
 
 
 def read_manifest(store: Store, run: str, shard: int) -> list[Entry]:
