@@ -10,7 +10,7 @@ from imgflow_steps.costs import WAITING
 from imgflow_steps.list.run import survey
 from imgflow_steps.pipeline import decode_plan
 from imgflow_steps.plan import bytes_between
-from imgflow_workflows.words import duration, near_duplicates, size
+from imgflow_workflows.words import counted, duration, near_duplicates, size
 
 SHORT = 0.1  # seconds, the least that is worth a number
 
@@ -70,7 +70,7 @@ def _plan_in_words(store: Store, run: Run, listing: Listing) -> dict[str, str]:
     why += [f"{listing.rejected:,} rejected before"] if listing.rejected else []
     why += [f"{listing.other:,} other objects are not images"] if listing.other else []
     if others and not listing.cached:
-        why.append(f"results of {len(others)} other pipelines do not count")
+        why.append(f"results of {counted(len(others), 'other pipeline')} do not count")
     return {
         "Municipality": run.municipality,
         "Images": f"{listing.listed:,} listed, {listing.todo:,} to do ({size(listing.bytes)})",

@@ -10,8 +10,9 @@ import pytest
 from tests import photographs, servers
 
 from imgflow_steps import keys
+from imgflow_steps.contract import BadParametersError
 from imgflow_steps.run import Run, save
-from imgflow_steps.store import Store
+from imgflow_steps.store import Store, UnavailableError
 from imgflow_workflows import runs
 from imgflow_workflows.default import DEFAULT
 from imgflow_workflows.engines.local import LocalEngine
@@ -141,6 +142,35 @@ def test_too_many_rejected_images_are_told_by_their_codes(imgflow: Cli, demo: St
 
     assert (done.code, causes(done)) == (1, ["too-many-rejected"])
     assert [one["reason"] for one in done.json["findings"][0]["evidence"]] == ["unsupported-format: 1 image"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "cause", "mend"),
+    [
+        (
+            BadParametersError("no model"),
+            2,
+            "bad-parameters",
+            "imgflow submit …  # with others: this run can never work",
+        ),
+        (UnavailableError("disk full"), 5, "run-failed", "imgflow retry lost"),
+    ],
+    ids=str,
+)
+def test_a_run_that_gave_up_before_its_end_says_why(
+    imgflow: Cli, demo: Store, monkeypatch: pytest.MonkeyPatch, fault: Exception, code: int, cause: str, mend: str
+) -> None:
+    def give_up(*_: Any) -> None:
+        raise fault
+
+    monkeypatch.setattr(LocalEngine, "submit", give_up)
+    assert imgflow("submit", "-m", "Demo", "--run", "lost", "-q").code == code
+
+    done = imgflow("doctor", "lost", "-o", "json")
+
+    [found] = done.json["findings"]
+    assert (done.code, found["cause"], found["mend"]) == (1, cause, [mend])
+    assert found["evidence"][0]["message"] == str(fault)
 
 
 def test_a_run_whose_process_is_gone_was_interrupted(imgflow: Cli, demo: Store) -> None:

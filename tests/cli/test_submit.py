@@ -204,7 +204,7 @@ def test_a_plan_says_why_little_is_left_to_do(imgflow: Cli, demo: Store) -> None
     assert "3 done by earlier runs; 1 rejected before" in known.out
     assert [line.split() for line in known.out.splitlines()[5:7]] == [["Shards", "none"], ["Layout", "none"]]
     assert "4 to do" in other.out
-    assert "results of 1 other pipelines do not count" in other.out
+    assert "results of 1 other pipeline do not count" in other.out
 
 
 def test_a_plan_predicts_what_a_pipeline_like_it_took_and_says_which_run_that_was(imgflow: Cli, demo: Store) -> None:

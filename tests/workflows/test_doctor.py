@@ -230,4 +230,4 @@ def test_every_cause_has_an_example_from_a_real_cluster() -> None:
         one["cause"] for name in recorded() for one in json.loads((GOLDEN / f"{name}.json").read_text())["findings"]
     }
 
-    assert known == set(ORDER)
+    assert known | {"run-failed"} == set(ORDER)  # that one is told of runs of one machine only

@@ -12,7 +12,7 @@ from imgflow_steps import keys
 from imgflow_steps.run import Phase, ProgressReader, Summary, read_summary, save
 from imgflow_steps.store import StoreError, UnavailableError
 from imgflow_workflows import runs
-from imgflow_workflows.faults import ExitCode, ImgflowError
+from imgflow_workflows.faults import ExitCode, ImgflowError, translate
 from imgflow_workflows.once import looking
 from imgflow_workflows.progress import POLL, Display, following
 from imgflow_workflows.request import Request, new_id
@@ -70,7 +70,8 @@ def start(
         hint = f"`{command} retry {run.id}` goes on from there"
         raise ImgflowError(str(error), hint, ExitCode.UNREACHABLE) from error
     except Exception as error:
-        _mark(store, run, Phase.FAILED, ExitCode.FAILED, str(error))
+        known = translate(error)
+        _mark(store, run, Phase.FAILED, known.code if known else ExitCode.FAILED, str(error))
         raise
 
 

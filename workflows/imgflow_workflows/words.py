@@ -63,6 +63,11 @@ def added_up(counts: Counts) -> str:
     )
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 image``, ``2,000 images``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def near_duplicates(number: int) -> str:
     """``14 near-duplicates of other images``."""
-    return f"{number:,} near-duplicate{'' if number == 1 else 's'} of other images"
+    return f"{counted(number, 'near-duplicate')} of other images"

@@ -40,7 +40,7 @@ ROOTS = (
     "too-many-rejected",
 )
 # Causes only where nothing else explains them; else they stand under what does.
-FOLLOWS = ("workflow-error", "shard-lost", "pod-failed", "stuck")
+FOLLOWS = ("workflow-error", "run-failed", "shard-lost", "pod-failed", "stuck")
 ORDER = ROOTS + FOLLOWS
 
 

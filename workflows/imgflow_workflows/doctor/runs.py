@@ -13,6 +13,8 @@ from imgflow_workflows.doctor import storage
 from imgflow_workflows.doctor.findings import Evidence, Finding
 from imgflow_workflows.doctor.pods import DEADLINE, MISSING
 from imgflow_workflows.doctor.snapshot import seconds
+from imgflow_workflows.faults import ExitCode
+from imgflow_workflows.words import counted
 
 if TYPE_CHECKING:
     from imgflow_workflows.doctor.snapshot import Snapshot
@@ -86,7 +88,7 @@ def images_failed(snapshot: Snapshot) -> Iterator[Finding]:
     for code, count in summary.failed.items():
         if code == LOST:
             continue
-        what = f"{_images(count)} failed: {code}"
+        what = f"{counted(count, 'image')} failed: {code}"
         logs = f"{snapshot.command} report {snapshot.run} --open  # which, and what each says"
         hint = Evidence(reason=code, message=HINTS.get(code, OTHER_FAILED))
         yield Finding("images-failed", what, (hint,), (logs, snapshot.retry))
@@ -98,7 +100,7 @@ def too_many_rejected(snapshot: Snapshot) -> Iterator[Finding]:
     if summary is None or summary.exit != Exit.TOO_MANY_REJECTED:
         return
     evidence = tuple(
-        Evidence(reason=f"{code}: {_images(count)}", message=HINTS.get(code, OTHER_REJECTED))
+        Evidence(reason=f"{code}: {counted(count, 'image')}", message=HINTS.get(code, OTHER_REJECTED))
         for code, count in summary.rejected.items()
     )
     mend = (
@@ -108,13 +110,26 @@ def too_many_rejected(snapshot: Snapshot) -> Iterator[Finding]:
     yield Finding("too-many-rejected", summary.message, evidence, mend)
 
 
+def given_up(snapshot: Snapshot) -> Iterator[Finding]:
+    """What ended a run of this machine before its results could be collected."""
+    summary = snapshot.progress.summary if snapshot.progress else None
+    if snapshot.engine == "argo" or summary is None or summary.report or summary.status is not Phase.FAILED:
+        return
+    said = (Evidence(message=summary.message),)
+    if summary.exit == ExitCode.USAGE:
+        again = f"{snapshot.command} submit …  # with others: this run can never work"
+        yield Finding("bad-parameters", "a step refuses its parameters", said, (again,))
+    else:
+        yield Finding("run-failed", "the run ended before its results could be collected", said, (snapshot.retry,))
+
+
 def shard_lost(snapshot: Snapshot) -> Iterator[Finding]:
     """Images whose shard ended before their turn."""
     summary = snapshot.progress.summary if snapshot.progress else None
     if summary is None or not summary.missing:
         return
     said = tuple(Evidence(reason=f"shard {one.shard}, step {one.label}", message=one.error) for one in snapshot.shards)
-    what = f"{_images(summary.missing)} without a verdict: their shards were lost"
+    what = f"{counted(summary.missing, 'image')} without a verdict: their shards were lost"
     logs = f"{snapshot.command} logs {snapshot.run} --failed  # what the containers said last"
     yield Finding("shard-lost", what, said, (logs, f"{snapshot.retry}  # does these again"))
 
@@ -157,10 +172,6 @@ def usual(snapshot: Snapshot) -> float:
     return max(FLUSH, *each) if each else LEAST
 
 
-def _images(count: int) -> str:
-    return f"{count:,} image{'s' if count != 1 else ''}"
-
-
 CAUSES: tuple[Cause, ...] = (
     controller_silent,
     store_trouble,
@@ -168,6 +179,7 @@ CAUSES: tuple[Cause, ...] = (
     images_failed,
     too_many_rejected,
     interrupted,
+    given_up,
     shard_lost,
     stuck,
 )
