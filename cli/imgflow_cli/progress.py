@@ -27,7 +27,7 @@ class Silence:
 
 
 class Plain:
-    """A line when the phase changes, and every ten seconds."""
+    """A line when the phase changes, one that says how the phase ended, and one every ten seconds."""
 
     def __init__(self, run: Run, voice: Voice) -> None:
         self._watcher, self._voice = Watcher(run), voice
@@ -36,11 +36,14 @@ class Plain:
     def show(self, progress: Progress) -> None:
         """Say it when there is something to say."""
         now = time.monotonic()
-        lines = self._watcher.lines(progress)
+        lines = self._watcher.phases(progress)
         line = next((line for line in lines if not line.ended), lines[-1])
         phase = (line.label, line.ended)
         if phase == self._phase and now - self._said < PLAIN:
             return
+        for before in lines[: lines.index(line)]:
+            if before.label == self._phase[0]:
+                self._voice.say(describe(before))
         self._phase, self._said = phase, now
         self._voice.say(describe(line))
 

@@ -105,6 +105,17 @@ def test_plain_lines_say_each_phase_once_and_that_the_last_one_ended(capsys: pyt
     assert capsys.readouterr().err.splitlines() == ["collect …", "collect: done"]
 
 
+def test_plain_lines_say_how_far_a_phase_came_before_the_next_one(capsys: pytest.CaptureFixture[str]) -> None:
+    for layout, label in (("fused", "scale.1 → grayscale → scale.3"), ("steps", "scale.3")):
+        shown = Plain(RUN, Voice())
+        before = [step(label, 10) for label in RUN.pipeline.labels[:2]]
+        for last, ended in ((step("scale.3", 7), False), (step("scale.3", 10, rejected=1), True)):
+            shown.show(progress(layout, *before, last, ended=ended))
+
+        said = capsys.readouterr().err.splitlines()
+        assert said == [f"{label}: 7/10", f"{label}: 10/10 · 1 rejected", "collect: done"]
+
+
 def test_on_a_narrow_terminal_the_bar_gives_way_to_the_numbers() -> None:
     lines = [Line("grayscale", 1037, 1200, rate=15.9), Line("collect")]
 

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from imgflow_steps.run import Listing, Progress, ProgressReader, Run
@@ -73,6 +73,14 @@ class Watcher:
         labels = self.run.pipeline.labels
         steps = [self._step(label, progress, listing) for label in labels] if listing.todo else []
         return [first, *steps, Line("collect", ended=ended)]
+
+    def phases(self, progress: Progress) -> list[Line]:
+        """The lines where only one is said at a time: the steps of a fused run, which move together, are one."""
+        lines = self.lines(progress)
+        if not (progress.listing and progress.listing.layout == "fused" and progress.listing.todo):
+            return lines
+        first, *_, last, collect = lines
+        return [first, replace(last, label=" → ".join(self.run.pipeline.labels)), collect]
 
     def _step(self, label: str, progress: Progress, listing: Listing) -> Line:
         labels = self.run.pipeline.labels
