@@ -30,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not argv:  # no arguments at all: the message is the help
             sys.stderr.write(error.format_message() + "\n")
             return ExitCode.USAGE
-        return _fail(ImgflowError(error.format_message(), _usage(error)), argv)
+        message = error.format_message().replace(": Value error, ", ": ")  # pydantic's words for a wrong choice
+        return _fail(ImgflowError(message, _usage(error)), argv)
     except ReaderGoneError:
         return BROKEN_PIPE
     except Exception as error:

@@ -151,7 +151,8 @@ class Step:
     only), and by ``target`` which box it needs at most.
 
     ``short`` is how people write it in one word: ``{width}x{height}`` reads ``scale:640x480``, beside what such a
-    form sets besides; the first form that fits is taken. ``pieces`` is how many results a sample gives, 0 where that
+    form sets besides; the first form that fits is taken. ``off`` are parameters that 0 switches off, which no short
+    form says: ``scale:0%`` is a slip. ``pieces`` is how many results a sample gives, 0 where that
     depends on its size; ``finds`` says that it looks for something and leaves the pixels as they are; ``idle`` that
     with these parameters it changes nothing.
     """
@@ -163,6 +164,7 @@ class Step:
     container: str = ""  # shared with other steps; "": its own
     aliases: tuple[str, ...] = ()  # other names that people know it by; never written, only read
     short: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    off: tuple[str, ...] = ()
     drops_colour: bool = False
     keeps_luma: Callable[[Any], bool] = never
     keeps_size: bool = False

@@ -128,7 +128,8 @@ class Pipeline(BaseModel):
     @classmethod
     def _read_steps(cls, value: Any) -> Any:
         if not isinstance(value, (list, tuple)) or not value:
-            raise ValueError("steps is a list such as [{scale: {width: 512}}, grayscale]")
+            what = "there is no step" if value == [] else "this is no list"
+            raise ValueError(f"{what}; steps is a list such as [{{scale: {{width: 512}}}}, grayscale]")
         return value
 
     @field_serializer("steps")
@@ -197,9 +198,9 @@ def _params(step: Step, given: Any) -> Params:
     """Parameters by name, in the step's short form, or its defaults where nothing or only ``true`` is given."""
     if given is None or given is True:
         given = {}
-    if isinstance(given, str | int | float):
-        expanded = expand(str(given), step.short)
-        if expanded is None:
+    if not isinstance(given, dict):
+        expanded = expand(str(given), step.short) if isinstance(given, str | int | float) else None
+        if expanded is None or any(set(str(expanded.get(name, 1)).strip()) == {"0"} for name in step.off):
             ways = " or ".join(spelt(step.name, step.short)) or f"{step.name}, which takes no parameters in short"
             raise _misread([((step.name,), f"{str(given)[:80]!r} cannot be read; write {ways}", given)])
         given = expanded

@@ -73,7 +73,16 @@ def test_a_directory_that_is_not_there_is_named(imgflow: Cli) -> None:
     done = imgflow("ingest", "nowhere", "-m", "Demo")
 
     assert done.code == 2
-    assert "nowhere is not a directory" in done.err
+    assert "nowhere is not there" in done.err
+
+
+def test_where_nothing_was_copied_nothing_is_to_be_submitted(imgflow: Cli) -> None:
+    Path("void").mkdir()
+
+    done = imgflow("ingest", "void", "-m", "Demo")
+
+    assert done.code == 0
+    assert done.err.endswith("there was no photograph to copy in void\n")
 
 
 def test_ctrl_c_says_that_the_same_command_goes_on(imgflow: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,9 @@ def test_a_parameter_of_steps_in_short_can_be_set(imgflow: Cli, demo: Store) -> 
     ("flags", "told"),
     [
         (["--steps", "scale:1024x768,rotte:90"], "--steps: step 2: there is no step 'rotte'"),
-        (["--steps", "@nowhere.json"], "--steps nowhere.json cannot be read"),
+        (["--steps", "@nowhere.json"], "--steps nowhere.json cannot be read: No such file or directory\n"),
+        (["--steps", "@bytes.json"], "--steps bytes.json cannot be read: it is no text in UTF-8"),
+        (["--steps", "scale", "--format", "gif"], "'--format': 'gif' is not one of"),
         (["--steps", "scale", "--pipeline", "p.yaml"], "--pipeline and --steps both say which steps"),
         (["--steps", "@tabs.json"], "tabs.json:4:12: step 2, blur.kind: Input should be 'gaussian'"),
         (["--steps", "@empty.yaml"], "empty.yaml: a pipeline is a mapping"),
@@ -68,6 +70,7 @@ def test_steps_that_cannot_be_read_are_told_with_their_place(
 ) -> None:
     for name, text in {"tabs.json": REQUEST, "empty.yaml": "", "broken.json": "[}", "p.yaml": "steps: [scale]"}.items():
         Path(name).write_text(text)
+    Path("bytes.json").write_bytes(b"[\xff]")
 
     done = imgflow("submit", "-m", "Demo", *flags)
 

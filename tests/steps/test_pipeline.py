@@ -105,8 +105,8 @@ def test_a_digest_is_16_hex_digits() -> None:
 @pytest.mark.parametrize(
     ("document", "told"),
     [
-        ({"steps": []}, "steps is a list such as"),
-        ({"steps": "scale"}, "steps is a list"),
+        ({"steps": []}, "there is no step; steps is a list such as"),
+        ({"steps": "scale"}, "this is no list; steps is a list"),
         ({"steps": ["sharpen"]}, "there is no step 'sharpen'"),
         ({"steps": ["list"]}, "there is no step 'list'"),
         ({"steps": [{"scale": {}, "grayscale": {}}]}, "one name with its parameters"),
@@ -273,7 +273,10 @@ def test_short_forms_name_parameters_that_there_are(step: Step) -> None:
         ("blur:medain", "step 1, blur.kind: Input should be 'gaussian', 'updownsampling', 'bilateral' or 'median'"),
         ("grayscale:dark", "takes no parameters in short"),
         (["split", False], "'False' cannot be read"),
-        ({"scale": [1, 2]}, "step 1, scale: Input should be"),
+        ({"scale": [1, 2]}, "step 1, scale: '[1, 2]' cannot be read; write scale:PERCENT%"),
+        ("scale:0%", "step 1, scale: '0%' cannot be read"),
+        ("split:0px", "step 1, split: '0px' cannot be read"),
+        ("crop:0x9", "step 1, crop: '0x9' cannot be read"),
         (7, "one name with its parameters"),
         ([], "one name with its parameters"),
     ],

@@ -79,7 +79,11 @@ def read(path: Path, *, flag: str = "--pipeline") -> Written:
         mark = error.problem_mark
         at = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         raise ImgflowError(f"{where}{at}: this is neither YAML nor JSON: {error.problem or error.context}") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+    except OSError as error:
+        raise ImgflowError(f"{flag} {path} cannot be read: {error.strerror}".strip()) from error
+    except UnicodeDecodeError as error:
+        raise ImgflowError(f"{flag} {path} cannot be read: it is no text in UTF-8".strip()) from error
+    except (yaml.YAMLError, RecursionError) as error:
         raise ImgflowError(f"{flag} {path} cannot be read as YAML or JSON: {error}".strip()) from error
     return Written(where, _whole(data), node)
 

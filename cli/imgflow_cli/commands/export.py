@@ -18,7 +18,7 @@ from imgflow_cli.flags import (
     WhereFlag,
     takes_settings,
 )
-from imgflow_cli.output import Voice, document, emit
+from imgflow_cli.output import Voice, document, emit, printable
 from imgflow_cli.progress import status_line
 from imgflow_steps import keys
 from imgflow_steps.store import Store, open_store
@@ -80,6 +80,9 @@ def export(
     elif output in {"json", "yaml"}:
         document({"municipality": name, "destination": target.url, **copied_document(summary, seconds)}, output)
     else:
-        emit(f"{target.url}: {copied(summary, seconds)}")
-    voice.say(f"next: {resolved.command} ingest {shlex.quote(f'{target.url}/catalog.parquet')} --municipality NAME")
+        emit(f"{printable(destination)}: {copied(summary, seconds)}")
+    if not results and "://" not in destination:  # a result has another name than the image that the catalog tells of
+        told = "/catalog.parquet" if store.stat(keys.catalog(name)) else ""
+        again = shlex.quote(destination.rstrip("/") + told)
+        voice.say(f"next: {resolved.command} ingest {again} --municipality NAME")
     raise typer.Exit(ExitCode.FAILED if summary.refused else ExitCode.DONE)

@@ -78,7 +78,10 @@ def ingest(
         document({"municipality": name, **copied_document(summary, _since(started))}, output)
     else:
         emit(f"{name}: {copied(summary, _since(started))}")
-    voice.say(f"next: {resolved.command} submit --municipality {shlex.quote(name)}")
+    if summary.copied or summary.present:
+        voice.say(f"next: {resolved.command} submit --municipality {shlex.quote(name)}")
+    else:
+        voice.say(f"there was no photograph to copy in {'the list' if source == '-' else source}")
     raise typer.Exit(ExitCode.FAILED if summary.refused.keys() & AGAIN else ExitCode.DONE)
 
 

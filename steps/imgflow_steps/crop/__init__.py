@@ -25,5 +25,6 @@ STEP = Step(
     version=1,
     container="transform",
     short={"{width}x{height}+{left}+{top}": {}, "{width}x{height}": {}, "{aspect}": {}},
+    off=("width", "height"),
     keeps_luma=always,
 )

@@ -104,7 +104,7 @@ def _admit(data: bytes, limits: Limits) -> str:
     for name, magic in FORMATS.items():
         if magic.match(data):
             return name
-    raise Rejected("unsupported-format", f"neither {', '.join(FORMATS)} nor MPO; it begins with {data[:8]!r}")
+    raise Rejected("unsupported-format", f"neither {', '.join(FORMATS)} nor MPO; it begins with {repr(data[:8])[1:]}")
 
 
 @contextmanager

@@ -43,6 +43,7 @@ STEP = Step(
         "{width}x": {"height": OPEN},
         "x{height}": {"width": OPEN},
     },
+    off=("percent",),
     keeps_luma=always,
     target=target,
 )

@@ -34,6 +34,7 @@ STEP = Step(
     version=1,
     container="transform",
     short={"halves": {}, "quarters": {"rows": 2}, "{columns}x{rows}": {}, "{tile}px": {}},
+    off=("tile",),
     keeps_luma=always,
     pieces=pieces,
     idle=idle,

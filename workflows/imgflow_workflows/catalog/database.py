@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,7 +48,7 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def said(error: Exception) -> str:
+def said(error: Exception | str) -> str:
     """What DuckDB says, in one line and without its own prefix and excerpt of the SQL."""
-    text = str(error).split("\n\nLINE ")[0].split("\n\nPossible ")[0]
-    return " ".join(text.split("Error: ", 1)[-1].split())
+    text = re.split(r"\n\nLINE |\n\nPossible |\nThe search space used was", str(error))[0]
+    return " ".join(text.split("Error: ", 1)[-1].split()).removesuffix(".")

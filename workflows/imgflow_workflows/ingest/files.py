@@ -17,6 +17,7 @@ from imgflow_steps.store.versions import version_of
 from imgflow_workflows.ingest.copying import Photo, Reason, Refusal, Refuse, in_place, refused
 from imgflow_workflows.ingest.spool import Spool, spool
 from imgflow_workflows.ingest.web import NOWHERE, Web, fetched, is_url, named_by_url
+from imgflow_workflows.words import counted
 
 NAMED = 3  # missing files that an error names
 
@@ -85,8 +86,8 @@ class Missing:
         if self.count and not self.lenient:
             more = f" and {self.count - len(self.first):,} more" if self.count > len(self.first) else ""
             raise BadParametersError(
-                f"{what} names {self.count:,} files that are not there: {', '.join(self.first)}{more}; "
-                "nothing was copied. --lenient leaves them out"
+                f"{counted(self.count, 'file')} of {what} cannot be found: {', '.join(self.first)}{more}; "
+                "nothing was copied. --lenient leaves out what is missing"
             )
 
 

@@ -41,7 +41,8 @@ class Folder:
     def _skipped(self, store: Store, prefix: str) -> str:
         """What to leave out below the directory: the store, when it lies there (``imgflow ingest .``)."""
         if not self.path.is_dir():
-            raise BadParametersError(f"{self.path} is not a directory; give the one that holds the photographs")
+            what = "is not a directory" if self.path.exists() else "is not there"
+            raise BadParametersError(f"{self.path} {what}; give the directory that holds the photographs")
         if store.url.startswith("s3://"):
             return ""
         below, root = self.path.resolve(), Path(store.url).resolve()

@@ -101,7 +101,7 @@ class Table:
         if found and not self.lenient:
             (line, why), more = found[0], f" (and {len(found) - 1:,} more)" if found[1:] else ""
             raise BadParametersError(
-                f"{self.path}, line {line} cannot be read: {' '.join(why.split())}{more}; nothing was copied. "
+                f"{self.path}, line {line} cannot be read: {said(why)}{more}; nothing was copied. "
                 "--lenient leaves such lines out"
             )
         for line, why in found:
