@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import unquote
 
 from pydantic import ValidationError
 
@@ -150,7 +151,7 @@ def _write_run(store: Store, flags: argparse.Namespace) -> None:
                 "id": run_id,
                 "municipality": keys.decode(flags.municipality),
                 "pipeline": pipeline,
-                "source": keys.decode(flags.source),
+                "source": unquote(flags.source),
                 "list": {name: getattr(flags, name) for name in LIST_FLAGS},
                 "collect": {"max_rejected": flags.max_rejected},
                 "created": time.time(),

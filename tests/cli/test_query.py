@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 import pytest
+from tests import made_runs
 from tests.catalogs import FIRST, fashion
 
 from imgflow_cli.__main__ import main
+from imgflow_steps.contract import Output
 from imgflow_steps.store import Store
+from imgflow_workflows.catalog.ask import asked
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli
@@ -59,6 +62,22 @@ def test_results_are_those_of_the_newest_run(imgflow: Cli, shop: Store) -> None:
     done = imgflow("query", "SELECT DISTINCT run, output_width FROM results", "-o", "json")
 
     assert done.json == [{"run": run, "output_width": 16}]
+
+
+@pytest.mark.parametrize(
+    ("said", "columns"),
+    [([1, 2.5], [1.0, 2.5]), ([1, "two"], ["1", "two"]), (["one", 2], ["one", "2"]), ([1, 1 << 70], ["1", f"{1 << 70}"])],
+)
+def test_what_steps_found_is_a_number_where_it_always_is_one(
+    tmp_path: Path, said: list[object], columns: list[object]
+) -> None:
+    made = made_runs.make_run(tmp_path)
+    made.list(f"{i}.jpg" for i in range(len(said)))
+    outputs = [Output(key="", sha256="", width=1, height=1, found={"it": value}) for value in said]
+    made.add(*(made.row(f"{i}.jpg", outputs=[output]) for i, output in enumerate(outputs)))
+
+    with asked(made.store, "SELECT found_it FROM results ORDER BY image") as answer:
+        assert answer.read_all().column("found_it").to_pylist() == columns
 
 
 @pytest.mark.parametrize("form", ["table", "csv", "json"])

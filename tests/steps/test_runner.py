@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from tests import photographs
@@ -236,6 +237,19 @@ def test_without_run_json_list_writes_it_from_its_flags(store: Store) -> None:
     assert listing
     assert (listing.listed, listing.shards, listing.shard_size) == (6, 2, 3)
     assert load(store, "door-2").version == __version__
+
+
+def test_a_source_from_the_other_door_keeps_its_name_letter_by_letter(store: Store, tmp_path: Path) -> None:
+    source = tmp_path / "Me\N{COMBINING ACUTE ACCENT}nil"  # in one character more than as it is usually typed
+    source.mkdir()
+    (source / "1.jpg").write_bytes(photographs.jpeg(1))
+    flags = ["--run", "door-3", "--municipality", "Demo", "--source", quote(f"{source}", safe="")]
+
+    container(store, "list", *flags, IMGFLOW_PIPELINE=PIPELINE.model_dump_json())
+    listing = read_listing(store, "door-3")
+
+    assert listing
+    assert listing.listed == 1
 
 
 @pytest.mark.parametrize(

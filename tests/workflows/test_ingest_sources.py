@@ -262,6 +262,18 @@ def test_another_table_changes_only_the_rows_it_has(directory_store: Store, tmp_
     assert told == {"a/000.jpg": (1, None), "b/001.jpg": (None, "Oudegracht"), "c/002.jpg": (None, "Neude")}
 
 
+def test_columns_with_nothing_in_common_become_text(directory_store: Store, tmp_path: Path) -> None:
+    fashion(tmp_path, 2)
+    first, second = tmp_path / "first.csv", tmp_path / "second.parquet"
+    first.write_text(f"id,worn\n{FIRST},5\n")
+    pq.write_table(pa.table({"id": [str(FIRST + 1)], "worn": [["indoors", "outdoors"]]}), second)
+
+    run(Table(first), directory_store)
+    run(Table(second), directory_store)
+
+    assert [row["worn"] for row in catalog(directory_store, tmp_path)] == ["5", "[indoors, outdoors]"]
+
+
 def test_a_parquet_table_is_read_like_a_csv(directory_store: Store, tmp_path: Path) -> None:
     photographs.folder(tmp_path, 2)
     pq.write_table(pa.table({"image": ["a/000.jpg", "b/001.jpg"], "stars": [1.5, 2.5]}), tmp_path / "[1].parquet")

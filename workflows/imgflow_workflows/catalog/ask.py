@@ -175,7 +175,7 @@ def _array(values: list[Any]) -> Any:
 
     try:
         return pa.array(values)
-    except pa.ArrowInvalid:
+    except (pa.ArrowException, OverflowError):
         return pa.array([None if value is None else str(value) for value in values])
 
 
