@@ -131,6 +131,7 @@ class Proxy:
     """Forwards to a server; the next answers are spoilt as ``spoil`` says, in this order.
 
     ``503``: not forwarded, refused as busy · ``html``: not forwarded, an answer of something that is no S3
+    ``kept``: not forwarded, all went well but for an object that the server could not delete
     ``hang``: forwarded, never answered · ``reset``: connection reset instead of the answer
     ``cut``: half of the body, then the end · ``drip``: a byte every 50 ms
     """
@@ -189,6 +190,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(503, {"Content-Type": "application/xml"}, b"<Error><Code>SlowDown</Code></Error>")
         elif fault == "html":
             self._answer(403, {"Content-Type": "text/html"}, b"<html>go away</html>")
+        elif fault == "kept":
+            error = b"<Error><Key>a</Key><Code>InternalError</Code><Message>Try again.</Message></Error>"
+            self._answer(200, {"Content-Type": "application/xml"}, b"<DeleteResult>%s</DeleteResult>" % error)
         else:
             self._forward(body, fault)
 

@@ -66,7 +66,12 @@ def test_results_are_those_of_the_newest_run(imgflow: Cli, shop: Store) -> None:
 
 @pytest.mark.parametrize(
     ("said", "columns"),
-    [([1, 2.5], [1.0, 2.5]), ([1, "two"], ["1", "two"]), (["one", 2], ["one", "2"]), ([1, 1 << 70], ["1", f"{1 << 70}"])],
+    [
+        ([1, 2.5], [1.0, 2.5]),
+        ([1, "two"], ["1", "two"]),
+        (["one", 2], ["one", "2"]),
+        ([1, 1 << 70], ["1", f"{1 << 70}"]),
+    ],
 )
 def test_what_steps_found_is_a_number_where_it_always_is_one(
     tmp_path: Path, said: list[object], columns: list[object]

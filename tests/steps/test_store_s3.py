@@ -132,6 +132,12 @@ def test_something_that_is_no_s3_is_said_to_be_none(shaky: S3, proxy: Proxy) -> 
         shaky.read("a")
 
 
+def test_what_a_server_in_trouble_has_not_deleted_is_tried_again(shaky: S3, proxy: Proxy) -> None:
+    proxy.spoil("kept")
+    with pytest.raises(UnavailableError, match="InternalError"):
+        shaky.delete(["a"])
+
+
 def test_nobody_listening_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port()
     store = S3("bucket", "", Settings(f"http://127.0.0.1:{port}", retries=1))

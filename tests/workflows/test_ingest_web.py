@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
@@ -24,14 +26,23 @@ HOST = "photos.example"
 class Site(BaseHTTPRequestHandler):
     """A web site on loopback."""
 
+    def handle(self) -> None:
+        with suppress(OSError):  # whoever asked has gone
+            super().handle()
+
     def do_GET(self) -> None:
         assert self.headers["Host"].startswith(HOST)
+        if self.path == "/slow.jpg":
+            self.drip(b"HTTP/1.1 200 OK\r\nX-Padding: ")
+            return
         answers: dict[str, tuple[int, dict[str, str], bytes]] = {
             "/a/1.jpg": (200, {}, b"one"),
             "/a/2.jpg?size=big": (200, {}, b"two"),
+            "/%C3%A5.jpg": (200, {}, b"three"),
             "/moved.jpg": (302, {"Location": "/a/1.jpg"}, b""),
             "/away.jpg": (302, {"Location": "http://evil.example/x.jpg"}, b""),
             "/file.jpg": (302, {"Location": "file:///etc/passwd"}, b""),
+            "/nowhere.jpg": (302, {"Location": "http://[evil"}, b""),
             "/round.jpg": (302, {"Location": "/round.jpg"}, b""),
             "/large.jpg": (200, {}, bytes(5000)),
             "/short.jpg": (200, {"Content-Length": "100"}, b"x"),
@@ -42,6 +53,13 @@ class Site(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
+
+    def drip(self, begin: bytes) -> None:
+        """Never silent, and never at an end: a byte every 10 ms until nobody listens, for 20 seconds at most."""
+        self.wfile.write(begin)
+        for _ in range(2000):
+            self.wfile.write(b"x")
+            time.sleep(0.01)
 
     def log_message(self, *_: object) -> None:
         pass
@@ -78,7 +96,8 @@ OPEN = Web(frozenset({HOST}), allowed=anywhere)
 
 
 @pytest.mark.parametrize(
-    ("path", "data"), [("/a/1.jpg", b"one"), ("/a/2.jpg?size=big", b"two"), ("/moved.jpg", b"one")]
+    ("path", "data"),
+    [("/a/1.jpg", b"one"), ("/a/2.jpg?size=big", b"two"), ("/moved.jpg", b"one"), ("/å.jpg", b"three")],
 )
 def test_what_lies_at_a_url_is_fetched(site: str, tmp_path: Path, path: str, data: bytes) -> None:
     OPEN.fetch(site + path, tmp_path / "x")
@@ -91,6 +110,7 @@ def test_what_lies_at_a_url_is_fetched(site: str, tmp_path: Path, path: str, dat
     [
         ("/away.jpg", "not among those allowed"),
         ("/file.jpg", "only http and https"),
+        ("/nowhere.jpg", "Invalid IPv6"),
         ("/round.jpg", "more than 5 times"),
         ("/large.jpg", "more than 1,000 bytes"),
         ("/short.jpg", "cannot be read|breaks off"),
@@ -99,12 +119,13 @@ def test_what_lies_at_a_url_is_fetched(site: str, tmp_path: Path, path: str, dat
 )
 def test_what_leads_elsewhere_or_has_no_end_is_not(site: str, tmp_path: Path, path: str, error: str) -> None:
     with pytest.raises(NotFetchedError, match=error):
-        Web(OPEN.hosts, bytes=1000, allowed=anywhere).fetch(site + path, tmp_path / "x")
+        Web(OPEN.hosts, largest=1000, allowed=anywhere).fetch(site + path, tmp_path / "x")
 
 
-def test_a_photograph_has_only_so_much_time(site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(NotFetchedError, match="seconds"):
-        Web(OPEN.hosts, seconds=-1, allowed=anywhere).fetch(f"{site}/a/1.jpg", tmp_path / "x")
+@pytest.mark.parametrize(("path", "seconds"), [("/a/1.jpg", -1), ("/slow.jpg", 0.2)])
+def test_a_photograph_has_only_so_much_time(site: str, tmp_path: Path, path: str, seconds: float) -> None:
+    with pytest.raises(NotFetchedError, match=r"takes more than .* seconds"):
+        Web(OPEN.hosts, seconds=seconds, allowed=anywhere).fetch(site + path, tmp_path / "x")
 
 
 def test_a_host_inside_a_network_is_refused_whatever_its_name(site: str, tmp_path: Path) -> None:

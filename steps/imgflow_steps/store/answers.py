@@ -39,7 +39,9 @@ KINDS: dict[str, type[StoreError]] = {
     "XMinioInvalidResourceName": KeyRefusedError,
     "XMinioParentIsObject": KeyRefusedError,
     "XMinioObjectExistsAsDirectory": KeyRefusedError,
-    "RequestTimeout": UnavailableError,  # these four come with a status that blames the client, or with any
+    "InternalError": UnavailableError,  # these come with a status that blames the client, or with any
+    "RequestTimeout": UnavailableError,
+    "ServiceUnavailable": UnavailableError,
     "SlowDown": UnavailableError,
     "OperationAborted": UnavailableError,
     "XMinioStorageFull": UnavailableError,

@@ -38,7 +38,7 @@ def keep(base: DuckDBPyConnection, folder: Path, told: str, store: Store, munici
 
 
 def _strange(base: DuckDBPyConnection) -> list[str]:
-    """Columns, quoted, of ``told`` and ``before`` whose values cannot stand below each other, such as lists and numbers."""
+    """Columns that ``told`` and ``before`` share and cannot have together, such as lists and numbers; quoted."""
     import duckdb  # noqa: PLC0415 - an extra
 
     columns = [

@@ -5,18 +5,17 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
+from ssl import create_default_context
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+from threading import Timer
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from imgflow_steps.contract import BadParametersError
-
-if TYPE_CHECKING:
-    from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 
 BYTES = 256 << 20  # of one photograph
 SECONDS = 60.0  # for one photograph, redirects and all
@@ -26,6 +25,7 @@ CHUNK = 64 << 10
 MOVED = {301, 302, 303, 307, 308}
 INTERNET = IPv6Network("2000::/3")
 PORTS = {"http": 80, "https": 443}
+RESERVED = "%!#$&'()*+,/:;=?@[]~"  # what stays as it is in a request; the rest is written as %XX
 
 Address = IPv4Address | IPv6Address
 
@@ -64,7 +64,7 @@ class Web:
     """The hosts that photographs may come from; none as a rule."""
 
     hosts: frozenset[str] = frozenset()
-    bytes: int = BYTES
+    largest: int = BYTES
     seconds: float = SECONDS
     allowed: Callable[[Address], bool] = public
 
@@ -79,51 +79,68 @@ class Web:
         """Write what lies at a URL to ``path``. Raises NotFetchedError, OSError where it cannot be written."""
         ends = time.monotonic() + self.seconds
         for _ in range(REDIRECTS + 1):
-            further = self._get(url, path, ends)
-            if not further:
-                return
-            url = urljoin(url, further)
+            parts = self._split(url)
+            host = str(parts.hostname)
+            with self._answer(parts, ends) as answer:
+                further = answer.getheader("Location") if answer.status in MOVED else ""
+                if not further:
+                    self._receive(answer, host, path, ends)
+                    return
+            with self._faults(host, ends):
+                url = urljoin(url, further)
         raise NotFetchedError(f"it is redirected more than {REDIRECTS} times")
 
-    def _get(self, url: str, path: Path, ends: float) -> str:
-        """One request; where it leads when that is elsewhere, else ""."""
-        from urllib3.exceptions import HTTPError  # noqa: PLC0415 - loads an HTTP client
+    @contextmanager
+    def _answer(self, parts: SplitResult, ends: float) -> Iterator[HTTPResponse]:
+        """What the one address says that was looked at: a second answer of DNS is never asked for."""
+        host, port = str(parts.hostname), parts.port or PORTS[parts.scheme]
+        target = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=RESERVED)
+        headers = {"Host": parts.netloc, "User-Agent": "imgflow", "Accept-Encoding": "identity"}
+        address = self._address(host, port)
+        with ExitStack() as stack:
+            with self._faults(host, ends):
+                line = stack.enter_context(socket.create_connection((f"{address}", port), SILENCE))
+                stack.enter_context(_cut(line, ends))
+                if parts.scheme == "https":
+                    line = stack.enter_context(create_default_context().wrap_socket(line, server_hostname=host))
+                connection = HTTPConnection(host, port)
+                connection.sock = line
+                connection.request("GET", target, headers=headers)
+                answer = stack.enter_context(connection.getresponse())
+            yield answer
 
-        parts = self._split(url)
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        try:
-            with self._pool(parts) as pool:
-                response = pool.urlopen(
-                    "GET",
-                    target,
-                    headers={"Host": parts.netloc, "User-Agent": "imgflow", "Accept-Encoding": "identity"},
-                    redirect=False,
-                    retries=False,
-                    preload_content=False,
-                )
-                with response:
-                    if response.status in MOVED and response.headers.get("Location"):
-                        return response.headers["Location"]
-                    if response.status != 200:  # noqa: PLR2004 - the one status that brings the whole
-                        raise NotFetchedError(f"{parts.hostname} answers {response.status}")
-                    self._receive(response, path, ends)
-                    return ""
-        except HTTPError as error:
-            raise NotFetchedError(f"{parts.hostname} cannot be read: {error}") from error
-
-    def _receive(self, response: BaseHTTPResponse, path: Path, ends: float) -> None:
+    def _receive(self, answer: HTTPResponse, host: str, path: Path, ends: float) -> None:
+        if answer.status != 200:  # noqa: PLR2004 - the one status that brings the whole
+            raise NotFetchedError(f"{host} answers {answer.status}")
         received = 0
         with path.open("wb") as file:
-            while chunk := response.read1(CHUNK, decode_content=False):
+            while chunk := self._read(answer, host, ends):
                 received += len(chunk)
-                if received > self.bytes:
-                    raise NotFetchedError(f"it has more than {self.bytes:,} bytes")
-                if time.monotonic() > ends:
-                    raise NotFetchedError(f"it takes more than {self.seconds:.0f} seconds")
+                if received > self.largest:
+                    raise NotFetchedError(f"it has more than {self.largest:,} bytes")
                 file.write(chunk)
-        told = response.headers.get("Content-Length", "")
-        if told.isdigit() and int(told) != received:
+        told = answer.getheader("Content-Length", "")
+        if told.isdecimal() and int(told) != received:
             raise NotFetchedError(f"it breaks off after {received:,} of {int(told):,} bytes")
+
+    def _read(self, answer: HTTPResponse, host: str, ends: float) -> bytes:
+        with self._faults(host, ends):
+            chunk = answer.read1(CHUNK)
+        if time.monotonic() >= ends:  # else what was cut off here would pass for the end
+            raise self._too_slow()
+        return chunk
+
+    @contextmanager
+    def _faults(self, host: str, ends: float) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, HTTPException, ValueError) as error:
+            if time.monotonic() >= ends:
+                raise self._too_slow() from error
+            raise NotFetchedError(f"{host} cannot be read: {error}") from error
+
+    def _too_slow(self) -> NotFetchedError:
+        return NotFetchedError(f"it takes more than {self.seconds:.0f} seconds")
 
     def _split(self, url: str) -> SplitResult:
         try:
@@ -142,19 +159,6 @@ class Web:
             raise NotFetchedError(f"its host is not among those allowed; --allow-host {host} allows it")
         return parts
 
-    def _pool(self, parts: SplitResult) -> HTTPConnectionPool:
-        """Connections to the one address that was looked at: a second answer of DNS is never asked for."""
-        from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout  # noqa: PLC0415 - as above
-
-        host, port = str(parts.hostname), parts.port or PORTS[parts.scheme]
-        address = str(self._address(host, port))
-        timeout = Timeout(connect=SILENCE, read=SILENCE)
-        if parts.scheme == "http":
-            return HTTPConnectionPool(address, port, timeout=timeout)
-        return HTTPSConnectionPool(
-            address, port, timeout=timeout, cert_reqs="CERT_REQUIRED", server_hostname=host, assert_hostname=host
-        )
-
     def _address(self, host: str, port: int) -> Address:
         try:
             found = {ip_address(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
@@ -166,3 +170,21 @@ class Web:
 
 
 NOWHERE = Web()
+
+
+@contextmanager
+def _cut(line: socket.socket, ends: float) -> Iterator[None]:
+    """Nobody waits at a connection for longer: a server that sends a byte now and then is never silent."""
+    with line.dup() as same:  # TLS takes the socket itself over
+        timer = Timer(max(0.0, ends - time.monotonic()), _shut, [same])
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
+
+
+def _shut(line: socket.socket) -> None:
+    with suppress(OSError):  # the other side was first
+        line.shutdown(socket.SHUT_RDWR)
