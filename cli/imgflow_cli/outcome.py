@@ -8,7 +8,7 @@ from imgflow_cli.output import Format, document, emit, printable
 from imgflow_steps import keys
 from imgflow_workflows import runs
 from imgflow_workflows.faults import ExitCode
-from imgflow_workflows.words import added_up, duration, near_duplicates
+from imgflow_workflows.words import added_up, counted, duration, near_duplicates
 
 if TYPE_CHECKING:
     from imgflow_steps.store import Store
@@ -27,15 +27,13 @@ def say_how(store: Store, known: runs.Known, form: Format | None) -> None:
 def _in_words(store: Store, known: runs.Known, *, wide: bool) -> None:
     run, summary, counts = known.run, known.progress.summary, known.counts
     ended = f" in {duration(summary.ended - summary.started)}" if summary and summary.started else ""
+    absent = known.progress.listing.absent if known.progress.listing else 0
     facts = {
         "Run": run.id,
         "Municipality": run.municipality,
         "Status": known.status.value + ended + (f": {summary.message}" if summary and summary.message else ""),
-        "Images": (
-            added_up(counts)
-            if summary and counts.add_up
-            else f"{counts.listed:,} listed, {counts.processed:,} processed so far"
-        ),
+        "Images": added_up(counts, ended=summary is not None),
+        "Not there": f"{counted(absent, 'chosen image')}, which the dataset does not hold" if absent else "",
         "Duplicates": _alike(summary.duplicates, summary.duplicate_groups) if summary else "",
         "Left out": near_duplicates(run.left_out) if run.left_out else "",
         "Results": f"{store.url.rstrip('/')}/{keys.results(run.municipality, run.digest)}",

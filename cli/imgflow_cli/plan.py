@@ -69,6 +69,7 @@ def _plan_in_words(store: Store, run: Run, listing: Listing) -> dict[str, str]:
     why += [f"{listing.processed:,} done by this run before"] if listing.processed else []
     why += [f"{listing.rejected:,} rejected before"] if listing.rejected else []
     why += [f"{listing.other:,} other objects are not images"] if listing.other else []
+    why += [f"{counted(listing.absent, 'chosen image')} not there"] if listing.absent else []
     if others and not listing.cached:
         why.append(f"results of {counted(len(others), 'other pipeline')} do not count")
     return {

@@ -114,7 +114,7 @@ class _OfRun:
     def show(self, progress: Progress) -> None:
         """See ``imgflow_workflows.progress.Display``."""
         if summary := progress.summary:
-            self._line.show(f"{self._run.id} {summary.status.value}: {added_up(summary.counts)}", last=True)
+            self._line.show(f"{self._run.id} {summary.status.value}: {added_up(summary.counts, ended=True)}", last=True)
             return
         lines = self._watcher.lines(progress)
         now = next((one for one in lines if not one.ended), lines[-1])

@@ -14,7 +14,6 @@ from imgflow_steps.store import NotFoundError, open_store
 from imgflow_workflows import runs
 from imgflow_workflows.catalog import verdicts
 from imgflow_workflows.catalog.ask import asked
-from imgflow_workflows.catalog.choice import Choice
 from imgflow_workflows.faults import ImgflowError
 from imgflow_workflows.fetch import fetch
 from imgflow_workflows.request import Asked, again
@@ -44,7 +43,8 @@ class Run:
 
     def __repr__(self) -> str:
         """How it stood when the store was last asked."""
-        return f"Run({self.id}, {self.municipality}, {self._known.status.value}: {added_up(self._known.counts)})"
+        images = added_up(self._known.counts, ended=self._known.progress.summary is not None)
+        return f"Run({self.id}, {self.municipality}, {self._known.status.value}: {images})"
 
     @property
     def status(self) -> str:
@@ -120,7 +120,8 @@ class Run:
     def fetch(self, directory: str | PathLike[str], *, where: str = "", overwrite: bool = False) -> FetchSummary:
         """Copy its pictures into a folder, each checked by its SHA-256, and ``RUN.csv``.
 
-        As ``imgflow fetch`` does: ``where`` asks the catalog, and what is there, the same, is not copied again.
+        As ``imgflow fetch`` does: what is there, the same, is not copied again. ``where`` chooses images, each with
+        all of its pictures.
         """
         with self._session.asking(), self._session.line() as line:
             summary = fetch(
@@ -129,7 +130,7 @@ class Run:
                 Path(directory),
                 tell=lambda so_far: line.show(fetched(so_far), so_far.copied + so_far.present, so_far.total),
                 overwrite=overwrite,
-                choice=Choice(where),
+                where=where,
             )
             line.show(fetched(summary), last=True)
         return summary

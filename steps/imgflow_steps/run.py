@@ -67,6 +67,7 @@ class Listing(BaseModel):
     processed: int = 0  # done by an earlier attempt of this run
     rejected: int = 0  # known already
     other: int = 0  # objects that are not listed as images
+    absent: int = 0  # chosen by a selection, and not there
     bytes: int = 0  # of what is to do
     shards: int = 0
     shard_size: int = 0

@@ -52,12 +52,22 @@ def test_only_images_that_fit_are_fetched_and_each_to_the_same_place(imgflow: Cl
     chosen = set(tree(Path("out")))
     rest = imgflow("fetch", "all", "out", "-o", "json").json
     none = imgflow("fetch", "all", "none", "--where", "year < 1900")
+    both = imgflow("fetch", "all", "both", "--where", "gender = 'Women' AND output_width > 0", "-o", "name")
 
     assert 0 < some["copied"] == some["pictures"] == len(chosen) < 12
     assert (rest["copied"], rest["present"]) == (12 - len(chosen), len(chosen))
     assert none.code == 2
-    assert "no image of Fashion fits" in none.err
+    assert "no image of run all fits" in none.err
     assert not Path("none").exists()
+    assert (both.code, set(tree(Path("both")))) == (0, chosen)
+
+
+def test_results_alone_say_what_is_fetched_where_there_is_no_catalog(imgflow: Cli, demo: Store) -> None:
+    imgflow("submit", "-m", "Demo", "--run", "all", "--workers", "1", *STEPS)
+
+    done = imgflow("fetch", "all", "out", "--where", "image = '1.jpg' AND output_width > 0", "-o", "json")
+
+    assert (done.code, set(tree(Path("out")))) == (0, {"1.jpg"})
 
 
 def test_what_is_not_fetched_is_told_and_fails_the_command(imgflow: Cli, demo: Store) -> None:

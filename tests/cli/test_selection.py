@@ -125,6 +125,17 @@ def test_a_choice_that_cannot_be_gives_one_error_and_leaves_the_store_as_it_was(
     assert list(shop.entries()) == before
 
 
+def test_chosen_images_that_are_not_there_are_counted_and_told(imgflow: Cli, shop: Store) -> None:
+    shop.delete([keys.images("Fashion") + f"{FIRST + i}.jpg" for i in range(2)])
+    wanted = ("-m", "Fashion", "--steps", "scale:16x16", "--where", f"image < '{FIRST + 3}.jpg'")
+
+    done = imgflow("submit", *wanted, "--workers", "1", "-o", "json")
+
+    assert (done.json["counts"]["listed"], done.json["absent"]) == (1, 2)
+    assert "Not there     2 chosen images, which the dataset does not hold" in imgflow("get", "@latest").out
+    assert "2 chosen images not there" in imgflow("plan", *wanted).out
+
+
 def test_a_municipality_without_a_catalog_is_told_how_to_get_one(imgflow: Cli, demo: Store) -> None:
     done = imgflow("submit", "-m", "Demo", "--where", "true")
 

@@ -117,6 +117,14 @@ def test_runs_are_found_by_name_and_the_newest_without_one(flow: imgflow.Flow, r
     assert repr(run) == "Run(halves, Fashion, succeeded: 12 listed = 11 processed + 0 cached + 1 rejected + 0 failed)"
 
 
+def test_a_run_that_gave_up_does_not_pretend_to_add_up(flow: imgflow.Flow) -> None:
+    Path("no.onnx").write_bytes(b"no model")
+    with pytest.raises(imgflow.ImgflowError, match="ONNX"):
+        flow.submit("Fashion", steps="infer:no.onnx", run="lost")
+
+    assert repr(flow.run("lost")) == "Run(lost, Fashion, failed: 12 listed, 0 processed so far)"
+
+
 @pytest.mark.parametrize(
     ("ask", "arguments"),
     [

@@ -16,7 +16,7 @@ from imgflow_steps.collect.results import read_jsonl
 from imgflow_steps.contract import BadParametersError
 from imgflow_steps.store import NotFoundError, UnavailableError
 from imgflow_steps.store.directory import REFUSED
-from imgflow_workflows.catalog.choice import ALL, Choice, choose
+from imgflow_workflows.catalog import verdicts
 from imgflow_workflows.crew import ahead, crew
 from imgflow_workflows.placement import Picture, pictures, places
 
@@ -76,31 +76,33 @@ def fetch(
     tell: Callable[[FetchProgress], None],
     workers: int = FETCHES,
     overwrite: bool = False,
-    choice: Choice = ALL,
+    where: str = "",
 ) -> FetchSummary:
-    """Copy every picture of a run that came to its end into ``folder``, or those of ``choice``, and ``<run>.csv``.
+    """Copy every picture of a run that came to its end into ``folder``, and ``<run>.csv``.
+
+    ``where`` leaves only the pictures of those images that it chooses, as ``verdicts.images`` does.
 
     The picture of ``a/x.jpg`` becomes ``a/x.<format>`` (see ``Places`` where two would). A file with the SHA-256 that
     the run wrote down is left as it is, another one too unless ``overwrite``; what comes is checked before it
     takes its place. ``tell`` is called after every picture, in the thread that called; ``workers`` threads copy.
 
-    Raises BadParametersError when the folder cannot be one or nothing is chosen, NotFoundError when the run has no
-    results yet, StoreError when the store fails, UnavailableError when the folder cannot be written.
+    Raises BadParametersError when the folder cannot be one or ``where`` chooses nothing, NotFoundError when the run has
+    no results yet, StoreError when the store fails, UnavailableError when the folder cannot be written.
     """
     if folder.exists() and not folder.is_dir():
         raise BadParametersError(f"{folder} is a file; give a folder for the pictures")
     prefix = keys.results(run.municipality, run.digest) + "images/"
     summary = FetchSummary(table=folder / f"{run.id}.csv")
     with TemporaryDirectory(prefix="imgflow-fetch-") as scratch:
-        verdicts = Path(scratch, "results.jsonl")
-        store.download(keys.results_jsonl(run.id), verdicts)
-        with places(pictures(read_jsonl(verdicts), prefix)) as placed, crew(workers) as pool:
-            chosen = Path(scratch, "selection.jsonl") if choice else None
-            if chosen:
-                choose(store, run.municipality, choice, chosen)
+        rows = Path(scratch, "results.jsonl")
+        store.download(keys.results_jsonl(run.id), rows)
+        with places(pictures(read_jsonl(rows), prefix)) as placed, crew(workers) as pool:
+            chosen = Path(scratch, "selection.jsonl") if where else None
+            if chosen and not selection.write(chosen, verdicts.images(store, run, where)):
+                raise BadParametersError(f"no image of run {run.id} fits: {where}")
 
             def wanted() -> Iterator[tuple[int, Picture]]:  # a picture's place is the same whichever are chosen
-                found = enumerate(pictures(read_jsonl(verdicts), prefix))
+                found = enumerate(pictures(read_jsonl(rows), prefix))
                 return selection.among(found, lambda one: one[1].image, selection.read(chosen)) if chosen else found
 
             summary.total = sum(1 for _ in wanted()) if chosen else placed.count

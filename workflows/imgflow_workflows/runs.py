@@ -156,6 +156,7 @@ def document(store: Store, known: Known) -> dict[str, Any]:
         "results": f"{store.url.rstrip('/')}/{keys.results(run.municipality, run.digest)}",
         "duplicates": summary.duplicates if summary else None,
         "left_out": run.left_out,
+        "absent": listing.absent if listing else 0,
         "message": summary.message if summary else "",
         "digest": run.digest,
         "pipeline": run.pipeline.labels,

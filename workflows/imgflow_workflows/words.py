@@ -55,8 +55,10 @@ def fetched(progress: FetchProgress) -> str:
     return " · ".join(words)
 
 
-def added_up(counts: Counts) -> str:
-    """All images of a run that has ended."""
+def added_up(counts: Counts, *, ended: bool) -> str:
+    """All images of a run: as a sum when it has ended, unless that was before all had a verdict."""
+    if not (ended and counts.add_up):
+        return f"{counts.listed:,} listed, {counts.processed:,} processed so far"
     return (
         f"{counts.listed:,} listed = {counts.processed:,} processed + {counts.cached:,} cached"
         f" + {counts.rejected:,} rejected + {counts.failed:,} failed"

@@ -22,13 +22,12 @@ from imgflow_cli.commands.submit import (
     StepsFlag,
 )
 from imgflow_cli.copies import AGAIN
-from imgflow_cli.flags import MunicipalityFlag, OnceFlag, OutputFlag, QuietFlag, RunArgument, WhereFlag, takes_settings
+from imgflow_cli.flags import MunicipalityFlag, OnceFlag, OutputFlag, QuietFlag, RunArgument, takes_settings
 from imgflow_cli.output import Format, Voice, document, emit, printable
 from imgflow_cli.progress import display, status_line
 from imgflow_steps import keys
 from imgflow_steps.store import Store
 from imgflow_workflows import launch, runs
-from imgflow_workflows.catalog.choice import ALL, Choice
 from imgflow_workflows.faults import ExitCode, ImgflowError
 from imgflow_workflows.fetch import FetchSummary
 from imgflow_workflows.fetch import fetch as copy
@@ -51,7 +50,9 @@ def fetch(
     run: RunArgument,
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to; it is made when it is not there.")],
     municipality: MunicipalityFlag = "",
-    condition: WhereFlag = "",
+    condition: Annotated[
+        str, typer.Option("--where", metavar="SQL", help="Only of images whose results or row in the catalog fit.")
+    ] = "",
     overwrite: OverwriteFlag = False,
     output: OutputFlag = None,
     quiet: QuietFlag = False,
@@ -64,8 +65,7 @@ def fetch(
     voice = Voice(quiet=quiet)
     voice.say(where(resolved))
     known = runs.read(store, runs.find(store, run, municipality))
-    choice = Choice(condition)
-    summary = _bring(store, known, directory, voice, resolved.command, overwrite=overwrite, choice=choice)
+    summary = _bring(store, known, directory, voice, resolved.command, overwrite=overwrite, condition=condition)
     if output == "name":
         emit(printable(str(directory)))
     elif output in {"json", "yaml"}:
@@ -212,7 +212,7 @@ def _bring(
     command: str,
     *,
     overwrite: bool,
-    choice: Choice = ALL,
+    condition: str = "",
 ) -> FetchSummary:
     """Fetch, with progress, and say what was refused or renamed."""
     run = known.run
@@ -225,7 +225,7 @@ def _bring(
                 directory,
                 tell=lambda progress: show(fetched(progress)),
                 overwrite=overwrite,
-                choice=choice,
+                where=condition,
             )
     except KeyboardInterrupt:
         raise ImgflowError(

@@ -114,6 +114,8 @@ def _survey(store: Store, run: Run, folder: Path, selection: Path | None = None)
             todo.write(line)
             listing.todo += 1
             listing.bytes += entry.bytes
+    if selection:
+        listing.absent = sum(1 for _ in read(selection)) - listing.listed - listing.other
     cut = plan.cut(
         run.pipeline, images=listing.todo, shard_size=run.list.shard_size, nodes=run.list.nodes, layout=run.list.layout
     )
