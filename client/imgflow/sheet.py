@@ -30,7 +30,7 @@ class ContactSheet:
         return strip(tag("figure", thumbnail(data, name), _caption(name), style=FIGURE) for name, data in self.pictures)
 
 
-FIGURE = "margin:0;width:min-content"
+FIGURE = "margin:0;width:min-content;min-width:6em"  # the name below a tiny picture is a few words, not letters
 STRIP = "display:flex;flex-wrap:wrap;gap:12px;align-items:flex-end"
 CAPTION = "font-size:smaller;overflow-wrap:anywhere"
 

@@ -202,6 +202,19 @@ def test_a_folder_that_may_not_be_read_stops_the_listing(directory_store: Store,
         (root / "a").chmod(0o755)
 
 
+def test_where_a_copy_has_no_room_its_own_path_is_named(
+    directory_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    directory_store.write("a/1", b"x")
+    monkeypatch.setattr("shutil.copyfileobj", refuse)
+
+    with pytest.raises(UnavailableError, match=f"cannot write {tmp_path}/copy: No space left on device; free some"):
+        directory_store.download("a/1", tmp_path / "copy")
+
+
 def test_a_real_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     code = (

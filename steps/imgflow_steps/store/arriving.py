@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 from imgflow_steps.store import UnavailableError
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @contextmanager
@@ -22,8 +25,23 @@ def arriving(path: Path) -> Iterator[Path]:
         yield part
         part.replace(path)
     except OSError as error:
-        raise UnavailableError(
-            f"cannot write {path}: {error.strerror}; free some space there, or give this user the right to write"
-        ) from error
+        raise _unwritable(path, error) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def filling(path: Path) -> Iterator[None]:
+    """Where the other end of a copy may fail, too: that the disk is full is a fault of the one where ``path`` is."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> UnavailableError:
+    return UnavailableError(
+        f"cannot write {path}: {error.strerror}; free some space there, or give this user the right to write"
+    )

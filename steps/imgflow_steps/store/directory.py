@@ -24,7 +24,7 @@ from imgflow_steps.store import (
     UnavailableError,
     walk,
 )
-from imgflow_steps.store.arriving import arriving
+from imgflow_steps.store.arriving import FULL, arriving, filling
 from imgflow_steps.store.versions import version_of
 
 STALE = 24 * 3600  # seconds after which an unfinished file was left by a killed process
@@ -32,7 +32,6 @@ RACES = 50  # times that others may remove a folder between its making and its f
 
 DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 REFUSED = {errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.EILSEQ}
-FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class Directory:
@@ -89,7 +88,13 @@ class Directory:
 
     def download(self, key: str, path: Path) -> None:
         """See ``Store``."""
-        with arriving(path) as part, self._faults(key), self._opened(key) as file, part.open("xb") as copy:
+        with (
+            arriving(path) as part,
+            self._faults(key),
+            self._opened(key) as file,
+            filling(path),
+            part.open("xb") as copy,
+        ):
             shutil.copyfileobj(file, copy, 1 << 20)
 
     def upload(self, path: Path, key: str, content_type: str = "") -> None:  # noqa: ARG002 - as for write
@@ -192,8 +197,8 @@ class Directory:
         if error.errno in REFUSED:
             return KeyRefusedError(f"{what}; a name is too long, or is a file here and a folder there; rename it")
         if error.errno in FULL:
-            return UnavailableError(f"{what}; free some space and submit again")
-        return UnavailableError(f"{what}; check the disk and submit again")
+            return UnavailableError(f"{what}; free some space and give the command again")
+        return UnavailableError(f"{what}; check the disk and give the command again")
 
 
 def _found(key: str, status: os.stat_result) -> Found:

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from imgflow_steps.contract import BadParametersError
+from imgflow_steps.store.arriving import filling
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -39,7 +40,7 @@ def database() -> Iterator[tuple[DuckDBPyConnection, Path]]:
             "autoinstall_known_extensions": False,
             "python_enable_replacements": False,  # a table is what was registered, never a variable of this program
         }
-        with duckdb.connect(":memory:", config=config) as base:
+        with duckdb.connect(":memory:", config=config) as base, filling(folder):
             yield base, folder
 
 
