@@ -11,7 +11,7 @@ from enum import IntEnum, StrEnum
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +45,12 @@ class Rejected(Exception):  # noqa: N818 - a verdict on an image, not a fault of
 
 class BadParametersError(Exception):
     """Parameters, pipeline or job can never work; the message says which and what would."""
+
+
+def unreadable(error: ValidationError) -> str:
+    """The first thing that is wrong with a document of ours, in one line: where it is, and what."""
+    fault = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
 
 
 class Params(BaseModel):

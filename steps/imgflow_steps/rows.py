@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ValidationError
 
-from imgflow_steps.contract import Entry, Row
+from imgflow_steps.contract import Entry, Row, unreadable
 from imgflow_steps.store import NotFoundError, StoreError
 
 if TYPE_CHECKING:
@@ -201,8 +201,7 @@ def _row(line: bytes, store: Store, prefix: str) -> Row:
     try:
         return Row.model_validate_json(line)
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
         raise RowsUnreadableError(
-            f"a row in {store.url} below {prefix} cannot be read ({'.'.join(map(str, fault['loc']))}: {fault['msg']}): "
+            f"a row in {store.url} below {prefix} cannot be read ({unreadable(error)}): "
             f"{line[:120]!r}; was it written by a newer imgflow? Use that one, or delete the row files"
         ) from error

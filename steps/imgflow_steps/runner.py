@@ -10,8 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgflow_steps import keys, log, shard, suspects
-from imgflow_steps.contract import BadParametersError, Counts, Entry, Exit, Job, Result, Row, Status
+from pydantic import ValidationError
+
+from imgflow_steps import __version__, keys, log, shard, suspects
+from imgflow_steps.contract import BadParametersError, Counts, Entry, Exit, Job, Result, Row, Status, unreadable
 from imgflow_steps.memory import container_memory, processes
 from imgflow_steps.meter import Meter, Tell
 from imgflow_steps.rows import shard_rows
@@ -36,6 +38,12 @@ def run_job(job: Job, store: Store, *, tell: Tell = lambda _: None, pool: Pool |
         return Result(job=job, exit=Exit.BAD_PARAMETERS, error=str(error))
     except StoreError as error:
         return Result(job=job, exit=failed(error), error=str(error))
+    except ValidationError as error:
+        why = (
+            f"run {job.run} in {store.url} cannot be read: {unreadable(error)}; was it written by another imgflow than "
+            f"this {__version__}? Command line and containers are of one version"
+        )
+        return Result(job=job, exit=Exit.BAD_PARAMETERS, error=why)
     except OSError as error:
         return Result(job=job, exit=Exit.TEMPORARY, error=f"{type(error).__name__}: {error}")
 

@@ -99,6 +99,17 @@ def test_an_unknown_run_is_answered_with_the_nearest(imgflow: Cli, store: Store)
     assert "did you mean 'demo-1'?" in done.err
 
 
+@pytest.mark.parametrize("command", [["get"], ["retry"], ["submit", "--run"]])
+def test_a_run_of_another_imgflow_is_named(imgflow: Cli, store: Store, command: list[str]) -> None:
+    store.write(keys.run_json("newer"), b'{"colour_of_the_sky": "blue"}')
+
+    done = imgflow(*command, "newer")
+
+    assert done.code == 1
+    assert "run newer in" in done.err
+    assert "was it written by another version of imgflow?" in done.err
+
+
 @pytest.mark.parametrize("name", ["../../etc", "UPPER", "a" * 54])
 def test_what_cannot_be_a_run_id_is_refused(imgflow: Cli, store: Store, name: str) -> None:
     assert imgflow("get", name).code == 2

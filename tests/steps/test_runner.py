@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -132,6 +133,18 @@ def test_a_job_that_can_never_work_says_why_and_is_not_retried(store: Store, job
 
     assert ended.exit == Exit.BAD_PARAMETERS
     assert says in ended.error
+
+
+@pytest.mark.parametrize("step", ["list", "fused", "collect"])
+def test_a_run_of_another_imgflow_is_named_and_not_retried(store: Store, step: str) -> None:
+    run = submit(store, "newer")
+    known = json.loads(store.read(keys.run_json(run.id)))
+    store.write(keys.run_json(run.id), json.dumps({**known, "colour_of_the_sky": "blue"}).encode())
+
+    ended = done(store, run, step)
+
+    assert ended.exit == Exit.BAD_PARAMETERS
+    assert re.search(rf"run newer in .* cannot be read: colour_of_the_sky.* than this {__version__}\?", ended.error)
 
 
 def test_what_the_store_does_not_have_is_not_asked_for_as_often_as_a_store_that_is_away(store: Store) -> None:

@@ -27,7 +27,7 @@ from imgflow_workflows.catalog.choice import ALL, Choice, choose
 from imgflow_workflows.default import DEFAULT
 from imgflow_workflows.faults import ImgflowError
 from imgflow_workflows.once import Selected, once
-from imgflow_workflows.runs import municipalities
+from imgflow_workflows.runs import municipalities, readable
 
 if TYPE_CHECKING:
     from imgflow_steps.store import Store
@@ -95,7 +95,9 @@ class Request:
 def begin(asked: Asked, settings: Settings, store: Store) -> Request:
     """The run that was asked for: a new one, or the one of that name once more. Raises as ``build`` and ``again``."""
     if asked.run and store.stat(keys.run_json(keys.check_run(asked.run))):
-        return again(load(store, asked.run), asked, settings, store)
+        with readable(store, asked.run):
+            known = load(store, asked.run)
+        return again(known, asked, settings, store)
     return build(asked, settings, store)
 
 

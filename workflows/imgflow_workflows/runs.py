@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ from pydantic import ValidationError
 
 from imgflow_steps import keys
 from imgflow_steps.collect.report import single_file
+from imgflow_steps.contract import unreadable
 from imgflow_steps.run import Phase, Progress, ProgressReader, Run, load
 from imgflow_steps.spelling import nearest
 from imgflow_steps.store import NotFoundError
@@ -52,15 +55,21 @@ class Known:
 
 def read(store: Store, run_id: str) -> Known:
     """One run. Raises ImgflowError when it is not there or cannot be read."""
-    try:
+    with readable(store, run_id):
         run = load(store, run_id)
         return Known(run, ProgressReader(store, run_id).read())
+
+
+@contextmanager
+def readable(store: Store, run_id: str) -> Iterator[None]:
+    """Raises ImgflowError for a run that turns out not to be there, or not to be read, inside of the context."""
+    try:
+        yield
     except NotFoundError:
         raise _unknown(store, run_id) from None
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
         raise ImgflowError(
-            f"run {run_id} in {store.url} cannot be read: {'.'.join(map(str, fault['loc']))}: {fault['msg']}",
+            f"run {run_id} in {store.url} cannot be read: {unreadable(error)}",
             "was it written by another version of imgflow?",
             ExitCode.FAILED,
         ) from error
