@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 PACKAGES = ["steps/imgflow_steps", "workflows/imgflow_workflows", "cli/imgflow_cli", "client/imgflow"]
 OURS = [*PACKAGES, "tests", "bench", "images", "charts", ".ci"]
@@ -30,6 +35,7 @@ DECLARATIONS = [
 ]
 HEAVY = {"PIL", "numpy", "cv2", "minio", "hera", "onnxruntime", "kubernetes", "rich", "typer"}
 HEAVY |= {"pandas", "pyarrow", "duckdb", "IPython"}
+PART_OF = {"pydantic_core", "IPython"}  # of pydantic, and of any notebook that shows what is imported with it
 
 
 def files(root: Path, folders: list[str]) -> Iterator[Path]:
@@ -54,6 +60,23 @@ def test_import_contracts_are_kept(root: Path) -> None:
     done = subprocess.run([lint, "--no-cache"], cwd=root, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout
+
+
+def test_every_library_that_is_imported_is_declared(root: Path) -> None:
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
+    declared = {canonicalize_name(Requirement(one).name) for one in wanted}
+    trees = (ast.parse(path.read_text(encoding="utf-8")) for path in files(root, PACKAGES) if path.suffix == ".py")
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    known = packages_distributions()
+
+    of = {name: {canonicalize_name(one) for one in known.get(name, [])} for name in {m.split(".")[0] for m in modules}}
+
+    ours = {Path(package).name for package in PACKAGES}
+    foreign = {name for name in of if name not in sys.stdlib_module_names | ours | PART_OF}
+    assert {name: of[name] for name in foreign if not of[name] & declared} == {}
 
 
 def test_no_module_outgrows_a_reader_s_patience(root: Path) -> None:

@@ -155,6 +155,20 @@ def test_a_tar_whose_members_have_impossible_dates_is_copied_once(
     assert (first.copied, second.copied, second.present) == (1, 0, 1)
 
 
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+def test_links_in_a_tar_are_refused_and_counted(directory_store: Store, tmp_path: Path, kind: bytes) -> None:
+    with tarfile.open(tmp_path / "photos.tar", "w") as archive:
+        for name, linked in {"1.jpg": "", "2.jpg": "1.jpg", "a text": "1.jpg", "notes.txt": "1.jpg"}.items():
+            member = tarfile.TarInfo(name)
+            member.linkname, member.type, member.size = linked, kind if linked else tarfile.REGTYPE, 3 * (not linked)
+            archive.addfile(member, io.BytesIO(b"one"))
+
+    summary = run(Tar(tmp_path / "photos.tar"), directory_store)
+
+    assert dict(summary.refused) == {Reason.LINK: 2, Reason.NOT_AN_IMAGE: 1}
+    assert dataset(directory_store) == {"1.jpg": b"one"}
+
+
 def test_a_zip_that_lies_about_how_its_names_are_written_is_damaged(directory_store: Store, tmp_path: Path) -> None:
     path = tmp_path / "photos.zip"
     zipped(path, {"é.jpg": b"one", "2.jpg": b"two"})

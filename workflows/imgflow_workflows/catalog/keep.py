@@ -19,7 +19,8 @@ def keep(base: DuckDBPyConnection, folder: Path, told: str, store: Store, munici
     """Put the query ``told``, a row per image with a column ``image``, into a municipality's catalog.
 
     Rows of other images stay; a column that one side lacks is empty there, and one in which the two sides have nothing
-    in common becomes text. The new catalog takes the old one's place at once. Raises StoreError.
+    in common becomes text. The new catalog takes the old one's place at once; of two that are made in the same moment
+    only the later one stays. Raises StoreError.
     """
     before, after = folder / "before.parquet", folder / "catalog.parquet"
     base.execute(f"CREATE TABLE told AS {told}")

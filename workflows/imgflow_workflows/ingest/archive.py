@@ -21,7 +21,7 @@ from typing import IO
 from imgflow_steps import keys
 from imgflow_steps.contract import BadParametersError
 from imgflow_steps.store import Store
-from imgflow_workflows.ingest.copying import Photo, Refuse, itself, refused
+from imgflow_workflows.ingest.copying import Photo, Reason, Refusal, Refuse, itself, refused
 from imgflow_workflows.ingest.spool import spool
 
 RATIO = 100  # times that an archive may grow when it is unpacked; photographs hardly do
@@ -137,6 +137,10 @@ class Tar:
         """Members are unpacked here, not where they are copied: a tar has no other order than its own."""
         for number, member in enumerate(_members(archive)):
             name = _plain(member.name)
+            if _is_link(member) and keys.is_image(name):
+                why = f"it is a link to {member.linkname}; pack files themselves (tar --dereference --hard-dereference)"
+                refuse(Refusal(name, Reason.LINK, why))
+                continue
             if refusal := refused(name, name, member.size):
                 refuse(refusal)
                 continue
@@ -178,11 +182,15 @@ def _folder() -> Iterator[Path]:
 
 
 def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """Its files one after the other; those passed are forgotten, or memory would grow with their number."""
+    """Its files and links one after the other; those passed are forgotten, or memory would grow with their number."""
     while member := archive.next():
-        if member.isfile():
+        if member.isfile() or _is_link(member):
             yield member
         archive.members = []  # type: ignore[attr-defined]  # what TarFile keeps of every member it has seen
+
+
+def _is_link(member: tarfile.TarInfo) -> bool:
+    return member.issym() or member.islnk()
 
 
 def _zip_time(member: zipfile.ZipInfo) -> int:

@@ -29,6 +29,7 @@ class Reason(StrEnum):
     NOT_AN_IMAGE = "not an image"
     NAME = "impossible name"
     EMPTY = "empty file"
+    LINK = "link in an archive"
     MISSING = "missing file"
     ROW = "unreadable row"
     UNREADABLE = "unreadable"
