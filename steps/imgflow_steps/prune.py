@@ -233,14 +233,14 @@ def _thumbs(staying: list[Item], rules: Rules) -> Iterator[Item]:
 
 
 def _models(store: Store, runs: Known, rules: Rules, gone: set[str]) -> Iterator[Item]:
-    staying = _newest_first(one for name, one in runs.records.items() if name not in gone)
-    users: dict[str, list[Record]] = {}
-    for one in staying:
+    users: dict[str, list[str]] = {}
+    for one in _newest_first(iter(runs.records.values())):
         for key in set(files(one.run.pipeline)):
-            users.setdefault(key, []).append(one)
+            users.setdefault(key, []).append(one.run.id)
     asked = rules.schedules or frozenset()
     unknown = rules.schedules is None and any(one.run.engine == "argo" for one in runs.records.values())
     for found in store.entries("models/"):
+        names = users.get(found.key, [])
         item = Item(
             What.MODELS,
             found.key,
@@ -248,9 +248,11 @@ def _models(store: Store, runs: Known, rules: Rules, gone: set[str]) -> Iterator
             used=found.placed,
             objects=1,
             bytes=found.bytes,
-            runs=tuple(one.run.id for one in users.get(found.key, [])),
+            runs=tuple(names),  # also those that go: one of them may be retried before it has gone
         )
-        keep = _strange(runs) if runs.strange else f"run {item.runs[0]} names it" if item.runs else ""
+        keep = (
+            _strange(runs) if runs.strange else next((f"run {name} names it" for name in names if name not in gone), "")
+        )
         keep = keep or ("a schedule names it" if any(found.key in one.models for one in asked) else "")
         keep = keep or ("a schedule of the cluster may need it" if unknown else "")
         yield replace(item, keep=keep or _recent(item, rules))

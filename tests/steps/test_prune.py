@@ -243,9 +243,10 @@ def test_a_run_that_began_before_the_deletion_keeps_its_results(store: Store) ->
 
 def test_a_run_that_is_retried_meanwhile_keeps_everything(directory_store: Store) -> None:
     a_run(directory_store, "new", 0)
-    old = a_run(directory_store, "old", 90, width=50)
+    old = a_run(directory_store, "old", 90, width=50, model=MODEL)
+    directory_store.write(MODEL, b"model")
     runs = known(directory_store)
-    items = [one for one in plan(directory_store, runs, Rules(now=NOW, keep=1)) if not one.keep]
+    items = [one for one in plan(directory_store, runs, Rules(now=time.time() + 60 * DAY, keep=1)) if not one.keep]
     save(directory_store, old.model_copy(update={"created": NOW}))
     before = left(directory_store)
 
@@ -254,7 +255,7 @@ def test_a_run_that_is_retried_meanwhile_keeps_everything(directory_store: Store
         deletion.delete(item)
 
     assert left(directory_store) == before
-    assert set(deletion.kept) == {"old", f"Demo/{old.digest}"}
+    assert set(deletion.kept) == {"old", f"Demo/{old.digest}", MODEL}
 
 
 def test_a_run_that_begins_in_the_middle_stops_the_deletion_and_loses_only_rows(
