@@ -28,11 +28,13 @@ def _in_words(store: Store, known: runs.Known, *, wide: bool) -> None:
     run, summary, counts = known.run, known.progress.summary, known.counts
     ended = f" in {duration(summary.ended - summary.started)}" if summary and summary.started else ""
     absent = known.progress.listing.absent if known.progress.listing else 0
+    empty = summary is not None and not (counts.listed or absent)
+    place = run.source or f"{store.url.rstrip('/')}/{run.prefix}"
     facts = {
         "Run": run.id,
         "Municipality": run.municipality,
         "Status": known.status.value + ended + (f": {summary.message}" if summary and summary.message else ""),
-        "Images": added_up(counts, ended=summary is not None),
+        "Images": added_up(counts, ended=summary is not None) + (f"; there is none in {place}" if empty else ""),
         "Not there": f"{counted(absent, 'chosen image')}, which the dataset does not hold" if absent else "",
         "Duplicates": _alike(summary.duplicates, summary.duplicate_groups) if summary else "",
         "Left out": near_duplicates(run.left_out) if run.left_out else "",

@@ -93,11 +93,12 @@ def test_what_the_user_sets_wins_over_what_the_chart_tells(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://elsewhere:9000")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "me")
+    monkeypatch.setenv("IMGFLOW_REGION", "eu-north-1")
 
-    shown = imgflow("config", *IN_CITY, "--region", "eu-north-1", "-o", "json").json
+    shown = imgflow("config", *IN_CITY, "-o", "json").json
 
     assert shown["endpoint"] == {"value": "http://elsewhere:9000", "origin": "AWS_ENDPOINT_URL"}
-    assert shown["region"] == {"value": "eu-north-1", "origin": "--region"}
+    assert shown["region"] == {"value": "eu-north-1", "origin": "IMGFLOW_REGION"}
     assert shown["credentials"]["origin"] == "AWS_ACCESS_KEY_ID"
     assert api.asked == [clusters.config_map("city")]
 

@@ -133,6 +133,15 @@ def test_a_source_that_is_not_there_is_named(imgflow: Cli) -> None:
     assert "nowhere" in done.err
 
 
+def test_a_source_without_photographs_is_named_where_the_counts_are(imgflow: Cli, tmp_path: Path) -> None:
+    (tmp_path / "void").mkdir()
+
+    done = imgflow("submit", "-m", "Demo", "--source", "void")
+
+    assert done.code == 0
+    assert f"0 failed; there is none in {tmp_path / 'void'}\n" in done.out
+
+
 def test_pods_cannot_see_a_directory_of_this_machine(imgflow: Cli, tmp_path: Path) -> None:
     done = imgflow("submit", "-m", "Demo", "--source", str(tmp_path), "--engine", "argo", "--store", "x")
 

@@ -17,7 +17,7 @@ import imgflow_steps
 from imgflow_cli import app
 from imgflow_steps.pipeline import parse
 from imgflow_workflows.faults import MEANING
-from imgflow_workflows.settings import Settings, flag, resolve, variable
+from imgflow_workflows.settings import FLAGS, Settings, flag, resolve, variable
 
 
 def commands(text: str) -> Iterator[list[str]]:
@@ -98,7 +98,8 @@ def test_exit_codes_are_told_as_they_are(readme: str) -> None:
 
 def test_settings_are_told_as_they_are(readme: str) -> None:
     for name, field in Settings.model_fields.items():
-        row = f"| `{name}` | `{flag(name)}` | `{variable(name)}` | {field.description} |"
+        flagged = f"`{flag(name)}`" if name in FLAGS else "none"
+        row = f"| `{name}` | {flagged} | `{variable(name)}` | {field.description} |"
         assert row in readme, row
 
 

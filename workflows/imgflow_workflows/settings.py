@@ -48,6 +48,7 @@ class Settings(BaseModel):
 
 
 PLACES = ("engine", "store", "namespace", "kube_context")  # settings that say where things lie
+FLAGS = tuple(name for name in Settings.model_fields if name not in OTHERS)  # of an S3 server no command line speaks
 
 
 def variable(name: str) -> str:

@@ -15,7 +15,7 @@ from imgflow_steps.contract import Step
 from imgflow_steps.pipeline import STEPS
 from imgflow_steps.spelling import nearest, spelt
 from imgflow_workflows.faults import ImgflowError
-from imgflow_workflows.settings import DEFAULT, Resolved, Settings
+from imgflow_workflows.settings import DEFAULT, FLAGS, Resolved
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -104,7 +104,7 @@ def _document(step: Step) -> dict[str, Any]:
     }
 
 
-@takes_settings(*Settings.model_fields)
+@takes_settings(*FLAGS)
 def config(resolved: Resolved, output: OutputFlag = None) -> None:
     """Show every setting and where it comes from.
 
