@@ -88,7 +88,7 @@ check: lint types test  ## lint, types and test
 .PHONY: clean
 clean:  ## Remove .venv, caches and the demo's photographs; the store in .imgflow stays
 	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
-	find steps workflows cli client tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find steps workflows cli client images bench tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help
 help:  ## Say what there is
