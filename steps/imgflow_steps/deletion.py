@@ -57,7 +57,6 @@ class Deletion:
     def delete(self, item: Item) -> None:
         """Delete one item, or as much of it as was gone when a run began to need it. Raises StoreError."""
         mark = keys.pruning(item.municipality, item.digest) if item.what is What.DIGESTS else ""
-        self._mark(mark)
         try:
             for prefix in _order(item):
                 self._prefix(prefix, item, mark)
