@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests import photographs
 
-from imgflow_cli.commands import ingest as command
+from imgflow_cli import copies
 from imgflow_steps import keys
 from imgflow_steps.store import Store
 
@@ -89,7 +89,7 @@ def test_ctrl_c_says_that_the_same_command_goes_on(imgflow: Cli, monkeypatch: py
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "copy", interrupt)
+    monkeypatch.setattr(copies, "ingest", interrupt)
 
     done = imgflow("ingest", "photos", "-m", "Demo")
 

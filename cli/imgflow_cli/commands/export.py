@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shlex
-import time
 from typing import Annotated
 
 import typer
 
-from imgflow_cli.copies import copied_document
+from imgflow_cli.copies import copied_document, copy, say_refused
 from imgflow_cli.flags import (
     MunicipalityFlag,
     OutputFlag,
@@ -19,13 +18,11 @@ from imgflow_cli.flags import (
     takes_settings,
 )
 from imgflow_cli.output import Voice, document, emit, printable
-from imgflow_cli.progress import status_line
 from imgflow_steps import keys
 from imgflow_steps.store import Store, open_store
 from imgflow_workflows.catalog.choice import Choice
 from imgflow_workflows.catalog.export import Exported
-from imgflow_workflows.faults import ExitCode, ImgflowError
-from imgflow_workflows.ingest.copying import ingest as copy
+from imgflow_workflows.faults import ExitCode
 from imgflow_workflows.opening import where
 from imgflow_workflows.request import check_municipality
 from imgflow_workflows.settings import PLACES, Resolved
@@ -57,24 +54,10 @@ def export(
     check_municipality(store, municipality)
     name = keys.decode(keys.encode(municipality))
     target = open_store(destination)
-    started = time.monotonic()
-    try:
-        with status_line(voice) as show:
-            summary = copy(
-                Exported(store, Choice(condition, sample, seed), results),
-                target,
-                name,
-                tell=lambda told: show(copied(told, time.monotonic() - started)),
-            )
-    except KeyboardInterrupt:
-        raise ImgflowError(
-            f"export to {destination} was interrupted; what was copied is there",
-            "the same command goes on from there",
-            ExitCode.INTERRUPTED,
-        ) from None
-    seconds = time.monotonic() - started
-    for refusal in summary.refusals:
-        voice.say(f"{refusal.path}: {refusal.reason}: {refusal.message}")
+    chosen = Exported(store, Choice(condition, sample, seed), results)
+    interrupted = f"export to {destination} was interrupted; what was copied is there"
+    summary, seconds = copy(chosen, target, name, voice, interrupted)
+    say_refused(summary, voice)
     if output == "name":
         emit(target.url)
     elif output in {"json", "yaml"}:

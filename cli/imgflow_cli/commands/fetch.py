@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from imgflow_cli import outcome
+from imgflow_cli import copies, outcome
 from imgflow_cli.commands.submit import (
     CUTS,
     FormatFlag,
@@ -21,7 +20,6 @@ from imgflow_cli.commands.submit import (
     SetFlag,
     StepsFlag,
 )
-from imgflow_cli.copies import AGAIN
 from imgflow_cli.flags import MunicipalityFlag, OnceFlag, OutputFlag, QuietFlag, RunArgument, takes_settings
 from imgflow_cli.output import Format, Voice, document, emit, printable
 from imgflow_cli.progress import display, status_line
@@ -31,7 +29,6 @@ from imgflow_workflows import launch, runs
 from imgflow_workflows.faults import ExitCode, ImgflowError
 from imgflow_workflows.fetch import FetchSummary
 from imgflow_workflows.fetch import fetch as copy
-from imgflow_workflows.ingest.copying import Reason, ingest
 from imgflow_workflows.ingest.folder import Folder
 from imgflow_workflows.opening import open_engine, where
 from imgflow_workflows.request import Asked, begin, describe
@@ -154,22 +151,10 @@ def _run(asked: Asked, source: Path, resolved: Resolved, store: Store, voice: Vo
 
 def _ingest(source: Path, municipality: str, store: Store, voice: Voice) -> None:
     """Copy the photographs to where pods see them. Raises ImgflowError when one that could be copied was not."""
-    started = time.monotonic()
-    try:
-        with status_line(voice) as show:
-            summary = ingest(
-                Folder(source),
-                store,
-                municipality,
-                tell=lambda told: show(copied(told, time.monotonic() - started)),
-            )
-    except KeyboardInterrupt:
-        raise ImgflowError("interrupted", "the same command goes on from there", ExitCode.INTERRUPTED) from None
-    voice.say(copied(summary, time.monotonic() - started))
-    for refusal in summary.refusals:
-        if refusal.reason is not Reason.NOT_AN_IMAGE:
-            voice.say(f"{refusal.path}: {refusal.reason}: {refusal.message}")
-    if missed := sum(summary.refused[reason] for reason in AGAIN):
+    summary, seconds = copies.copy(Folder(source), store, municipality, voice, "interrupted")
+    voice.say(copied(summary, seconds))
+    copies.say_refused(summary, voice)
+    if missed := sum(summary.refused[reason] for reason in copies.AGAIN):
         raise ImgflowError(
             f"{missed:,} photographs of {source} could not be copied, so no run was started",
             "mend them or move them away, then give the same command again; it goes on from there",

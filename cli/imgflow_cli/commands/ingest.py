@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import shlex
-import time
 from typing import Annotated
 
 import typer
 
-from imgflow_cli.copies import AGAIN, copied_document
+from imgflow_cli.copies import AGAIN, copied_document, copy, say_refused
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, takes_settings
 from imgflow_cli.output import Voice, document, emit, printable
-from imgflow_cli.progress import status_line
 from imgflow_steps import keys
 from imgflow_steps.store import Store
-from imgflow_workflows.faults import ExitCode, ImgflowError
-from imgflow_workflows.ingest.copying import Reason
-from imgflow_workflows.ingest.copying import ingest as copy
+from imgflow_workflows.faults import ExitCode
 from imgflow_workflows.ingest.sources import source_of
 from imgflow_workflows.opening import where
 from imgflow_workflows.settings import PLACES, Resolved
@@ -59,31 +55,17 @@ def ingest(
     voice.say(where(resolved))
     name = keys.decode(keys.encode(municipality))
     photographs = source_of(source, ids, paths, hosts=hosts or (), lenient=lenient, say=voice.say)
-    started = time.monotonic()
-    try:
-        with status_line(voice) as show:
-            summary = copy(photographs, store, name, tell=lambda told: show(copied(told, _since(started))))
-    except KeyboardInterrupt:
-        raise ImgflowError(
-            f"ingest of {source} was interrupted; what was copied is in {store.url}",
-            "the same command goes on from there",
-            ExitCode.INTERRUPTED,
-        ) from None
-    for refusal in summary.refusals:
-        if refusal.reason is not Reason.NOT_AN_IMAGE:
-            voice.say(f"{refusal.path}: {refusal.reason}: {refusal.message}")
+    interrupted = f"ingest of {source} was interrupted; what was copied is in {store.url}"
+    summary, seconds = copy(photographs, store, name, voice, interrupted)
+    say_refused(summary, voice)
     if output == "name":
         emit(printable(name))
     elif output in {"json", "yaml"}:
-        document({"municipality": name, **copied_document(summary, _since(started))}, output)
+        document({"municipality": name, **copied_document(summary, seconds)}, output)
     else:
-        emit(f"{name}: {copied(summary, _since(started))}")
+        emit(f"{printable(name)}: {copied(summary, seconds)}")
     if summary.copied or summary.present:
         voice.say(f"next: {resolved.command} submit --municipality {shlex.quote(name)}")
     else:
         voice.say(f"there was no photograph to copy in {'the list' if source == '-' else source}")
     raise typer.Exit(ExitCode.FAILED if summary.refused.keys() & AGAIN else ExitCode.DONE)
-
-
-def _since(started: float) -> float:
-    return time.monotonic() - started
