@@ -75,9 +75,9 @@ class Desk:
         return key
 
     def settle(self) -> None:
-        """Wait for what is still on its way."""
-        while self.behind:
-            self.behind.pop().result()
+        """Wait for what is still on its way. Raises what went wrong with it."""
+        for written in self.behind:
+            written.result()
 
 
 @lru_cache(maxsize=1)  # a process serves one run at a time, and what an earlier one opened goes

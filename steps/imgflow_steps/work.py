@@ -58,6 +58,7 @@ def process(piece: Slice) -> list[Row]:
     chain = desk.chain(piece.first, piece.last)
     rows: list[Row] = []
     with ExitStack() as stack:
+        stack.callback(desk.behind.clear)  # however this ends: the next slice answers for its own
         sink: _Members | _Pictures = (
             _Members(stack.enter_context(piece.output.open("wb"))) if piece.output else _Pictures(desk)
         )
