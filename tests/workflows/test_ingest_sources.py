@@ -264,6 +264,38 @@ def test_leading_zeros_of_an_id_are_kept(directory_store: Store, tmp_path: Path)
     assert catalog(directory_store, tmp_path) == [{"image": "007.png", "id": "007", "agent": "Bond"}]
 
 
+def test_numbers_are_numbers_unless_they_begin_with_a_zero(directory_store: Store, tmp_path: Path) -> None:
+    fashion(tmp_path, 2)
+    table = tmp_path / "styles.csv"
+    table.write_text(f"id,postcode,year,phone\n{FIRST},01067,2012,+49\n{FIRST + 1},80331,-3,1\n")
+
+    run(Table(table), directory_store)
+
+    told = [(row["postcode"], row["year"], row["phone"]) for row in catalog(directory_store, tmp_path)]
+    assert told == [("01067", 2012, "+49"), ("80331", -3, "1")]
+
+
+def test_letters_are_no_truths_and_truths_are(directory_store: Store, tmp_path: Path) -> None:
+    fashion(tmp_path, 2)
+    table = tmp_path / "styles.csv"
+    table.write_text(f"id,gender,sold,online\n{FIRST},F,True,\n{FIRST + 1},F,false,true\n")
+
+    run(Table(table), directory_store)
+
+    told = [(row["gender"], row["sold"], row["online"]) for row in catalog(directory_store, tmp_path)]
+    assert told == [("F", True, None), ("F", False, True)]
+
+
+def test_columns_called_as_ours_are_told_apart_however_they_are_written(directory_store: Store, tmp_path: Path) -> None:
+    (tmp_path / "1.jpg").write_bytes(photographs.jpeg(1))
+    (tmp_path / "photos.csv").write_text("Image,Municipality\n1.jpg,Utrecht\n")
+
+    run(Table(tmp_path / "photos.csv"), directory_store)
+
+    [row] = catalog(directory_store, tmp_path)
+    assert row == {"image": "1.jpg", "source_Image": "1.jpg", "source_Municipality": "Utrecht"}
+
+
 def test_another_table_changes_only_the_rows_it_has(directory_store: Store, tmp_path: Path) -> None:
     photographs.folder(tmp_path, 3)
     (tmp_path / "one.csv").write_text("file;stars\na/000.jpg;1\nb/001.jpg;2\n")

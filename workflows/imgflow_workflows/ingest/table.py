@@ -40,6 +40,7 @@ PATHS = (
 IDS = ("id", "image_id")
 NAMED = 3  # values that an error names
 OURS = ("image", "municipality")  # columns that every catalog has
+EXACT = ("BIGINT", "BOOLEAN")  # what a column of text becomes only where that gives the same text again
 
 Say = Callable[[str], None]
 Place = Callable[[str], tuple[str, Path]]  # a value of a column as the name and the file that it stands for
@@ -92,9 +93,11 @@ class Table:
         asked = """FROM read_csv($path, delim = $delimiter, quote = '"', escape = '"', skip = 0, header = true,
             strict_mode = true, store_rejects = true, sample_size = -1"""
         given = {"path": escape(str(self.path)), "delimiter": delimiter}
-        columns = [name for name, *_ in base.execute(f"DESCRIBE {asked})", given).fetchall()]
-        texts = {name: "VARCHAR" for name in columns if name.casefold() in IDS or name in {self.ids, self.paths}}
-        kinds, told = (", types = $texts", {"texts": texts}) if texts else ("", {})  # 007 is no 7
+        columns = [(name, kind) for name, kind, *_ in base.execute(f"DESCRIBE {asked})", given).fetchall()]
+        names = [name for name, kind in columns if name.casefold() in IDS or kind in EXACT]
+        texts = dict.fromkeys([*names, *filter(None, (self.ids, self.paths))], "VARCHAR")
+        texts = {name: kind for name, kind in texts.items() if name in dict(columns)}
+        kinds, told = (", types = $texts", {"texts": texts}) if texts else ("", {})  # 007 is no 7, nor is F a false
         base.execute(f"CREATE TABLE source AS {asked}{kinds})", {**given, **told})
         faults = base.execute("SELECT DISTINCT ON (line) line, error_message FROM reject_errors ORDER BY line")
         found = faults.fetchall()
@@ -215,16 +218,18 @@ def _first(columns: Mapping[str, str], names: tuple[str, ...]) -> str:
 
 
 def _told(base: DuckDBPyConnection) -> str:
-    """The query for what the table says of each photograph; numbers that were read as text are numbers again."""
+    """The query for what the table says of each photograph; what was read as text may be numbers or truths again."""
     columns = [name for name, *_ in base.execute("DESCRIBE source").fetchall()]
-    shown = [f"{_value(base, name)} AS {quoted(f'source_{name}' if name in OURS else name)}" for name in columns]
+    named = [(name, quoted(f"source_{name}" if name.casefold() in OURS else name)) for name in columns]
+    shown = [f"{_value(base, name)} AS {told}" for name, told in named]
     return f"SELECT photos.image, {', '.join(shown)} FROM photos JOIN source ON source.rowid = photos.row"
 
 
 def _value(base: DuckDBPyConnection, column: str) -> str:
     name = f"source.{quoted(column)}"
-    whole = f"SELECT bool_and({name} = TRY_CAST({name} AS BIGINT)::VARCHAR) FROM source"
-    kind = base.execute(f"SELECT typeof({name}) FROM source LIMIT 1").fetchone()
-    if kind == ("VARCHAR",) and base.execute(whole).fetchone() == (True,):
-        return f"CAST({name} AS BIGINT)"
+    if base.execute(f"SELECT typeof({name}) FROM source LIMIT 1").fetchone() == ("VARCHAR",):
+        for kind in EXACT:
+            whole = f"SELECT bool_and(lower({name}) = TRY_CAST({name} AS {kind})::VARCHAR) FROM source"
+            if base.execute(whole).fetchone() == (True,):
+                return f"CAST({name} AS {kind})"
     return name
