@@ -94,9 +94,8 @@ class Table:
             strict_mode = true, store_rejects = true, sample_size = -1"""
         given = {"path": escape(str(self.path)), "delimiter": delimiter}
         columns = [(name, kind) for name, kind, *_ in base.execute(f"DESCRIBE {asked})", given).fetchall()]
-        names = [name for name, kind in columns if name.casefold() in IDS or kind in EXACT]
-        texts = dict.fromkeys([*names, *filter(None, (self.ids, self.paths))], "VARCHAR")
-        texts = {name: kind for name, kind in texts.items() if name in dict(columns)}
+        asis = {*IDS, self.ids.casefold(), self.paths.casefold()}
+        texts = {name: "VARCHAR" for name, kind in columns if name.casefold() in asis or kind == "BOOLEAN"}
         kinds, told = (", types = $texts", {"texts": texts}) if texts else ("", {})  # 007 is no 7, nor is F a false
         base.execute(f"CREATE TABLE source AS {asked}{kinds})", {**given, **told})
         faults = base.execute("SELECT DISTINCT ON (line) line, error_message FROM reject_errors ORDER BY line")
