@@ -117,6 +117,14 @@ def test_images_of_a_registry_may_still_be_pulled() -> None:
     assert [c.name for c in checks(site) if c.state is State.UNKNOWN] == ["container images"]
 
 
+def test_a_node_with_many_container_images_does_not_tell_of_all() -> None:
+    others = [{"names": [f"registry.example/other-{i}:1"]} for i in range(50)]
+    site = changed(nodes={"items": [*(well().get("nodes") or {})["items"], {"status": {"images": others}}]})
+
+    assert [c.name for c in checks(site) if c.state is not State.OK] == ["container images"]
+    assert [c.name for c in checks(site) if c.state is State.UNKNOWN] == ["container images"]
+
+
 def test_a_template_that_somebody_has_changed_is_told_by_the_place() -> None:
     template = copy.deepcopy(workflow_template(DEFAULT, OPTIONS))
     next(t for t in template["spec"]["templates"] if t["name"] == "scale")["activeDeadlineSeconds"] = 5

@@ -24,6 +24,7 @@ INSTALL = (
 )
 VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 SHOWN = 3  # differences that are told
+TOLD = 50  # container images that a node tells of at most, the largest; kubelet's nodeStatusMaxImages
 
 
 @dataclass(frozen=True)
@@ -151,13 +152,16 @@ def container_images(name: str, site: Site) -> Check:
         return Check(name, State.UNKNOWN, "there is no WorkflowTemplate that names any")
     wanted = sorted({leaf["container"]["image"] for leaf in there["spec"]["templates"] if "container" in leaf})
     nodes = (site.get("nodes") or {}).get("items", [])
-    held = [{n for image in node["status"].get("images", ()) for n in image.get("names") or ()} for node in nodes]
+    told = [node["status"].get("images", ()) for node in nodes]
+    held = [{n for image in images for n in image.get("names") or ()} for images in told]
     lacking = {image: sum(image not in names for names in held) for image in wanted}
     if not any(lacking.values()):
         return Check(name, State.OK, f"{_several(wanted)} on each of {len(nodes)} nodes")
     missing = [image for image, count in lacking.items() if count]
     seen = f"{_several(missing)} not on all of {len(nodes)} nodes"
     prefix, tag = options_of(there).prefix, options_of(there).tag
+    if any(len(images) >= TOLD and not names.issuperset(wanted) for images, names in zip(told, held, strict=True)):
+        return Check(name, State.UNKNOWN, f"{seen}, as far as they tell; a node names {TOLD} container images at most")
     if prefix.startswith("localhost/"):
         load = f"PREFIX={prefix} TAG={tag} images/load"
         return Check(name, State.WRONG, f"{seen}, and of no registry", f"{load}  # images/build makes them")

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from imgflow_steps import keys
-from imgflow_steps.run import ProgressReader, ShardProgress, load
-from imgflow_steps.store import NotFoundError, StoreError
+from imgflow_steps.run import ProgressReader, load, read_shards
+from imgflow_steps.store import StoreError
 from imgflow_workflows.engines.argo import open_cluster
 from imgflow_workflows.engines.cluster import TIMEOUT, WORKFLOW_LABEL, connect, told
 
@@ -32,19 +30,8 @@ def of_store(store: Store, run_id: str) -> Facts:
         "created": run.created,
         "seconds": run.pipeline.limits.seconds,
         "progress": progress,
-        "shards": _given_up(store, run_id),
+        "shards": [shard for shard in read_shards(store, run_id) if shard.error][:SHARDS],
     }
-
-
-def _given_up(store: Store, run_id: str) -> list[ShardProgress]:
-    found: list[ShardProgress] = []
-    for entry in store.entries(keys.progress(run_id)):
-        with suppress(NotFoundError):  # the run was listed anew meanwhile
-            shard = ShardProgress.model_validate_json(store.read(entry.key))
-            found += [shard] if shard.error else []
-        if len(found) == SHARDS:
-            break
-    return found
 
 
 def of_cluster(namespace: str, kube_context: str, run_id: str) -> Facts:
