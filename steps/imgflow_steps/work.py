@@ -42,8 +42,16 @@ from imgflow_steps.store import (
     DeniedError,
     KeyRefusedError,
     NotFoundError,
+    StoreError,
+    UnreadableError,
 )
 
+CODES: dict[type[StoreError], str] = {  # what may keep a store from giving one image and not others
+    ChangedError: "changed",
+    NotFoundError: "gone",
+    DeniedError: "denied",
+    UnreadableError: "unreadable",
+}
 BYTES = 64 << 20  # fewer images are on their way from or to the store when they are so many bytes: a process holds them
 
 PIECE = re.compile(r"([a-z0-9]+(-[a-z0-9]+)*)?")
@@ -169,7 +177,7 @@ def _photographs(desk: Desk, piece: Slice) -> Iterator[tuple[int, Load]]:
 class _Fetched:
     data: bytes
     ms: float
-    error: Rejected | ChangedError | NotFoundError | DeniedError | MemoryError | None = None
+    error: Rejected | StoreError | MemoryError | None = None
 
 
 def _fetch(desk: Desk, entry: Entry) -> _Fetched:
@@ -181,7 +189,7 @@ def _fetch(desk: Desk, entry: Entry) -> _Fetched:
     started = time.perf_counter()
     try:
         data = desk.source.read(desk.prefix + entry.image, entry.version)
-    except (ChangedError, NotFoundError, DeniedError, MemoryError) as error:
+    except (ChangedError, NotFoundError, DeniedError, UnreadableError, MemoryError) as error:
         return _Fetched(b"", _since(started), error)
     return _Fetched(data, _since(started))
 
@@ -193,8 +201,7 @@ def _decode(desk: Desk, entry: Entry, fetched: _Fetched) -> tuple[Row, list[Samp
     if isinstance(fetched.error, Rejected):
         return _reject(row, fetched.error), []
     if fetched.error:
-        codes = {ChangedError: "changed", NotFoundError: "gone", DeniedError: "denied"}
-        return _fail(row, codes[type(fetched.error)], str(fetched.error)), []
+        return _fail(row, CODES[type(fetched.error)], str(fetched.error)), []
     row.ms["fetch"] = fetched.ms
     started = time.perf_counter()
     limits = desk.run.pipeline.limits

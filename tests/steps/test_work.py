@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,3 +43,18 @@ def test_what_the_store_refused_one_slice_is_not_held_against_the_next(directory
     directory_store.delete([in_the_way])
 
     assert [row.status for row in process(piece)] == [Status.PROCESSED] * 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="has no file at hand that a disk would not give back")
+def test_a_photograph_that_the_disk_does_not_give_back_costs_itself_alone(
+    directory_store: Store, tmp_path: Path
+) -> None:
+    piece = sliced(directory_store, tmp_path, 2)
+    damaged = Path(directory_store.url, keys.images(RUN.municipality), "damaged.jpg")
+    damaged.symlink_to("/proc/self/mem")  # whose first byte is an input/output error
+
+    rows = process(replace(piece, items=(*piece.items, (2, Entry(image=damaged.name, version="")))))
+
+    assert [(row.status, row.code) for row in rows[:2]] == [(Status.PROCESSED, "")] * 2
+    assert (rows[2].status, rows[2].code) == (Status.FAILED, "unreadable")
+    assert "Input/output error" in rows[2].message

@@ -22,6 +22,7 @@ HINTS: dict[str, str] = {
     "truncated": "The file ends in the middle of the picture: an upload or a disk was cut short. Copy it again.",
     "undecodable": "The file begins like a picture but does not hold one. Open it in a viewer, or copy it again.",
     "unencodable": "The output format cannot hold the result. Choose another one: png holds everything.",
+    "unreadable": "The disk does not give the file back. Check the disk, copy the file there again, then retry.",
     "unsupported-format": "Not a known kind of picture, whatever its name. Read: JPEG, PNG, WebP, TIFF, GIF, BMP, MPO.",
     "unsupported-key": "The name itself cannot be stored everywhere. Rename the file.",
     "unsupported-mode": "Its colours are stored in a way that is not read. Save it as RGB or grey with 8 or 16 bits.",

@@ -39,6 +39,10 @@ class UnavailableError(StoreError):
     """The store does not answer, or not properly, after all retries. Later it may."""
 
 
+class UnreadableError(UnavailableError):
+    """What lies at this key cannot be read; the rest of the store may be well: a disk with a damaged place."""
+
+
 class KeyRefusedError(StoreError):
     """This store cannot hold such a key."""
 

@@ -22,6 +22,7 @@ from imgflow_steps.store import (
     NotFoundError,
     StoreError,
     UnavailableError,
+    UnreadableError,
     walk,
 )
 from imgflow_steps.store.arriving import FULL, arriving, filling
@@ -31,6 +32,7 @@ STALE = 24 * 3600  # seconds after which an unfinished file was left by a killed
 RACES = 50  # times that others may remove a folder between its making and its first file
 
 DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+DAMAGED = {errno.EIO, errno.EBADMSG}
 REFUSED = {errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.EILSEQ}
 
 
@@ -198,7 +200,8 @@ class Directory:
             return KeyRefusedError(f"{what}; a name is too long, or is a file here and a folder there; rename it")
         if error.errno in FULL:
             return UnavailableError(f"{what}; free some space and give the command again")
-        return UnavailableError(f"{what}; check the disk and give the command again")
+        kind = UnreadableError if error.errno in DAMAGED else UnavailableError
+        return kind(f"{what}; check the disk and give the command again")
 
 
 def _found(key: str, status: os.stat_result) -> Found:
