@@ -66,10 +66,6 @@ class Deletion:
             if mark:
                 self._store.delete([mark])
 
-    def _mark(self, mark: str) -> None:
-        if mark:
-            self._store.write(mark, b"")
-
     def _prefix(self, prefix: str, item: Item, mark: str) -> None:
         found = (one.key for one in self._store.entries(prefix) if one.key != mark)
         waiting: deque[Future[None]] = deque()
@@ -77,7 +73,8 @@ class Deletion:
         with ThreadPoolExecutor(THREADS) as pool:
             while batch := list(islice(found, BATCH)):
                 if time.monotonic() - looked >= LOOK:
-                    self._mark(mark)
+                    if mark:
+                        self._store.write(mark, b"")
                     self._check(item)
                     looked = time.monotonic()
                 waiting.append(pool.submit(self._store.delete, batch))
