@@ -117,6 +117,19 @@ def test_an_empty_answer_is_an_empty_list(imgflow: Cli, store: Store) -> None:
     assert imgflow("query", "SELECT status, output_key FROM results", "-o", "json").json == []
 
 
+def test_ctrl_c_while_duckdb_reads_a_table_ends_a_query_as_any_command(
+    imgflow: Cli, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:  # what DuckDB makes of SIGINT while it scans what Arrow gives
+        raise RuntimeError("Query interrupted")
+
+    monkeypatch.setattr("duckdb.DuckDBPyRelation.to_arrow_reader", interrupted)
+
+    done = imgflow("query", "SELECT image FROM catalog")
+
+    assert (done.code, done.err) == (130, "Error: interrupted\n")
+
+
 @pytest.mark.parametrize(
     ("sql", "error"),
     [

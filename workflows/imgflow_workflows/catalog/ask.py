@@ -97,8 +97,10 @@ def asked(
                     f"one SELECT is answered, nothing else; this is {', '.join(kinds) or 'nothing'}"
                 )
             yield base.sql(sql).to_arrow_reader(ROWS)
-        except duckdb.InterruptException:
-            raise KeyboardInterrupt from None
+        except (duckdb.InterruptException, RuntimeError) as error:
+            if "interrupted" not in str(error).casefold():
+                raise
+            raise KeyboardInterrupt from None  # that it took for itself
         except (duckdb.Error, ArrowException) as error:
             raise BadParametersError(f"the SQL cannot be answered: {said(error)}") from error
 
