@@ -59,6 +59,7 @@ def test_what_is_young_stays_and_wide_says_why(imgflow: Cli, old_and_new: Store)
 
     assert len(plain.out.splitlines()) == 1
     assert "nothing to delete; -o wide says why" in plain.err
+    assert "says why" not in wide.err
     assert "newest of Demo" in wide.out
     assert "one of the 2 newest of Demo" in wide.out
 

@@ -65,7 +65,7 @@ def prune(
     items = plan(store, runs, rules)
     kept = _delete(store, runs, items, voice) if yes else {}
     _say(store, items, kept, rules, output, deleted=yes)
-    _next(items, kept, voice, deleted=yes)
+    _next(items, kept, voice, deleted=yes, wide=output == "wide")
 
 
 def _age(text: str) -> float:
@@ -131,13 +131,13 @@ def _row(item: Item, now: float) -> list[object]:
     return [item.what, item.name, *cost, unused, item.runs[0] if item.runs else "-"]
 
 
-def _next(items: Sequence[Item], kept: Mapping[str, str], voice: Voice, *, deleted: bool) -> None:
+def _next(items: Sequence[Item], kept: Mapping[str, str], voice: Voice, *, deleted: bool, wide: bool) -> None:
     for name, why in kept.items():
         voice.say(f"{name} stays: {why}")
     going = [item for item in items if not item.keep and item.name not in kept]
     cost = f"{sum(item.objects for item in going):,} objects, {size(sum(item.bytes for item in going))}"
     if not going:
-        voice.say("nothing to delete; -o wide says why")
+        voice.say("nothing to delete" + ("" if wide else "; -o wide says why"))
     elif deleted:
         voice.say(f"deleted: {cost}")
     else:
