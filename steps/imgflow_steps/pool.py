@@ -12,11 +12,9 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import chain, islice
-from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -25,7 +23,7 @@ from pebble import CONSTS, ProcessExpired, ProcessPool
 from imgflow_steps.contract import Rejected, Row
 from imgflow_steps.journal import suspect
 from imgflow_steps.slices import Item, Slice, number
-from imgflow_steps.spawn import Spawn
+from imgflow_steps.spawn import Spawn, deaf
 from imgflow_steps.store import UnavailableError
 
 if TYPE_CHECKING:
@@ -87,8 +85,12 @@ class Pool:
         self.paces: defaultdict[tuple[int, int], _Pace] = defaultdict(_Pace)  # by positions of the pipeline
         self._memory = memory
         self._crowd = self._open(workers, tasks=0)
-        with _deaf():
-            assert self._crowd.active  # noqa: S101 - asking starts the processes, which load while the first work is sought
+        try:
+            with deaf():
+                assert self._crowd.active  # noqa: S101 - asking starts the processes; they load while work is sought
+        except BaseException:
+            _close(self._crowd)
+            raise
         self._cell: ProcessPool | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="imgflow-pool-")
         self._count = 0
@@ -125,7 +127,7 @@ class Pool:
 
     def schedule(self, piece: Slice, *, alone: bool) -> ProcessFuture[list[Row]]:
         """Hand a slice to a process."""
-        with self._lock, _deaf():
+        with self._lock, deaf():
             if not self._crowd.active:  # pebble gives a pool up when a process dies while none has a task
                 _close(self._crowd)
                 self._crowd = self._open(self.workers, tasks=0)
@@ -143,17 +145,6 @@ class Pool:
             initargs=[self._memory],
             context=Spawn(),
         )
-
-
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """Threads and processes that start inside never hear of Ctrl-C, not even before their first own line."""
-    resource_tracker.ensure_running()  # Python starts it before the first process, and lifts the block as it does
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _prepare(memory: int) -> None:

@@ -1,13 +1,15 @@
-"""Processes that know nothing of the program that starts them."""
+"""Processes that know nothing of the program that starts them, nor of Ctrl-C."""
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnContext, SpawnProcess
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 _LOCK = threading.Lock()
@@ -37,3 +39,34 @@ def _without_main() -> Iterator[None]:
             yield
         finally:
             sys.modules["__main__"] = main
+
+
+@contextmanager
+def deaf() -> Iterator[None]:
+    """Threads and processes that start inside never hear of Ctrl-C, not even before their first own line.
+
+    Who starts them hears of it at the end.
+    """
+    resource_tracker.ensure_running()  # Python starts it before the first process, and lifts the block as it does
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with _interrupted_later():
+            yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _interrupted_later() -> Iterator[None]:
+    """Not in the middle, when a process waits to be told what it is for: another thread may hear of Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard: list[tuple[int, FrameType | None]] = []
+    handler = signal.signal(signal.SIGINT, lambda number, frame: heard.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler or signal.SIG_DFL)
+    if heard and callable(handler):
+        handler(*heard[0])
