@@ -19,17 +19,14 @@ if TYPE_CHECKING:
     from imgflow_steps.run import Listing, Run
     from imgflow_steps.store import Store
     from imgflow_workflows.request import Request
-    from imgflow_workflows.settings import Resolved
 
 
-def say_plan(store: Store, request: Request, resolved: Resolved, output: Format | None) -> None:
+def say_plan(store: Store, request: Request, output: Format | None) -> None:
     """A run's plan on standard output. Nothing is written to the store, and no image is read."""
     run = request.run
     with request.selected(store) as selected:
         listing, prediction = survey(store, run, selected.images if selected else None)
         counts = {"left_out": selected.duplicates, "unseen": selected.unknown} if selected and request.once else {}
-    if resolved.settings.layout == "auto" and run.engine == "local":
-        listing = listing.model_copy(update={"why": "on one machine nothing has to travel between steps"})
     if output == "name":
         emit(run.digest)
     elif output in {"json", "yaml"}:

@@ -30,24 +30,26 @@ class Plan:
     why: str
 
 
-def cut(pipeline: Pipeline, *, images: int, shard_size: int, nodes: int, layout: str) -> Plan:
+def cut(pipeline: Pipeline, *, images: int, shard_size: int, nodes: int, layout: str, local: bool = False) -> Plan:
     """Cut ``images`` images into shards, at least two per node and at most a thousand.
 
-    ``shard_size`` 0 chooses; one that would give more than a thousand shards grows.
+    ``shard_size`` 0 chooses; one that would give more than a thousand shards grows. ``local`` runs have no containers.
     """
     size = shard_size or max(1, min(SHARD_IMAGES, ceil(images / (SHARDS_PER_NODE * nodes))))
     size = max(size, ceil(images / MAX_SHARDS))
     shards = ceil(images / size)
     shard_bytes = size * bytes_between(decode_plan(pipeline))
-    chosen, why = _layout(layout, shards, shard_bytes)
+    chosen, why = _layout(layout, shards, shard_bytes, local=local)
     return Plan(images, shards, size, chosen, shard_bytes, why)
 
 
-def _layout(asked: str, shards: int, shard_bytes: int) -> tuple[Layout, str]:
+def _layout(asked: str, shards: int, shard_bytes: int, *, local: bool) -> tuple[Layout, str]:
     if asked == "steps":
         return "steps", "as asked"
     if asked == "fused":
         return "fused", "as asked"
+    if local:
+        return "fused", "on one machine nothing has to travel between steps"
     if shards > STEPS_SHARDS:
         return "fused", f"{shards} shards are more than the {STEPS_SHARDS} for which a pod per step pays"
     if shard_bytes > STEPS_BYTES:

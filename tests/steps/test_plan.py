@@ -49,6 +49,13 @@ def test_a_shard_may_hold_one_image() -> None:
     assert (plan.shards, plan.shard_size) == (20, 1)
 
 
+def test_one_machine_hands_nothing_over_between_steps_unless_asked() -> None:
+    here = cut(SMALL, images=20, shard_size=0, nodes=1, layout="auto", local=True)
+    asked = cut(SMALL, images=20, shard_size=0, nodes=1, layout="steps", local=True)
+    assert (here.layout, asked.layout) == ("fused", "steps")
+    assert here.why != asked.why == "as asked"
+
+
 def test_a_municipality_without_images_has_no_shards() -> None:
     assert cut(SMALL, images=0, shard_size=0, nodes=4, layout="auto").shards == 0
 

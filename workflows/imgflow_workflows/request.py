@@ -122,8 +122,8 @@ def describe(asked: Asked, settings: Settings) -> Request:
     """The run that was asked for, without a look into any store. Raises ImgflowError or BadParametersError."""
     municipality = keys.decode(keys.encode(asked.municipality))
     pipeline, folders = _pipeline(asked)
-    layout = "fused" if (settings.engine, settings.layout) == ("local", "auto") else settings.layout
-    listing, collect = List(shard_size=settings.shard_size, nodes=settings.nodes, layout=layout), Collect()
+    listing = List(shard_size=settings.shard_size, nodes=settings.nodes, layout=settings.layout)
+    collect = Collect()
     flags = [
         ("list.retry", asked.retry, "--retry"),
         ("collect.max_rejected", asked.max_rejected, "--max-rejected"),

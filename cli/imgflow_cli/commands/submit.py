@@ -124,7 +124,7 @@ def submit(
     request = begin(asked, resolved.settings, store)
     _note(request.run, voice)
     if dry_run:
-        say_plan(store, request, resolved, output)
+        say_plan(store, request, output)
         return
     _run(request, resolved, store, voice, output, webhook, patient=watch or wait, silent=wait and not watch)
 
@@ -159,7 +159,7 @@ def plan(
     )
     request = build(asked, resolved.settings, store)
     _note(request.run, voice)
-    say_plan(store, request, resolved, output)
+    say_plan(store, request, output)
 
 
 @takes_settings(*PLACES, "workers")

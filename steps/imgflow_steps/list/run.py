@@ -117,7 +117,12 @@ def _survey(store: Store, run: Run, folder: Path, selection: Path | None = None)
     if selection:
         listing.absent = sum(1 for _ in read(selection)) - listing.listed - listing.other
     cut = plan.cut(
-        run.pipeline, images=listing.todo, shard_size=run.list.shard_size, nodes=run.list.nodes, layout=run.list.layout
+        run.pipeline,
+        images=listing.todo,
+        shard_size=run.list.shard_size,
+        nodes=run.list.nodes,
+        layout=run.list.layout,
+        local=run.engine == "local",
     )
     listing.shards, listing.shard_size, listing.layout, listing.why = cut.shards, cut.shard_size, cut.layout, cut.why
     _mark_samples(spool.todo, listing.todo, run.list.samples)
