@@ -88,6 +88,17 @@ def test_a_pod_that_argo_saw_end_before_it_was_gone_is_known_as_deleted_from_wha
     assert other.cause == "pod-failed"
 
 
+def test_containers_of_another_imgflow_are_told_from_wrong_parameters() -> None:
+    said = "run run in s3://x cannot be read: near: Extra inputs; was it written by another imgflow than this 0.1.0?"
+    ends = [{"terminated": {"exitCode": 78, "message": text, "finishedAt": THEN}} for text in (said, "width is 0")]
+    pods = [pod(1, phase="Failed", containerStatuses=[{"name": "main", "image": "x", "state": end}]) for end in ends]
+
+    [other], [wrong] = (diagnose(snapshot([node(1)], [one])) for one in pods)
+
+    assert (other.cause, wrong.cause) == ("container-image", "bad-parameters")
+    assert "containers.tag" in other.mend[0]
+
+
 def test_lost_shards_follow_from_what_killed_their_pods() -> None:
     counts = Counts(listed=8, failed=8)
     progress = summary(1, "8 of 8 images failed", counts=counts, missing=8, failed={"shard-lost": 8})

@@ -33,6 +33,7 @@ NO_LOCK = re.compile(
 )
 FORGOTTEN = "Deadline exceeded"  # what Argo puts in the place of every error but the last few
 NEVER_LISTED = "was never listed to its end"
+OTHER_IMGFLOW = "written by another imgflow"
 DEADLINE = re.compile(r"DeadlineExceeded|exceeded its deadline|longer than the specified deadline|exceeded deadline")
 DELETED = re.compile(r"^pod deleted")
 STOPPED = re.compile(r"shutdown with strategy")
@@ -260,6 +261,10 @@ def container_failed(attempt: Attempt, snapshot: Snapshot) -> Finding | None:
         if code in VERDICTS and attempt.step == "collect":
             return None
         logs = f"{snapshot.command} logs {snapshot.run} --step {attempt.step} --failed"
+        if OTHER_IMGFLOW in sign.message:
+            what = f"containers of step {attempt.step} are of another imgflow than who submitted the run"
+            same = f"{snapshot.helm('containers.tag=…')}  # the one of this imgflow, and then"
+            return Finding("container-image", what, seen(attempt, sign), (same, *_again(snapshot)))
         if code == Exit.BAD_PARAMETERS:
             what = f"step {attempt.step} refuses its parameters"
             again = f"{snapshot.command} submit …  # with others: this run can never work"
