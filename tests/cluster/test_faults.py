@@ -30,6 +30,7 @@ from imgflow_steps.pipeline import parse
 from imgflow_steps.run import Run, ShardProgress, save
 from imgflow_steps.store import Store, open_store
 from imgflow_workflows.doctor.diagnosis import diagnose
+from imgflow_workflows.doctor.snapshot import NODE_ID
 from imgflow_workflows.engines.argo import ArgoEngine
 from imgflow_workflows.engines.nodes import nodes
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.cluster, pytest.mark.nodes]
 
-IMAGES, SHARD = 48, 24  # a shard for each of two nodes
+IMAGES, SHARD = 72, 36  # a shard for each of two nodes
 LOST, KEPT = "2", "1"  # the node that is lost, and the one where the store's data lie
 PATIENCE = 300  # seconds for whatever a test waits for
 # Small photographs that take half a second each, so that a shard is half done for a while.
@@ -132,17 +133,22 @@ Disturb = Callable[..., Disturbed]
 
 
 def half_done(place: Place, run: Run, node: str = "") -> Disturbed:
-    """Wait until a pod, on that node if one is named, has images of its shard in the store and others still to do."""
+    """Wait until a pod, on that node if one is named, has images of its shard in the store and others still to do.
+
+    And until Argo knows that it runs: one that goes before is made once more under the same name, and was no attempt.
+    """
     position, found = len(run.pipeline.steps), ""
     selector = f"imgflow.io/run={run.id},imgflow.io/step in (fused,{run.pipeline.steps[-1].name})"
 
     def far() -> bool:
         nonlocal found
+        running = {key for key, node in nodes(place.workflow(run.id)).items() if node.get("phase") == "Running"}
         for pod in json.loads(place.kubectl("get", "pods", "-l", selector, "-o", "json"))["items"]:
             [main] = [one for one in pod["spec"]["containers"] if one["name"] == "main"]
             [shard] = [int(word.partition("=")[2]) for word in main["args"] if word.startswith("--shard=")]
             key = keys.shard_progress(run.id, position, shard)
-            if node not in pod["spec"].get("nodeName", "") or place.store.stat(key) is None:
+            seen = pod["metadata"]["annotations"].get(NODE_ID) in running and node in pod["spec"].get("nodeName", "")
+            if not seen or place.store.stat(key) is None:
                 continue
             done = ShardProgress.model_validate_json(place.store.read(key)).done
             assert done < SHARD, "too fast for this test"
