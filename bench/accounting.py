@@ -17,14 +17,14 @@ from typing import Annotated, Any
 
 import typer
 
-from imgflow_steps import keys, rows
-from imgflow_steps.collect.run import run as collect
-from imgflow_steps.contract import Output, Row
-from imgflow_steps.list.run import read_manifest
-from imgflow_steps.list.run import run as list_images
-from imgflow_steps.run import Run, save
+from imgflow_steps.collect.work import run as collect
+from imgflow_steps.list.work import run as list_images
+from imgflow_steps.records import keys, rows
+from imgflow_steps.records.listing import read_manifest
+from imgflow_steps.records.row import Published, Row
+from imgflow_steps.records.run import Run, save
 from imgflow_steps.store import Store, open_store
-from imgflow_workflows.default import DEFAULT
+from imgflow_workflows.submit.default import DEFAULT
 
 FLUSHED = 100  # rows that a worker puts into one file
 FOUND = {"sharpness": 12.5, "clipped_dark": 0.01, "clipped_bright": 0.02, "exposure": 0.48, "contrast": 0.21}
@@ -46,7 +46,7 @@ def rows_of(run: Run, store: Store, shard: int) -> list[Row]:
     made = []
     for entry in read_manifest(store, run.id, shard):
         key = keys.published(run.municipality, run.digest, entry.image, "", "jpg")
-        output = Output(key=key, sha256="0123456789abcdef" * 4, width=1024, height=683, found=FOUND)
+        output = Published(key=key, sha256="0123456789abcdef" * 4, width=1024, height=683, found=FOUND)
         ms = {"fetch": 12.345, "decode": 23.456, "scale": 4.567, "grayscale": 0.012, "infer": 3.21, "encode": 2.34}
         made.append(
             Row(

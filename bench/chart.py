@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.table import figure
 
-from imgflow_steps.collect.markup import Markup, tag
+from imgflow_steps.report.markup import Markup, tag
 
 if TYPE_CHECKING:
     from bench.measure import Line

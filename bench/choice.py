@@ -19,9 +19,9 @@ from bench.measure import Bench, Line, cpu, geometric_mean, interleave, line, on
 from bench.photographs import Photograph, photographs
 from PIL import Image
 
-from imgflow_steps import resizing
-from imgflow_steps.picture import jpeg
-from imgflow_steps.pixels import to_pixels
+from imgflow_steps.codec import jpeg, jpeg_segments
+from imgflow_steps.pixels import resize
+from imgflow_steps.pixels.arrays import to_pixels
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 Decode = Callable[[bytes, int], Pixels]  # a JPEG's bytes, by how much its sides are divided
@@ -75,9 +75,9 @@ def simplejpeg(*, grey: bool) -> Decode:
     """As the house calls it."""
 
     def decode(data: bytes, by: int) -> Pixels:
-        with Image.open(BytesIO(data)) as header:
-            pixels = jpeg.decode(data, header.size, by, luma=grey)
-        assert pixels is not None, "simplejpeg has doubts about this file"
+        head = jpeg_segments.read(data)
+        pixels = jpeg.decode(data, head, "GRAY" if grey else "RGB", by) if head else None
+        assert pixels is not None, "simplejpeg does not know this file's sampling"
         return pixels
 
     return decode
@@ -102,15 +102,15 @@ def resizers(taken: Sequence[Photograph], rounds: int, size: tuple[int, int]) ->
     section = f"Choice of a resizer: half of a camera's luma to {size[0]}x{size[1]}"
     best = [lanczos(pillow(one.data, 1, grey=True), *size) for one in taken]
     halves = [pillow(one.data, 2, grey=True) for one in taken]
-    for name, resize in RESIZERS.items():
+    for name, resizer in RESIZERS.items():
         label = "LANCZOS" if name == OURS else f"{OURS} / {name}"
         if name in NEEDS and not find_spec(NEEDS[name]):
             yield Line(section, label, note=MISSING)
             continue
-        near = [decibels(resize(half, *size), good) for half, good in zip(halves, best, strict=True)]
+        near = [decibels(resizer(half, *size), good) for half, good in zip(halves, best, strict=True)]
         with one_core():
             costs = [
-                interleave({n: cpu(partial(r, half, *size)) for n, r in ((OURS, lanczos), (name, resize))}, rounds)
+                interleave({n: cpu(partial(r, half, *size)) for n, r in ((OURS, lanczos), (name, resizer))}, rounds)
                 for half in halves
             ]
         ratios = geometric_mean([times(cost, name, OURS) for cost in costs])
@@ -139,7 +139,7 @@ def area(pixels: Pixels, width: int, height: int) -> Pixels:
 RESIZERS: dict[str, Resize] = {
     OURS: lanczos,
     "Pillow, reducing_gap 1.9": partial(lanczos, gap=1.9),
-    "cykooz-resizer": lambda pixels, width, height: resizing.resize(pixels, width, height)[:, :, 0],
+    "cykooz-resizer": lambda pixels, width, height: resize.resize(pixels, width, height)[:, :, 0],
     "pyvips": libvips,
     "OpenCV area": area,
 }

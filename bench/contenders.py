@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from io import BytesIO
@@ -21,9 +21,9 @@ from bench.peers import QUALITY, Box, small
 from PIL import Image, ImageOps
 from PIL.ExifTags import Base
 
-from imgflow_steps import picture
-from imgflow_steps.contract import Sample
-from imgflow_steps.pipeline import Pipeline, decode_plan, parse
+from imgflow_steps import codec
+from imgflow_steps.pipeline.decode_plan import decode_plan
+from imgflow_steps.pipeline.model import Pipeline, parse
 
 Shrink = Callable[[bytes], Any]
 
@@ -61,13 +61,13 @@ def imgflow(box: Box, *, grey: bool) -> Contender:
     plan, steps = decode_plan(asked), [call.step.build(call.params) for call in asked.steps]
 
     def shrink(data: bytes) -> Any:
-        before = picture.decode(data, plan, asked.limits)
-        sample = Sample(before.pixels, extent=before.extent)
+        before = codec.decode(data, plan, asked.limits)
+        sample = before.sample()
         for apply in steps:
             [sample] = apply(sample)
         return sample.pixels
 
-    return Contender("imgflow", shrink, partial(picture.encode, output=asked.output), np.asarray)
+    return Contender("imgflow", shrink, partial(codec.encode, output=asked.output), np.asarray)
 
 
 def naive(box: Box, *, grey: bool) -> Contender:
@@ -120,7 +120,10 @@ def pyvips(box: Box, *, grey: bool) -> Contender:
     name = "pyvips thumbnail"
     if not find_spec("pyvips"):
         return _absent(name, "pip install pyvips pyvips-binary")
-    import pyvips as vips  # noqa: PLC0415 - may not be installed
+    try:
+        import pyvips as vips  # noqa: PLC0415 - may not be installed
+    except (ImportError, OSError) as error:  # or be there without the library that it calls
+        return replace(_absent(name, ""), missing=f"not measured: {cannot(error)}")
 
     def shrink(data: bytes) -> Any:
         image = vips.Image.thumbnail_buffer(data, box[0], height=box[1], size="down")
@@ -179,7 +182,8 @@ def imagemagick(box: Box, *, grey: bool) -> Contender:
     return Contender(name, shrink, bytes, pixels, command_cpu, note="a process for each image, its start included")
 
 
-CONTENDERS = (imgflow, naive, thumbnail, pyvips, opencv, imagemagick)
+Maker = Callable[..., Contender]
+CONTENDERS: tuple[Maker, ...] = (imgflow, naive, thumbnail, pyvips, opencv, imagemagick)
 
 
 def _pillow(name: str, shrink: Shrink) -> Contender:
@@ -189,6 +193,26 @@ def _pillow(name: str, shrink: Shrink) -> Contender:
         return out.getvalue()
 
     return Contender(name, shrink, encode, np.asarray)
+
+
+def able(contender: Contender, data: bytes) -> Contender:
+    """The contender, or that it cannot be measured and why: what is called ``convert`` need not be ImageMagick."""
+    if contender.missing:
+        return contender
+    try:
+        contender.encode(contender.shrink(data))
+        contender.pixels(contender.shrink(data))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is that contender's, and the others are measured
+        return replace(contender, missing=f"not measured: {cannot(error)}")
+    return contender
+
+
+def cannot(error: Exception) -> str:
+    """Why somebody has no figure, in one line."""
+    said = getattr(error, "stderr", None)
+    text = said.decode(errors="replace") if isinstance(said, bytes) else str(error)
+    last = (text.strip().splitlines() or ["it says nothing"])[-1]
+    return f"cannot be measured, because of {type(error).__name__}: {last[:200]}"
 
 
 def _absent(name: str, how: str) -> Contender:

@@ -27,8 +27,8 @@ from kubernetes import watch as untyped
 
 from imgflow_workflows import argo
 from imgflow_workflows.argo.options import NAME, Options
-from imgflow_workflows.default import DEFAULT
-from imgflow_workflows.engines.cluster import connect
+from imgflow_workflows.kube.client import connect
+from imgflow_workflows.submit.default import DEFAULT
 
 watch: Any = untyped
 

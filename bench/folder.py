@@ -16,14 +16,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bench.contenders import imgflow, pipeline
+from bench.contenders import cannot, imgflow, pipeline
 from bench.measure import Bench, Costs, Line, Task, command, cores, interleave, line, one_core, times, wall
 from bench.peers import QUALITY
 from bench.photographs import Photograph, photographs
 
-from imgflow_steps import keys
 from imgflow_steps.list import List
-from imgflow_steps.run import Run, read_summary, save
+from imgflow_steps.records import keys
+from imgflow_steps.records.run import Run, save
+from imgflow_steps.records.summary import read_summary
 from imgflow_steps.store import Store, open_store
 from imgflow_workflows.engines.local import LocalEngine
 
@@ -131,6 +132,9 @@ def against_parallel(folder: Folder, bench: Bench) -> Iterator[Line]:
         "parallel": vipsthumbnail(folder),
         "packs": vipsthumbnail(folder, "-n", str(PACK)),
     }
+    if why := fault(tasks["parallel"]):
+        yield Line(section, name, goal=1.2, note=f"not measured: {why}")
+        return
     bench.tell(f"  {folder.count} photographs: {', '.join(tasks)}")
     said = partial(compared, section, interleave(tasks, bench.rounds))
     yield said(name, "imgflow", "parallel", 1.2, "keeps colour, having no grey")
@@ -242,6 +246,6 @@ def fault(task: Task) -> str:
     """Why a task cannot be measured here, or "": tried once."""
     try:
         task()
-    except (RuntimeError, ValueError) as error:
-        return str(error)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told and the others are measured
+        return cannot(error)
     return ""

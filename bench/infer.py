@@ -16,16 +16,17 @@ import onnxruntime as ort
 from bench.measure import Bench, Line, cpu, interleave, line, one_core, times
 from bench.photographs import photographs
 
-from imgflow_steps import infer, picture
-from imgflow_steps.contract import Sample
-from imgflow_steps.infer.run import build
-from imgflow_steps.pipeline import decode_plan, parse
+from imgflow_steps import codec, infer
+from imgflow_steps.contract.sample import Sample
+from imgflow_steps.infer.work import build
+from imgflow_steps.pipeline.decode_plan import decode_plan
+from imgflow_steps.pipeline.model import parse
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from imgflow_steps.contract import Pixels
-    from imgflow_steps.pipeline import Pipeline
+    from imgflow_steps.contract.sample import Pixels
+    from imgflow_steps.pipeline.model import Pipeline
 
     Tensor = NDArray[np.float32]
 
@@ -98,7 +99,7 @@ def scaled(pipeline: Pipeline, bench: Bench) -> list[Pixels]:
     plan, steps = decode_plan(pipeline), [call.step.build(call.params) for call in pipeline.steps]
     samples = []
     for photograph in photographs(bench.images, bench.scratch, quick=bench.quick):
-        sample = Sample(picture.decode(photograph.data, plan, pipeline.limits).pixels)
+        sample = codec.decode(photograph.data, plan, pipeline.limits).sample()
         for apply in steps:
             [sample] = apply(sample)
         samples.append(sample.pixels)

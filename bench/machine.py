@@ -39,7 +39,12 @@ def versions() -> dict[str, str]:
             continue
     for name, executable in COMMANDS.items():
         if path := shutil.which(executable):
-            said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
+            try:
+                said = subprocess.run(
+                    [path, "--version"], capture_output=True, text=True, check=False, timeout=10
+                ).stdout
+            except (OSError, ValueError, subprocess.TimeoutExpired):  # what has the name need not be the program
+                continue
             found[name] = match.group() if (match := NUMBER.search(said)) else "unknown"
     return found
 

@@ -18,13 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from imgflow_steps import pool
+from imgflow_steps.worker import processes
 
 ROUNDS = 7  # fewer say little about the spread
 STEADY = 0.1  # an IQR above this share of the median is said in the line's note
 
 # Of all contenders: that of imgflow's computing processes, which keep memory once they have it, and one thread each.
-ENVIRONMENT = pool.ENVIRONMENT | dict.fromkeys(
+ENVIRONMENT = processes.ENVIRONMENT | dict.fromkeys(
     ("VIPS_CONCURRENCY", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "MAGICK_THREAD_LIMIT"), "1"
 )
 

@@ -16,7 +16,7 @@ from bench.store import MISSING, environment
 from PIL import Image
 from tests.servers import minio, minio_binary
 
-from imgflow_steps import keys
+from imgflow_steps.records import keys
 from imgflow_steps.store import open_store
 
 SECTION = "Memory"
@@ -26,9 +26,10 @@ SOME, MILLION = 10_000, 1_000_000  # keys of a listing
 RUN = """
 import json, os, resource, sys, time
 from imgflow_steps.list import List
-from imgflow_steps.list.run import survey
-from imgflow_steps.pipeline import parse
-from imgflow_steps.run import Run, read_summary, save
+from imgflow_steps.list.survey import survey
+from imgflow_steps.pipeline.model import parse
+from imgflow_steps.records.run import Run, save
+from imgflow_steps.records.summary import read_summary
 from imgflow_steps.store import open_store
 from imgflow_workflows.engines.local import LocalEngine
 

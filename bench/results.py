@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FOLDER = Path(__file__).with_name("figures")
-README = Path(__file__).parents[1] / "README.md"
+README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- written by: make bench -->\n", "<!-- end of what make bench writes -->\n"
 DIGITS = 5  # of seconds and ratios, behind the point
 
@@ -54,13 +54,19 @@ def together(
     return sorted(both, key=lambda line: modules.index(line.module)), {**told, "made": about["made"]}
 
 
-def retell(readme: str, lines: Sequence[Line], about: Mapping[str, Any]) -> str:
-    """README's text with these figures between the marks. Raises ValueError when it has no marks."""
-    head, begin, rest = readme.partition(BEGIN)
-    _, end, tail = rest.partition(END)
+def retell(readme: str, lines: Sequence[Line], about: Mapping[str, Any], apart: str = "") -> str:
+    """README's text with these figures between the marks; ``apart`` is a section that is told of by itself.
+
+    Raises ValueError when it has no marks.
+    """
+    marks = [
+        mark.replace("make bench", f"make bench --only {apart}" if apart else "make bench") for mark in (BEGIN, END)
+    ]
+    head, begin, rest = readme.partition(marks[0])
+    _, end, tail = rest.partition(marks[1])
     if not (begin and end):
-        raise ValueError(f"README has no part between {BEGIN.strip()} and {END.strip()}")
-    return head + BEGIN + table.short(lines, about) + END + tail
+        raise ValueError(f"README has no part between {marks[0].strip()} and {marks[1].strip()}")
+    return head + begin + table.short(lines, about, apart) + end + tail
 
 
 def _rounded(value: Any) -> Any:

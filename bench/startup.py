@@ -11,13 +11,14 @@ SECTION = "Start-up, in processor time"
 
 DOOR = "import pydantic\nclass One(pydantic.BaseModel):\n    number: int = 1"
 LIBRARIES = f"{DOOR}\nimport PIL.Image, cykooz_resizer, minio, numpy, pebble"
+WORKER = "import imgflow_steps.scale.work, imgflow_steps.store.s3, imgflow_steps.worker.loop, imgflow_steps.worker.pool"
 CODES = {
     "python": "pass",
     "typer": "import typer",
     "pydantic": DOOR,
     "libraries": LIBRARIES,
     "coordinator": "import imgflow_steps.__main__",
-    "process": "import imgflow_steps.pool, imgflow_steps.scale.run, imgflow_steps.store.s3, imgflow_steps.work",
+    "process": WORKER,
 }
 
 

@@ -25,9 +25,11 @@ from bench.measure import Bench, Line, Task, cores, interleave, line, times, wal
 from bench.photographs import photographs
 from tests.servers import Server, minio, minio_binary
 
-from imgflow_steps import keys
 from imgflow_steps.list import List
-from imgflow_steps.run import Run, read_listing, read_summary, save
+from imgflow_steps.records import keys
+from imgflow_steps.records.listing import read_listing
+from imgflow_steps.records.run import Run, save
+from imgflow_steps.records.summary import read_summary
 from imgflow_steps.store import Store, open_store
 from imgflow_workflows.engines.local import LocalEngine
 

@@ -28,8 +28,15 @@ def about(told: Mapping[str, Any]) -> str:
     )
 
 
-def short(lines: Sequence[Line], told: Mapping[str, Any]) -> str:
-    """What has a goal, for README; without the quality, as no figure counts where that fails."""
+def short(lines: Sequence[Line], told: Mapping[str, Any], apart: str = "") -> str:
+    """What has a goal, for the README of the bench; without the quality, as no figure counts where that fails.
+
+    The chart is of single images, and not of a section that is measured ``apart``.
+    """
+    folder = f"figures/{apart}" if apart else "figures"
+    chart = (
+        [] if apart else [f"![imgflow and others, as multiples of the speed of naive Pillow]({folder}/chart.svg)", ""]
+    )
     shown = [line for line in lines if line.goal is not None and line.unit != " dB"]
     rows = [
         f"| {line.section}: {line.name} | {measured(line)} | {goal(line)} | {VERDICT[line.reached]} |" for line in shown
@@ -39,9 +46,8 @@ def short(lines: Sequence[Line], told: Mapping[str, Any]) -> str:
     return "\n".join(
         [
             "",
-            "![imgflow and others, as multiples of the speed of naive Pillow](bench/figures/chart.svg)",
-            "",
-            f"{where}; [every line and what was compared](bench/figures/results.md):",
+            *chart,
+            f"{where}; [every line and what was compared]({folder}/results.md):",
             "",
             "| What is compared | Measured | Goal | Reached |",
             "|---|---|---|---|",

@@ -4,8 +4,9 @@
     make pins
 
 The widest container is resolved first and binds the others, so that one step never sees another
-version than its neighbour. The notebook holds the project whole, with its extras. Hashes of all wheels of a
-version are listed: x86_64 and aarch64 alike.
+version than its neighbour; so does the widest of the service's, for what only these hold. The notebook
+holds the project whole, with its extras. Hashes of all wheels of a version are listed: x86_64 and
+aarch64 alike.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from pathlib import Path
 
 IMAGES = Path(__file__).parent
 PYTHON = "3.13"  # of the containers
-WIDEST = "fused"
+WIDEST = ("fused", "api")  # each binds those behind it
 
 
 def bounds() -> dict[str, str]:
-    """The project's own requirements by normalised name, as ``pyproject.toml`` spells them."""
+    """The project's own requirements and the service's by normalised name, as ``pyproject.toml`` spells them."""
     project = tomllib.loads((IMAGES.parent / "pyproject.toml").read_text())["project"]
-    return {name(requirement): requirement for requirement in project["dependencies"]}
+    both = (*project["dependencies"], *project["optional-dependencies"]["serve"])
+    return {name(requirement): requirement for requirement in both}
 
 
 def name(requirement: str) -> str:
@@ -43,7 +45,8 @@ def pin(container: str, *what: str, told: str = "") -> None:
 
     ``what`` is as for uv: a project with extras, or ``-`` for the requirements that it is ``told``.
     """
-    constraints = [] if container == WIDEST else [f"--constraint={IMAGES / WIDEST / 'requirements.txt'}"]
+    before = WIDEST[: WIDEST.index(container)] if container in WIDEST else WIDEST
+    constraints = [f"--constraint={IMAGES / one / 'requirements.txt'}" for one in before]
     subprocess.run(  # noqa: S603 - the arguments are this file's own
         [
             *(sys.executable, "-m", "uv", "pip", "compile", *what, *sys.argv[1:], *constraints),
@@ -59,6 +62,6 @@ def pin(container: str, *what: str, told: str = "") -> None:
 
 if __name__ == "__main__":
     containers = sorted(path.parent.name for path in IMAGES.glob("*/requirements.in"))
-    for each in sorted(containers, key=lambda container: container != WIDEST):
+    for each in [*WIDEST, *(one for one in containers if one not in WIDEST)]:
         pin(each, "-", told=wanted(each))
     pin("notebook", str(IMAGES.parent / "pyproject.toml"), "--extra=notebook", "--extra=demo")

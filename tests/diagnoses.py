@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from imgflow_workflows.doctor.snapshot import NODE_ID
 
 if TYPE_CHECKING:
-    from imgflow_workflows.doctor.findings import Finding
+    from imgflow_workflows.doctor.findings import Diagnosis
     from imgflow_workflows.doctor.snapshot import Snapshot
 
 GOLDEN = Path(__file__).parent / "workflows/golden/doctor"
@@ -56,7 +56,7 @@ WORKFLOW_NODE = {
 }
 WORKFLOW = {
     "metadata": {"name": {}, "creationTimestamp": {}},
-    "spec": {"shutdown": {}},
+    "spec": {"shutdown": {}, "suspend": {}},
     "status": {"phase": {}, "message": {}, "finishedAt": {}, "compressedNodes": {}, "nodes": {"*": WORKFLOW_NODE}},
 }
 SHAPE: Document = {"workflow": WORKFLOW, "pods": {"*": POD}, "events": {"*": EVENT}, "nodes": {"*": NODE}}
@@ -75,7 +75,7 @@ def trimmed(document: Any, shape: Document) -> Any:
     }
 
 
-def keep(name: str, snapshot: Snapshot, findings: list[Finding]) -> None:
+def keep(name: str, snapshot: Snapshot, findings: list[Diagnosis]) -> None:
     """Write a golden file, when asked to record."""
     if not os.environ.get(RECORD):
         return

@@ -3,49 +3,62 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
-from imgflow_steps.pool import Pool, _close
+from imgflow_steps.worker.processes import ENVIRONMENT, Processes
+from imgflow_steps.worker.reach import Reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pebble import ProcessPool
-
-KEPT = 6  # pools of processes that nobody uses just now: one and two processes for each kind of store
+KEPT = 6  # sets of processes that nobody uses just now: one and two processes for each kind of store
 NOT_READ = {"PYTEST_CURRENT_TEST", "XDG_CONFIG_HOME", "KUBECONFIG"}  # by computing processes; another in every test
+TEMPORARY = tempfile.gettempdir()
+
+Kind = tuple[object, ...]
+left: dict[Kind, LentProcesses] = {}
 
 
-class LentPool(Pool):
-    """A pool whose processes may have served an earlier run with as much memory and the same environment."""
+class LentProcesses(Processes):
+    """Processes that serve a later run, too, where they have nothing to do when this one ends."""
 
-    idle: ClassVar[dict[object, ProcessPool]] = {}
+    kind: Kind = ()
 
-    def _open(self, workers: int, tasks: int) -> ProcessPool:
-        left = None if tasks else self.idle.pop(self._kind(), None)  # what has a number of tasks is for suspects
-        return left if left and left.active else super()._open(workers, tasks)
+    def close(self) -> None:
+        if not self.idle or self.kind in left:
+            super().close()
+            return
+        left[self.kind] = self
+        while len(left) > KEPT:
+            Processes.close(left.pop(next(iter(left))))
 
-    def __exit__(self, fault: object, *_: object) -> None:
-        if fault is None and not self.stopping.is_set() and self._crowd.active:
-            self.idle[self._kind()], self._crowd = self._crowd, None
-            while len(self.idle) > KEPT:
-                _close(self.idle.pop(next(iter(self.idle))))
-        super().__exit__()
 
-    def _kind(self) -> object:
-        read = sorted((name, value) for name, value in os.environ.items() if name not in NOT_READ)
-        return self.workers, self._memory, tuple(read)
+def lend(workers: int, memory: int, load: str, reach: Reach) -> Processes:
+    """Processes that an earlier run with as much memory and the same environment has left, or new ones.
+
+    They serve stores that are not there yet, so they get at all temporary files; what a run's own may get at is
+    tested where processes are not lent.
+    """
+    reach = replace(reach, read=(TEMPORARY,), write=(TEMPORARY,), anywhere=True)
+    read = sorted((name, value) for name, value in (ENVIRONMENT | os.environ).items() if name not in NOT_READ)
+    kind = (workers, memory, load, reach, tuple(read))
+    lent = left.pop(kind, None)
+    if lent is None or not lent.idle:
+        lent = LentProcesses(workers, memory, load, reach)
+        lent.kind = kind
+    return lent
 
 
 @contextmanager
 def lent() -> Iterator[None]:
     """Runs of this process compute in processes that are lent; a command or container of a test starts its own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("imgflow_steps.pool.Pool", LentPool)
-        patch.setattr("imgflow_workflows.engines.local.Pool", LentPool)
+        patch.setattr("imgflow_steps.worker.pool.Processes", lend)
         yield
-    while LentPool.idle:
-        _close(LentPool.idle.popitem()[1])
+    while left:
+        Processes.close(left.popitem()[1])

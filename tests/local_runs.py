@@ -8,10 +8,11 @@ from typing import Any
 
 from tests import photographs
 
-from imgflow_steps import keys
 from imgflow_steps.list import List
-from imgflow_steps.pipeline import Pipeline, parse
-from imgflow_steps.run import Run, Summary, load, read_summary, save
+from imgflow_steps.pipeline.model import Pipeline, parse
+from imgflow_steps.records import keys
+from imgflow_steps.records.run import Run, load, save
+from imgflow_steps.records.summary import Summary, read_summary
 from imgflow_steps.store import Store
 from imgflow_workflows.engines.local import LocalEngine
 

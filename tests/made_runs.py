@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from imgflow_steps import keys, rows
-from imgflow_steps.contract import Entry, Output, Row, Status
-from imgflow_steps.run import Listing, Run, save
+from imgflow_steps.records import keys, rows
+from imgflow_steps.records.listing import Listing
+from imgflow_steps.records.row import Entry, Published, Row, Status
+from imgflow_steps.records.run import Run, save
 from imgflow_steps.store import Store, open_store
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class MadeRun:
         lines = [Entry(image=name, version="v1", bytes=1000).model_dump_json().encode() + b"\n" for name in names]
         self.store.write(keys.listing(self.run.id), b"".join(lines))
         listing = Listing(listed=len(names) if counted is None else counted, other=other)
+        listing.unlisted = {".txt": other} if other else {}
         self.store.write(keys.listing_json(self.run.id), listing.model_dump_json().encode())
 
     def add(self, *more: Row) -> None:
@@ -42,7 +44,7 @@ class MadeRun:
             image=image, version="v1", bytes=1000, status=status, run=self.run.id, ended=1.7e9, ms={"decode": 12.5}
         )
         if status is Status.PROCESSED:
-            output = Output(key=f"out/{image}", sha256="0" * 64, width=512, height=384, found={"sharpness": 0.5})
+            output = Published(key=f"out/{image}", sha256="0" * 64, width=512, height=384, found={"sharpness": 0.5})
             row.width, row.height, row.format, row.outputs = 4000, 3000, "jpeg", [output]
         else:
             row.code, row.message = f"some-{status.value}", "as the message says"

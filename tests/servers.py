@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import shutil
 import socket
 import struct
@@ -12,16 +13,21 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase, BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 from uuid import uuid4
 
-from imgflow_steps.store.settings import Settings
+from imgflow_steps.store.settings import S3Settings
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 START = 60  # seconds a server may take to start
 
@@ -30,7 +36,7 @@ START = 60  # seconds a server may take to start
 class Server:
     """An S3 server: where it is and who may ask."""
 
-    settings: Settings
+    settings: S3Settings
 
     @property
     def environment(self) -> dict[str, str]:
@@ -51,6 +57,13 @@ class Server:
     def behind(self, proxy: Proxy) -> Server:
         """The same server, reached through a proxy."""
         return Server(replace(self.settings, endpoint=proxy.endpoint))
+
+
+@dataclass(frozen=True)
+class Process(Server):
+    """A server that is a process of this machine."""
+
+    process: subprocess.Popen[bytes]
 
 
 MOTO = """
@@ -76,7 +89,7 @@ def moto() -> Iterator[Server]:
         assert process.stdout
         host, port = process.stdout.readline().split()
         try:
-            yield Server(Settings(f"http://{host}:{port}", access_key="moto", secret_key="moto-secret"))
+            yield Server(S3Settings(f"http://{host}:{port}", access_key="moto", secret_key="moto-secret"))
         finally:
             process.kill()
 
@@ -87,23 +100,23 @@ def minio_binary() -> str:
 
 
 @contextmanager
-def minio(folder: Path) -> Iterator[Server]:
-    """A real ``minio server`` over an empty folder."""
-    endpoint = f"http://127.0.0.1:{free_port()}"
-    settings = Settings(endpoint, access_key="imgflow", secret_key="imgflow-secret")
+def minio(folder: Path, *, port: int = 0, password: str = "imgflow-secret", **variables: str) -> Iterator[Process]:
+    """A real ``minio server`` over a folder, with more variables where they are given."""
+    endpoint = f"http://127.0.0.1:{port or free_port()}"
+    settings = S3Settings(endpoint, access_key="imgflow", secret_key=password)
     environment = {"MINIO_ROOT_USER": settings.access_key, "MINIO_ROOT_PASSWORD": settings.secret_key}
     command = [minio_binary(), "server", "--quiet", "--address", urlsplit(endpoint).netloc, str(folder)]
     with (folder.parent / f"{folder.name}.log").open("wb") as log:
         process = subprocess.Popen(
             command,
-            env={**os.environ, **environment, "MINIO_BROWSER": "off", "HOME": str(folder.parent)},
+            env={**os.environ, **environment, **variables, "MINIO_BROWSER": "off", "HOME": str(folder.parent)},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
         )
     try:
         wait_for(f"{endpoint}/minio/health/ready", process)
-        yield Server(settings)
+        yield Process(settings, process)
     finally:
         process.kill()
         process.wait()
@@ -128,18 +141,26 @@ def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 class Proxy:
-    """Forwards to a server; the next answers are spoilt as ``spoil`` says, in this order.
+    """Forwards to a server; the next answers are spoilt as ``spoil`` says, in this order, or those that ``rule`` names.
 
     ``503``: not forwarded, refused as busy · ``html``: not forwarded, an answer of something that is no S3
+    ``page``: not forwarded, a web page with status 200 · ``drop``: not forwarded, the connection is closed
     ``kept``: not forwarded, all went well but for an object that the server could not delete
+    ``changed``: a byte of the request is another one when it is forwarded
     ``hang``: forwarded, never answered · ``reset``: connection reset instead of the answer
-    ``cut``: half of the body, then the end · ``drip``: a byte every 50 ms
+    ``cut``: half of the body, then the end · ``short``: half of the body, and a Content-Length that fits it
+    ``flip``: one byte of the body is another one · ``drip``: a byte every 50 ms · ``trickle``: the headers, too
+    ``again``: of a listing, its first page · ``empty``: of a listing, a page without anything, and there are more
+    ``tokenless``: of a listing, that there are more, and not where
     """
 
     def __init__(self, server: Server, port: int = 0) -> None:
         self.upstream = urlsplit(server.settings.endpoint)
         self.faults: deque[str] = deque()
+        self.rule: Callable[[str, str], str] = lambda _method, _path: ""  # the fault for a request
         self.requests: list[str] = []  # methods and paths, as they came
+        self.spoilt = 0  # answers
+        self.first: dict[str, bytes] = {}  # pages of listings, by what they list
         self.over = threading.Event()
         self._http = _Http(self, port)
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
@@ -185,18 +206,26 @@ class _Handler(BaseHTTPRequestHandler):
         proxy = self.server.proxy
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         proxy.requests.append(f"{self.command} {self.path}")
-        fault = proxy.faults.popleft() if proxy.faults else ""
+        fault = proxy.faults.popleft() if proxy.faults else proxy.rule(self.command, self.path)
+        proxy.spoilt += bool(fault)
         if fault == "503":
             self._answer(503, {"Content-Type": "application/xml"}, b"<Error><Code>SlowDown</Code></Error>")
         elif fault == "html":
             self._answer(403, {"Content-Type": "text/html"}, b"<html>go away</html>")
+        elif fault == "page":
+            self._answer(200, {"Content-Type": "text/html"}, b"<html>login</html>")
+        elif fault == "drop":
+            self.close_connection = True
         elif fault == "kept":
             error = b"<Error><Key>a</Key><Code>InternalError</Code><Message>Try again.</Message></Error>"
             self._answer(200, {"Content-Type": "application/xml"}, b"<DeleteResult>%s</DeleteResult>" % error)
         else:
-            self._forward(body, fault)
+            self._forward(_flipped(body) if fault == "changed" else body, fault)
 
     def _forward(self, body: bytes, fault: str) -> None:
+        if fault == "empty" and (first := self.server.proxy.first.get(self._listing)):
+            self._answer(200, {"Content-Type": "application/xml"}, self._page(first, fault))
+            return
         upstream = self.server.proxy.upstream
         with closing(http.client.HTTPConnection(upstream.hostname or "", upstream.port, timeout=30)) as connection:
             connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
@@ -205,7 +234,26 @@ class _Handler(BaseHTTPRequestHandler):
             connection.endheaders(body or None)
             answer = connection.getresponse()
             headers = {k: v for k, v in answer.getheaders() if k.lower() not in {"transfer-encoding", "connection"}}
-            self._answer(answer.status, headers, answer.read(), fault)
+            self._answer(answer.status, headers, self._page(answer.read(), fault), fault)
+
+    @property
+    def _listing(self) -> str:
+        return re.sub("continuation-token=[^&]*&?", "", self.path)
+
+    def _page(self, body: bytes, fault: str) -> bytes:
+        """A page of a listing, spoilt; other bodies are as they were."""
+        if "list-type=2" not in self.path:
+            return body
+        first = self.server.proxy.first.setdefault(self._listing, body)
+        endless = b"<IsTruncated>true</IsTruncated>"
+        if fault == "empty":
+            body = re.sub(b"<(Contents|CommonPrefixes)>.*</(Contents|CommonPrefixes)>", b"", body, flags=re.DOTALL)
+            body = re.sub(b"<KeyCount>.*</KeyCount>", b"<KeyCount>0</KeyCount>", body)
+            endless += b"<NextContinuationToken>%d</NextContinuationToken>" % self.server.proxy.spoilt
+        if fault in {"empty", "tokenless"}:
+            body = re.sub(b"<NextContinuationToken>.*</NextContinuationToken>", b"", body)
+            return re.sub(b"<IsTruncated>.*</IsTruncated>", endless, body)
+        return first if fault == "again" else body
 
     def _answer(self, status: int, headers: dict[str, str], body: bytes, fault: str = "") -> None:
         if fault in {"hang", "reset"}:
@@ -213,11 +261,17 @@ class _Handler(BaseHTTPRequestHandler):
                 self.server.proxy.over.wait(60)
             self._reset()
             return
+        if fault == "short":
+            body = body[: len(body) // 2]
+        elif fault == "flip":
+            body = _flipped(body)
+        elif fault == "trickle":
+            self.wfile = _Trickling(self.wfile, self.server.proxy.over)
         self.send_response_only(status)
         for name, value in headers.items():
             if name.lower() != "content-length":
                 self.send_header(name, value)
-        length = headers.get("Content-Length") if self.command == "HEAD" else len(body)
+        length = headers.get("Content-Length", len(body)) if self.command == "HEAD" else len(body)
         self.send_header("Content-Length", str(length))
         self.end_headers()
         if self.command == "HEAD":
@@ -236,6 +290,30 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.wfile.write(body)
 
+    def finish(self) -> None:
+        with suppress(OSError):  # whoever asked has gone
+            super().finish()
+
     def _reset(self) -> None:
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
+
+
+def _flipped(body: bytes) -> bytes:
+    at = len(body) // 2
+    return body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :] if body else body
+
+
+class _Trickling(BytesIO):
+    """Sends what is written a byte at a time."""
+
+    def __init__(self, out: BufferedIOBase, over: threading.Event) -> None:
+        super().__init__()
+        self._out, self._over = out, over
+
+    def write(self, data: Buffer) -> int:
+        for one in bytes(data):
+            self._out.write(bytes([one]))
+            if self._over.wait(0.2):
+                break
+        return len(bytes(data))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -10,22 +11,42 @@ from typing import NoReturn
 
 import typer
 
-from imgflow_cli.app import group
-from imgflow_cli.faults import debugging, show, told
+from imgflow_cli.app import COMMANDS, group
+from imgflow_cli.faults import explained, show, trace
 from imgflow_cli.output import BROKEN_PIPE, ReaderGoneError
-from imgflow_workflows.faults import ExitCode, ImgflowError
+from imgflow_cli.streams import guarded, occupy, why_lost
+from imgflow_steps.contract.redaction import conceal_users
+from imgflow_workflows.errors import ExitCode, ImgflowError
+
+NEXT = {  # what to do where an error does not say so
+    ExitCode.DONE: "",
+    ExitCode.FAILED: "`imgflow doctor` looks for the cause",
+    ExitCode.USAGE: "`{command} --help` shows how",
+    ExitCode.TOO_MANY_REJECTED: "`imgflow report @latest --open` shows them",
+    ExitCode.UNREACHABLE: "`imgflow doctor`, with the same flags, looks for the cause",
+    ExitCode.INTERRUPTED: "nothing is lost; run the same command again to resume",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     if arguments is None:
+        occupy()
         signal.signal(signal.SIGTERM, _interrupt)
         logging.getLogger("urllib3").setLevel(logging.ERROR)  # a store tries again by itself and says when it gives up
     argv = list(sys.argv[1:] if arguments is None else arguments)
-    if argv == ["--version"]:
-        argv = ["version"]
+    conceal_users(argv)
+    with guarded() as (out, err):
+        code = _run(["version"] if argv == ["--version"] else argv)
+        if out.lost and out.forgiving and not isinstance(out.lost, BrokenPipeError):
+            err.write(f"Warning: {why_lost(out.lost)}; the exit code says how the work ended\n")
+    return code
+
+
+def _run(argv: list[str]) -> int:
     try:
         code = group().main(argv, prog_name="imgflow", standalone_mode=False)
+        sys.stdout.flush()
     except typer.TyperException as error:
         if not argv:  # no arguments at all: the message is the help
             sys.stderr.write(error.format_message() + "\n")
@@ -34,10 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(ImgflowError(message, _usage(error)), argv)
     except ReaderGoneError:
         return BROKEN_PIPE
-    except Exception as error:
-        if debugging():
-            raise
-        return _fail(told(error), argv)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is said in words
+        trace(error)
+        return _fail(explained(error), argv)
     return int(code or 0)
 
 
@@ -47,8 +67,14 @@ def _interrupt(*_: object) -> NoReturn:
 
 
 def _fail(error: ImgflowError, argv: Sequence[str]) -> int:
+    error.hint = error.hint or NEXT[error.code].format(command=" ".join(_named(argv)))
     show(error, as_json=_wants_json(argv))
     return error.code
+
+
+def _named(argv: Sequence[str]) -> list[str]:
+    """``imgflow`` and the command that was given."""
+    return ["imgflow", *[word for word in argv if word in COMMANDS][:1]]
 
 
 def _usage(error: Exception) -> str:
@@ -58,8 +84,7 @@ def _usage(error: Exception) -> str:
 
 def _wants_json(argv: Sequence[str]) -> bool:
     """Whether JSON was asked for, also where the arguments could not be parsed."""
-    joined = " ".join(argv)
-    return any(f"{flag}json" in joined for flag in ("-o", "-o ", "-o=", "--output ", "--output="))
+    return bool(re.search(r"(^|\s)(-o|--output(?=[ =]))[ =]?json(\s|$)", " ".join(argv)))
 
 
 if __name__ == "__main__":

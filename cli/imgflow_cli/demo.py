@@ -21,6 +21,8 @@ import numpy as np
 import typer
 from PIL import ExifTags, Image, ImageFilter, ImageOps
 
+from imgflow_steps.store.arriving import replacing
+
 VERSION = 1  # raised when the same names get other content
 NOTE = "LICENCES.txt"
 GRAIN = 4.0  # standard deviation of luma at half size
@@ -258,9 +260,8 @@ def _note(shots: Sequence[Shot]) -> str:
 
 def _put(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(data)
-    part.replace(path)
+    with replacing(path) as part:
+        part.write_bytes(data)
 
 
 def main(directory: Annotated[Path, typer.Argument(help="Where the photographs go.")]) -> None:

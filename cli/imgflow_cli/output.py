@@ -8,8 +8,11 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
+from imgflow_cli.templates import Template
+
 Format = Literal["name", "json", "yaml", "wide"]
 
+CELL = 40  # characters of a cell where columns have to fit a terminal
 BROKEN_PIPE = 141  # what a shell reports for a command that SIGPIPE ended
 
 
@@ -19,6 +22,8 @@ class ReaderGoneError(Exception):
 
 def printable(text: str, *, lines: bool = False) -> str:
     """Text with control characters, direction marks and lone surrogates spelt out; ``lines`` keeps line ends."""
+    if text.isprintable():
+        return text
     return "".join(
         c if c.isprintable() or (lines and c == "\n") else c.encode("unicode_escape", "surrogatepass").decode()
         for c in text
@@ -27,16 +32,15 @@ def printable(text: str, *, lines: bool = False) -> str:
 
 def emit(text: str) -> None:
     """Data, as a line of its own."""
-    try:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains again when it flushes at its end
-        raise ReaderGoneError from None
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def document(data: Any, form: str) -> None:
-    """Data for programs: one JSON or YAML document, ASCII only."""
+    """Data for programs: one JSON or YAML document, ASCII only, or what a template takes of it."""
+    if isinstance(form, Template):
+        _template(data, form)
+        return
     if form == "json":
         emit(json.dumps(data, indent=2))
         return
@@ -45,12 +49,34 @@ def document(data: Any, form: str) -> None:
     emit(yaml.safe_dump(data, sort_keys=False).rstrip())
 
 
+def _template(data: Any, form: Template) -> None:
+    first, *rows = form.lines(data)
+    if isinstance(first, list):
+        table(first, rows)
+    else:
+        emit(printable(first, lines=True).removesuffix("\n"))
+
+
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Columns as kubectl prints them: capitals above, two spaces between, the last one as long as it is."""
     cells = [list(headers), *([printable(str(cell)) for cell in row] for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
     for row in cells:
         emit("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def fitting(
+    names: Sequence[str], rows: Sequence[Sequence[str]], width: int
+) -> tuple[list[str], list[list[str]], list[str]]:
+    """Columns that have room in ``width``, from the left, long cells cut; and the names of those that have none."""
+    widths = [min(CELL, max(len(name), *(len(row[i]) for row in rows), 1)) for i, name in enumerate(names)]
+    room, shown = width, 0
+    for one in widths:
+        if shown and one > room:
+            break
+        room, shown = room - one - 2, shown + 1
+    cut = [[cell if len(cell) <= CELL else f"{cell[: CELL - 1]}…" for cell in row[:shown]] for row in rows]
+    return list(names[:shown]), cut, list(names[shown:])
 
 
 class Voice:
@@ -64,6 +90,10 @@ class Voice:
         if not self.quiet:
             sys.stderr.write(printable(text, lines=True) + "\n")
             sys.stderr.flush()
+
+    def note(self, text: str) -> None:
+        """A message about something that may not be meant."""
+        self.say(f"note: {text}")
 
     @property
     def live(self) -> bool:

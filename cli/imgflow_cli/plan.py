@@ -5,20 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from imgflow_cli.output import Format, document, emit, printable, table
-from imgflow_steps import keys
-from imgflow_steps.costs import WAITING
-from imgflow_steps.list.run import survey
-from imgflow_steps.pipeline import decode_plan
-from imgflow_steps.plan import bytes_between
-from imgflow_workflows.words import counted, duration, near_duplicates, size
+from imgflow_steps.list.survey import survey
+from imgflow_steps.pipeline.decode_plan import decode_plan
+from imgflow_steps.records import keys
+from imgflow_steps.records.costs import WAITING
+from imgflow_steps.records.sharding import bytes_between
+from imgflow_workflows.text import counted, duration, left_out, near_duplicates, size
 
 SHORT = 0.1  # seconds, the least that is worth a number
 
 if TYPE_CHECKING:
-    from imgflow_steps.prediction import Prediction, Range
-    from imgflow_steps.run import Listing, Run
+    from imgflow_steps.records.listing import Listing
+    from imgflow_steps.records.prediction import Prediction, Range
+    from imgflow_steps.records.run import Run
     from imgflow_steps.store import Store
-    from imgflow_workflows.request import Request
+    from imgflow_workflows.submit.request import Request
 
 
 def say_plan(store: Store, request: Request, output: Format | None) -> None:
@@ -32,9 +33,9 @@ def say_plan(store: Store, request: Request, output: Format | None) -> None:
     elif output in {"json", "yaml"}:
         document(_plan(store, run, listing, prediction) | counts, output)
         return
-    words = _plan_in_words(store, run, listing) | _took_in_words(prediction)
+    words = _plan_in_words(store, run, listing) | took_in_words(prediction)
     if counts:
-        words["Left out"] = _left_out(**counts)
+        words["Skipped"] = _left_out(**counts)
     for name, value in words.items():
         emit(f"{name:<13} {printable(value)}")
     if prediction.steps:
@@ -65,14 +66,14 @@ def _plan_in_words(store: Store, run: Run, listing: Listing) -> dict[str, str]:
     why = [f"{listing.cached:,} done by earlier runs"] if listing.cached else []
     why += [f"{listing.processed:,} done by this run before"] if listing.processed else []
     why += [f"{listing.rejected:,} rejected before"] if listing.rejected else []
-    why += [f"{listing.other:,} other objects are not images"] if listing.other else []
     why += [f"{counted(listing.absent, 'chosen image')} not there"] if listing.absent else []
     if others and not listing.cached:
         why.append(f"results of {counted(len(others), 'other pipeline')} do not count")
     return {
         "Municipality": run.municipality,
-        "Images": f"{listing.listed:,} listed, {listing.todo:,} to do ({size(listing.bytes)})",
-        "Why": "; ".join(why) or "nothing is known of them yet",
+        "Images": f"{listing.listed:,} listed{left_out(listing.unlisted)}, "
+        f"{listing.todo:,} to do ({size(listing.bytes)})",
+        "Why": "; ".join(why) or "no earlier run to predict from",
         "Pipeline": " → ".join(run.pipeline.labels) + f" → {run.pipeline.output.format} ({run.digest})",
         "Decode": f"{box}, {colour}",
         "Shards": f"{listing.shards:,} of up to {listing.shard_size:,} images" if listing.shards else "none",
@@ -95,23 +96,29 @@ def _left_out(left_out: int, unseen: int) -> str:
     )
 
 
-def _took_in_words(prediction: Prediction) -> dict[str, str]:
+def took_in_words(prediction: Prediction) -> dict[str, str]:
+    """How long it is going to take: all at once, and of one core."""
     if not prediction.images:
         return {"Time": "none, there is nothing to do"}
     if not prediction.core.seconds:
         return {"Time": f"not predicted: {prediction.pace}"}
     wall = prediction.wall
-    least = "at least " if prediction.unknown else ""
+    said = _least if prediction.unknown else _about
     return {
-        "Time": f"{least}{_about(wall)} after the listing, with {prediction.pace}"
+        "Time": f"{said(wall)} after the listing, with {prediction.pace}"
         if wall
         else f"not predicted: {prediction.pace}",
-        "Core time": f"{least}{_about(prediction.core)} of one core, for all images",
+        "Core time": f"{said(prediction.core)} of one core, for all images",
     }
 
 
 def _about(one: Range) -> str:
     return f"about {_time(one.seconds)} ({_between(one)})"
+
+
+def _least(one: Range) -> str:
+    """Where some steps are not known: what the others take, without a bound above."""
+    return f"more than {_time(one.low)}, as some steps are not known,"
 
 
 def _between(one: Range) -> str:

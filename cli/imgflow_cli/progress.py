@@ -9,9 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from imgflow_cli.output import Voice, printable
-from imgflow_steps.run import Progress, Run
-from imgflow_workflows.progress import POLL, Display, Line, Watcher, costs, describe, notes
-from imgflow_workflows.words import duration
+from imgflow_cli.streams import drawing
+from imgflow_steps.records.progress import Progress
+from imgflow_steps.records.run import Run
+from imgflow_workflows.runs.progress import POLL, Display, Line, Watcher, costs, describe, notes
+from imgflow_workflows.text import duration
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -56,7 +58,7 @@ class Block:
         from rich.live import Live  # noqa: PLC0415
 
         self._watcher = Watcher(run)
-        self._live = Live(console=Console(stderr=True), auto_refresh=False)
+        self._live = Live(console=Console(file=drawing()), auto_refresh=False)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -119,5 +121,5 @@ def status_line(voice: Voice) -> Iterator[Callable[[str], None]]:
     from rich.console import Console  # noqa: PLC0415 - as above
     from rich.status import Status  # noqa: PLC0415
 
-    with Status("", console=Console(stderr=True)) as status:
+    with Status("", console=Console(file=drawing())) as status:
         yield partial(every, POLL, lambda text: status.update(printable(text)))

@@ -3,38 +3,49 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
-from os import PathLike, fspath
+from os import fspath
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from imgflow import pictures, tables
+from imgflow.answers import Answers, Plan, Preview
+from imgflow.arguments import Pathlike, submission, taking
 from imgflow.run import Run
-from imgflow.session import LOG, Session, told
-from imgflow_steps import keys, selection
-from imgflow_steps.pipeline import Limits
+from imgflow.session import LOG, Session, translated
+from imgflow_steps.contract.options import Limits
+from imgflow_steps.contract.sample import Rejected
+from imgflow_steps.list.survey import survey
+from imgflow_steps.records import keys, selection
+from imgflow_steps.records.admission import admission
 from imgflow_steps.store import open_store
-from imgflow_workflows import documents, runs
+from imgflow_steps.store.leftovers import temporary
 from imgflow_workflows.catalog.ask import asked
 from imgflow_workflows.catalog.choice import Choice, choose
-from imgflow_workflows.catalog.export import Exported
-from imgflow_workflows.ingest.copying import ingest
+from imgflow_workflows.connect import where as place
+from imgflow_workflows.doctor.environment import checks
+from imgflow_workflows.errors import ImgflowError
 from imgflow_workflows.ingest.sources import source_of
-from imgflow_workflows.opening import where as place
-from imgflow_workflows.request import Asked, begin, check_municipality
+from imgflow_workflows.runs import state
+from imgflow_workflows.runs.history import Record, records
+from imgflow_workflows.runs.lookup import lookup
+from imgflow_workflows.runs.story import Story, tell
 from imgflow_workflows.settings import resolve
-from imgflow_workflows.words import copied
+from imgflow_workflows.submit import pipeline_file
+from imgflow_workflows.submit.request import Submission, begin, check_municipality
+from imgflow_workflows.transfer.copying import ingest
+from imgflow_workflows.transfer.export import Exported
+from imgflow_workflows.transfer.labelled import Form, Labelled
 
 if TYPE_CHECKING:
     from pandas import DataFrame
     from PIL.Image import Image
 
     from imgflow_steps.store import Store
-    from imgflow_workflows.ingest.copying import IngestSummary, Source
-
-Pathlike = str | PathLike[str]
+    from imgflow_workflows.doctor.checks import Check
+    from imgflow_workflows.results.diff import Comparison
+    from imgflow_workflows.transfer.copying import IngestSummary, Source
 
 
 def connect(
@@ -66,7 +77,7 @@ def connect(
         "layout": layout,
         "shard_size": shard_size,
     }
-    with told():
+    with translated():
         return Flow(Session(resolve(flags), show=progress))
 
 
@@ -98,6 +109,12 @@ class Flow:
         id_column: str = "",
         path_column: str = "",
         lenient: bool = False,
+        encoding: str = "",
+        sheet: str = "",
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        follow_links: bool = False,
+        checksum: bool = False,
         hosts: Iterable[str] = (),
     ) -> IngestSummary:
         """Copy photographs into a municipality's dataset: a folder, a zip, a tar, or a CSV or Parquet table.
@@ -106,68 +123,110 @@ class Flow:
         """
         with self._session.asking():
             name = keys.decode(keys.encode(municipality))
-            photographs = source_of(fspath(source), id_column, path_column, hosts=hosts, lenient=lenient, say=LOG.info)
-            return self._copy(photographs, self._session.store, name)
+            photographs = source_of(
+                fspath(source),
+                id_column,
+                path_column,
+                hosts=hosts,
+                lenient=lenient,
+                say=LOG.info,
+                encoding=encoding,
+                sheet=sheet,
+                rules=admission(include, exclude),
+                follow=follow_links,
+                checksum=checksum,
+            )
+            return self._copy(photographs, self._session.store, name, checksum=checksum)
 
-    def submit(
-        self,
-        municipality: str,
-        *,
-        steps: str = "",
-        pipeline: Pathlike | Mapping[str, Any] | Sequence[Any] | None = None,
-        parameters: Mapping[str, object] | None = None,
-        format: str = "",  # noqa: A002 - as the flag is called
-        source: str = "",
-        where: str = "",
-        sample: int = 0,
-        seed: int = 0,
-        once: bool = False,
-        max_rejected: str | int = "",
-        retry: Literal["", "failed", "rejected"] = "",
-        run: str = "",
-    ) -> Run:
+    @taking(submission)
+    def submit(self, submission: Submission) -> Run:
         """Run a municipality's photographs through a pipeline, as ``imgflow submit`` does.
 
         ``steps`` is short, such as ``"scale:512x512,blur:median"``, ``pipeline`` a file or what one would hold.
         ``parameters`` are those of ``--set``, such as ``{"scale.width": 512}``. On this machine the run is at its
         end when this returns; on a cluster it has begun, and ``wait`` follows it.
         """
-        written = Path(pipeline) if isinstance(pipeline, str | PathLike) else pipeline and documents.given(pipeline)
-        wanted = Asked(
-            municipality,
-            source,
-            written or None,
-            steps,
-            format,
-            [f"{name}={value}" for name, value in (parameters or {}).items()],
-            str(max_rejected),
-            retry,
-            run,
-            Choice(where, sample, seed),
-            once,
-        )
         session = self._session
         with session.asking():
-            return Run(session, session.start(begin(wanted, session.resolved.settings, session.store)))
+            return Run(session, session.start(begin(submission, session.resolved.settings, session.store)))
 
-    def run(self, name: str = runs.LATEST, *, municipality: str = "") -> Run:
+    @taking(submission)
+    def plan(self, submission: Submission) -> Plan:
+        """What ``submit`` with the same arguments would do, and how long it takes; nothing is written."""
+        store = self._session.store
+        with self._session.asking():
+            planned = begin(submission, self._session.resolved.settings, store)
+            with planned.selected(store) as selected:
+                listing, prediction = survey(store, planned.run, selected.images if selected else None)
+            return Plan(planned.run.municipality, planned.run.digest, listing, prediction)
+
+    def try_(self, steps: str, photo: Pathlike) -> Preview:
+        """Take one photograph through some steps, without a run: what came of it, before and after as one picture."""
+        from imgflow_workflows.preview import attempt, sheet  # noqa: PLC0415 - loads Pillow
+
+        path = Path(photo)
+        with self._session.asking():
+            try:
+                trial = attempt(path.read_bytes(), pipeline_file.short(steps).openable(), path.name)
+            except Rejected as verdict:
+                message = f"{path} would be rejected: {verdict.code}: {verdict.message}"
+                raise ImgflowError(message, "submit would reject it, too, and continue with the others") from None
+            except OSError as error:
+                raise ImgflowError(f"{path} cannot be read: {error.strerror}") from error
+        last = trial.stages[-1]
+        return Preview(trial, sheet(trial, f"{trial.width} x {trial.height}", f"{last.width} x {last.height}"))
+
+    def why(self, image: str, municipality: str = "") -> Story:
+        """One image's story over all runs, the newest first: how it ended in each, and whether it was computed anew.
+
+        ``image`` is its key as listed, an ending of that, or the key of a result.
+        """
+        store = self._session.store
+        with self._session.asking():
+            known = [one for _, one in records(store) if isinstance(one, Record)]
+            match = lookup(store, known, image, municipality)
+            if match.count != 1:
+                names = match.nearest if not match.count else [f"{whose}: {key}" for whose, key in match.images]
+                found = f"{match.count} images have" if match.count else "no image has"
+                hint = f"such as {', '.join(map(repr, names))}" if names else "flow.municipalities() lists all"
+                raise ImgflowError(f"{found} the name or the ending {image!r} in {store.url}", hint)
+            whose, name = match.images[0]
+            return tell(store, whose, name, known)
+
+    def diff(self, first: str, second: str, *, worst: int = 24) -> Comparison:
+        """How the pictures of two runs differ, and the ``worst`` of them; see ``imgflow diff``."""
+        store, command = self._session.store, self._session.resolved.command
+        with self._session.asking():
+            one, other = (state.read(store, state.find(store, name)) for name in (first, second))
+            for known in (one, other):
+                state.check_ended(store, known, command)
+            from imgflow_workflows.results.diff import compare  # noqa: PLC0415 - loads what looks at pictures
+
+            return compare(store, one.run, other.run, worst=worst, levels=0.0, tell=lambda *_: None)
+
+    def doctor(self) -> Answers[Check]:
+        """Whether this machine, or the cluster, has all that runs need; each check with what fixes it."""
+        with self._session.asking():
+            return Answers(checks(self._session.resolved))
+
+    def run(self, name: str = state.LATEST, *, municipality: str = "") -> Run:
         """A run by its name; the newest one, of a municipality where that is given."""
         store = self._session.store
         with self._session.asking():
-            return Run(self._session, runs.read(store, runs.find(store, name, municipality)))
+            return Run(self._session, state.read(store, state.find(store, name, municipality)))
 
     def runs(self, municipality: str = "") -> list[Run]:
         """All runs, newest first, of a municipality where that is given."""
         with self._session.asking():
-            return [Run(self._session, one) for one in runs.every(self._session.store, municipality)]
+            return [Run(self._session, one) for one in state.every(self._session.store, municipality)]
 
     def municipalities(self) -> list[str]:
         """Names of all municipalities with a dataset."""
         with self._session.asking():
-            return runs.municipalities(self._session.store)
+            return state.municipalities(self._session.store)
 
     def query(self, sql: str, *, municipality: str = "") -> DataFrame:
-        """The answer to one SELECT over ``catalog`` and ``results``, as ``imgflow query`` knows them."""
+        """The answer to one SELECT over the tables that ``imgflow query`` knows."""
         with self._session.asking():
             return tables.frame(asked(self._session.store, sql, municipality))
 
@@ -180,16 +239,19 @@ class Flow:
         sample: int = 0,
         seed: int = 0,
         results: bool = False,
+        form: Form | None = None,
     ) -> IngestSummary:
         """Copy chosen images, or with ``results`` what the newest run made of them, and their rows.
 
-        To a folder or bucket, as ``imgflow export`` does.
+        To a folder or bucket, as ``imgflow export`` does; ``form`` is what ``--as`` takes.
         """
         session = self._session
         with session.asking():
             check_municipality(session.store, municipality)
             name = keys.decode(keys.encode(municipality))
-            chosen = Exported(session.store, Choice(where, sample, seed), results)
+            choice = Choice(where, sample, seed)
+            plain = Exported(session.store, choice, results)
+            chosen = Labelled(session.store, choice, results, form) if form else plain
             return self._copy(chosen, open_store(fspath(destination)), name)
 
     def images(
@@ -204,7 +266,7 @@ class Flow:
             check_municipality(store, municipality)
 
         def named() -> Iterator[tuple[str, str]]:
-            with TemporaryDirectory(prefix="imgflow-") as folder:
+            with temporary() as folder:
                 if choice:
                     choose(store, municipality, choice, path := Path(folder, "selection.jsonl"))
                     names = selection.read(path)
@@ -215,11 +277,15 @@ class Flow:
 
         return pictures.read(store, named(), Limits())
 
-    def _copy(self, source: Source, store: Store, name: str) -> IngestSummary:
+    def _copy(self, source: Source, store: Store, name: str, *, checksum: bool = False) -> IngestSummary:
         started = time.monotonic()
         with self._session.line() as line:
             summary = ingest(
-                source, store, name, tell=lambda so_far: line.show(copied(so_far, time.monotonic() - started))
+                source,
+                store,
+                name,
+                tell=lambda so_far: line.show(so_far.in_words(time.monotonic() - started)),
+                checksum=checksum,
             )
-            line.show(copied(summary), last=True)
+            line.show(summary.in_words(), last=True)
         return summary

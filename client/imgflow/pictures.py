@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from imgflow.session import LOG, told
-from imgflow_steps.contract import Rejected
-from imgflow_steps.pipeline import DecodePlan, Limits
-from imgflow_workflows.crew import ahead, crew
-from imgflow_workflows.faults import ExitCode, ImgflowError
+from imgflow.session import LOG, translated
+from imgflow_steps.contract.options import DecodePlan, Limits
+from imgflow_steps.contract.sample import Rejected
+from imgflow_steps.store.threads import ahead, crew
+from imgflow_workflows.errors import ExitCode, ImgflowError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,7 +26,7 @@ def read(store: Store, wanted: Iterable[tuple[str, str]], limits: Limits) -> Ite
 
     Memory does not grow with their number. Whoever stops looking stops the fetching. Raises ImgflowError.
     """
-    with told(), crew(FETCHES, "pictures") as pool:
+    with translated(), crew(FETCHES, "pictures") as pool:
         begun = ((name, pool.submit(store.read, key)) for name, key in wanted)
         for name, data in ahead(begun, AHEAD):
             try:
@@ -48,7 +48,7 @@ def one(store: Store, key: str, limits: Limits) -> Image:
 
 def decoded(data: bytes, limits: Limits) -> Image:
     """An encoded picture as steps see it: upright, 8 bits, in sRGB. Raises Rejected."""
-    from imgflow_steps import picture  # noqa: PLC0415 - loads Pillow
-    from imgflow_steps.pixels import to_image  # noqa: PLC0415 - likewise
+    from imgflow_steps import codec  # noqa: PLC0415 - loads Pillow
+    from imgflow_steps.pixels.arrays import to_image  # noqa: PLC0415 - likewise
 
-    return to_image(picture.decode(data, DecodePlan(), limits).pixels)
+    return to_image(codec.decode(data, DecodePlan(), limits).pixels)

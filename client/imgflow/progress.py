@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, Protocol
 
-from imgflow_steps.collect.markup import tag
-from imgflow_workflows.progress import Watcher, describe
-from imgflow_workflows.words import added_up
+from imgflow_steps.report.markup import tag
+from imgflow_workflows.runs.progress import Watcher, describe
+from imgflow_workflows.text import added_up
 
 if TYPE_CHECKING:
-    from imgflow_steps.run import Progress, Run
+    from imgflow_steps.records.progress import Progress
+    from imgflow_steps.records.run import Run
 
 PAUSE = 0.2  # seconds between two looks of a line, at least
 
@@ -112,7 +113,7 @@ class _OfRun:
         self._run, self._watcher, self._line = run, Watcher(run), shown
 
     def show(self, progress: Progress) -> None:
-        """See ``imgflow_workflows.progress.Display``."""
+        """See ``imgflow_workflows.runs.progress.Display``."""
         if summary := progress.summary:
             self._line.show(f"{self._run.id} {summary.status.value}: {added_up(summary.counts, ended=True)}", last=True)
             return

@@ -8,26 +8,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgflow import pictures, tables, view
+from imgflow.answers import Answers
 from imgflow.view import Report
-from imgflow_steps import keys
+from imgflow_steps.records import keys
 from imgflow_steps.store import NotFoundError, open_store
-from imgflow_workflows import runs
 from imgflow_workflows.catalog import verdicts
 from imgflow_workflows.catalog.ask import asked
-from imgflow_workflows.faults import ImgflowError
-from imgflow_workflows.fetch import fetch
-from imgflow_workflows.request import Asked, again
-from imgflow_workflows.words import added_up, fetched
+from imgflow_workflows.errors import ImgflowError
+from imgflow_workflows.results import intact
+from imgflow_workflows.results.fetch import fetch
+from imgflow_workflows.runs import state
+from imgflow_workflows.submit.request import Submission, again
+from imgflow_workflows.text import added_up
 
 if TYPE_CHECKING:
     from pandas import DataFrame
     from PIL.Image import Image
 
     from imgflow.session import Session
-    from imgflow_steps.contract import Counts
-    from imgflow_steps.pipeline import Limits
+    from imgflow_steps.contract.job import Counts
+    from imgflow_steps.contract.options import Limits
     from imgflow_steps.store import Store
-    from imgflow_workflows.fetch import FetchSummary
+    from imgflow_workflows.results.diff import Comparison
+    from imgflow_workflows.results.fetch import FetchSummary
+    from imgflow_workflows.tuning import Proposal
 
 
 class Run:
@@ -37,7 +41,7 @@ class Run:
     such as ``"season = 'Summer' and found_sharpness > 2"``; where both have a column, write ``results.width``.
     """
 
-    def __init__(self, session: Session, known: runs.Known) -> None:
+    def __init__(self, session: Session, known: state.RunState) -> None:
         self._session, self._known = session, known
         self.id, self.municipality = known.run.id, known.run.municipality
 
@@ -48,7 +52,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """One of pending, running, succeeded, failed and interrupted."""
+        """One of pending, running, suspended, succeeded, failed and interrupted."""
         return self._now().status.value
 
     @property
@@ -88,7 +92,7 @@ class Run:
 
     def image(self, image: str, piece: str = "") -> Image:
         """The picture that it made of an image, or one of several: ``run.image("a/x.jpg", "r1c1")``."""
-        from imgflow_steps.picture import SUFFIX  # noqa: PLC0415 - loads Pillow
+        from imgflow_steps.codec import SUFFIX  # noqa: PLC0415 - loads Pillow
 
         run, listing = self._known.run, self._known.progress.listing
         digest = listing.digest if listing and listing.digest else run.digest
@@ -115,7 +119,7 @@ class Run:
     def report(self) -> Report:
         """Its report: a notebook shows it, ``save`` writes it."""
         with self._session.asking():
-            return Report(self.id, runs.read_report(self._store, self._now(), self._session.resolved.command))
+            return Report(self.id, state.read_report(self._store, self._now(), self._session.resolved.command))
 
     def fetch(self, directory: str | PathLike[str], *, where: str = "", overwrite: bool = False) -> FetchSummary:
         """Copy its pictures into a folder, each checked by its SHA-256, and ``RUN.csv``.
@@ -128,38 +132,65 @@ class Run:
                 self._store,
                 self._ended().run,
                 Path(directory),
-                tell=lambda so_far: line.show(fetched(so_far), so_far.copied + so_far.present, so_far.total),
+                tell=lambda so_far: line.show(so_far.in_words(), so_far.copied + so_far.present, so_far.total),
                 overwrite=overwrite,
                 where=where,
             )
-            line.show(fetched(summary), last=True)
+            line.show(summary.in_words(), last=True)
         return summary
 
-    def retry(self, *, rejected: bool = False) -> Run:
-        """Go on with it: what failed or is missing is done again, and with ``rejected`` what was rejected, too."""
+    def retry(self, *, rejected: bool = False, repair: bool = False, take_over: bool = False) -> Run:
+        """Go on with it: what failed or is missing is done again, and with ``rejected`` what was rejected, too.
+
+        With ``repair`` also pictures are made again that are gone from the store or damaged there. With ``take_over``
+        it goes on in place of whoever works on it, and is dead or gone.
+        """
         with self._session.asking():
-            wanted = Asked("", retry="rejected" if rejected else "", run=self.id)
+            if repair:
+                intact.mark(self._store, self._now().run, intact.Look())
+            wanted = Submission("", retry="rejected" if rejected else "", run=self.id, take_over=take_over)
             request = again(self._now().run, wanted, self._session.resolved.settings, self._store)
             self._known = self._session.start(request)
         return self
 
+    def logs(self, *, step: str = "", failed: bool = False) -> Iterator[str]:
+        """Lines of the logs of its containers, of one step or only of those that failed; see ``imgflow logs``."""
+        with self._session.asking():
+            yield from self._session.engine(self._known.run).logs(self.id, step=step, failed=failed, follow=False)
+
+    def tune(self) -> Answers[Proposal]:
+        """Shard size, layout and resources for the next run, each with its reason; nothing is changed."""
+        with self._session.asking():
+            from imgflow_workflows import tuning  # noqa: PLC0415 - hera's units, which a look at results does not need
+
+            figures = tuning.evidence(self._session.resolved.settings, self._store, self._now())
+            return Answers(tuning.propose(figures))
+
+    def diff(self, other: Run, *, worst: int = 24) -> Comparison:
+        """How its pictures differ from those of another run, and the ``worst`` of them."""
+        mine, theirs = self._ended().run, other._ended().run
+        with self._session.asking():
+            from imgflow_workflows.results.diff import compare  # noqa: PLC0415 - loads what looks at pictures
+
+            return compare(self._store, theirs, mine, worst=worst, levels=0.0, tell=lambda *_: None)
+
     def stop(self) -> None:
         """End it early on a cluster; what is published stays. On this machine Ctrl-C, or Interrupt, does."""
         with self._session.asking():
-            self._session.engine(self._known.run.engine).stop(self.id)
+            self._session.engine(self._known.run).stop(self.id)
 
     @property
     def _store(self) -> Store:
         return self._session.store
 
-    def _now(self) -> runs.Known:
+    def _now(self) -> state.RunState:
         with self._session.asking():
-            self._known = runs.read(self._store, self.id)
+            self._known = self._session.known(self.id)
         return self._known
 
-    def _ended(self) -> runs.Known:
+    def _ended(self) -> state.RunState:
         with self._session.asking():
-            runs.check_ended(self._store, known := self._now(), self._session.resolved.command)
+            state.check_ended(self._store, known := self._now(), self._session.resolved.command)
         return known
 
     def _source(self) -> tuple[Store, str]:

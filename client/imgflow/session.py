@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import logging
-import os
 import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from imgflow import progress
-from imgflow_steps.lint import doubts
-from imgflow_workflows import launch, runs
-from imgflow_workflows.faults import translate
-from imgflow_workflows.opening import located, open_engine, reached
+from imgflow_workflows.connect import located, of_run, open_engine, reached
+from imgflow_workflows.errors import translate
+from imgflow_workflows.runs import state
+from imgflow_workflows.standing import OPEN
+from imgflow_workflows.submit import launch
+from imgflow_workflows.submit.follow import Follower, wait
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from imgflow_steps.run import Run
+    from imgflow_steps.records.run import Run
     from imgflow_steps.store import Store
     from imgflow_workflows.engines import Engine
-    from imgflow_workflows.progress import Display
-    from imgflow_workflows.request import Request
+    from imgflow_workflows.runs.progress import Display
     from imgflow_workflows.settings import Resolved
+    from imgflow_workflows.submit.request import Request
 
 LOG = logging.getLogger("imgflow")
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def translated() -> Iterator[None]:
     """What steps and stores raise becomes an ImgflowError, with the words of the command line."""
     try:
         yield
@@ -44,7 +45,7 @@ class Session:
     """What a flow and its runs have in common. ``settings`` are in use until it is closed, or nobody needs it."""
 
     def __init__(self, resolved: Resolved, *, show: bool) -> None:
-        with told(), ExitStack() as stack:
+        with translated(), ExitStack() as stack:
             self.resolved = located(resolved)
             self._place = stack.enter_context(reached(self.resolved))
             self.close = weakref.finalize(self, stack.pop_all().close)
@@ -58,7 +59,7 @@ class Session:
     @contextmanager
     def asking(self) -> Iterator[None]:
         """Around everything that is asked: other S3 clients and child processes reach the same store."""
-        with told(), self._place.told():
+        with translated(), self._place.in_use():
             yield
 
     def line(self) -> AbstractContextManager[progress.Line]:
@@ -69,29 +70,30 @@ class Session:
         """The same for a run."""
         return progress.of_run(run, show=self._show)
 
-    def engine(self, name: str = "") -> Engine:
-        """The engine of the settings, or of a run that was submitted with another one."""
+    def engine(self, run: Run | None = None) -> Engine:
+        """The engine of the settings, or of a run, which may be another one."""
         settings = self.resolved.settings
-        return open_engine(settings.model_copy(update={"engine": name} if name else {}), self.store)
+        return open_engine(of_run(settings, run) if run else settings, self.store)
 
-    def start(self, request: Request) -> runs.Known:
+    def start(self, request: Request) -> state.RunState:
         """Start a run; here it is at its end then, on a cluster it has begun."""
-        from imgflow_steps.notify import Webhook  # noqa: PLC0415 - loads an HTTP client
+        return launch.execute(request, self.engine(), self.store, self._follower, to_the_end=False)
 
-        run, engine = request.run, self.engine()
-        for fault in doubts(run.pipeline):
-            LOG.warning("%s", fault)
-        webhook = None if engine.detached else Webhook.from_environment(os.environ)
-        command = self.resolved.command
-        request = launch.look(request, engine, self.store, say=LOG.info, display=self.display, command=command)
-        with launch.announcing(webhook, self.store, run, LOG.warning):
-            launch.start(request, engine, self.store, say=LOG.info, display=self.display(run), command=command)
-        return runs.read(self.store, run.id)
+    @property
+    def _follower(self) -> Follower:
+        return Follower(LOG.info, LOG.warning, self.display, self.resolved.command)
 
-    def wait(self, known: runs.Known) -> runs.Known:
+    def wait(self, known: state.RunState) -> state.RunState:
         """Follow a run until it ends; Ctrl-C ends only the following."""
-        if known.status not in runs.OPEN:
+        if known.status not in OPEN:
             return known
         run, settings = known.run, self.resolved.settings
-        engine = self.engine() if run.engine == settings.engine else None
-        return launch.wait(run, engine, self.store, display=self.display(run), command=self.resolved.command)
+        engine = self.engine(run) if run.engine == settings.engine else None
+        return wait(run, engine, self.store, self._follower)
+
+    def known(self, run_id: str) -> state.RunState:
+        """A run as the store and its cluster see it now."""
+        [known], why = state.seen(self.store, self.resolved.settings, [state.read(self.store, run_id)])
+        if why:
+            LOG.warning("%s", why)
+        return known

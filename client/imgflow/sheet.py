@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from imgflow_steps.collect.markup import Markup, tag
+from imgflow_steps.report.markup import Markup, tag
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -37,8 +37,8 @@ CAPTION = "font-size:smaller;overflow-wrap:anywhere"
 
 def contact_sheet(pictures: Iterable[tuple[str, Image]], limit: int = MOST) -> ContactSheet:
     """The first pictures of ``run.images()`` and the like beside each other, ``limit`` at most."""
-    from imgflow_steps.picture import thumbnail_of  # noqa: PLC0415 - loads Pillow
-    from imgflow_steps.pixels import to_pixels  # noqa: PLC0415 - likewise
+    from imgflow_steps.codec import thumbnail_of  # noqa: PLC0415 - loads Pillow
+    from imgflow_steps.pixels.arrays import to_pixels  # noqa: PLC0415 - likewise
 
     return ContactSheet([(name, thumbnail_of(to_pixels(image))) for name, image in islice(pictures, limit)])
 

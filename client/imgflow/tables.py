@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from imgflow_workflows.faults import ImgflowError
+from imgflow_workflows.errors import ImgflowError
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgflow.sheet import strip, thumbnail
-from imgflow_steps import keys
-from imgflow_steps.collect.figures import count
-from imgflow_steps.collect.markup import Markup, table, tag
+from imgflow_steps.records import keys
+from imgflow_steps.report.figures import count
+from imgflow_steps.report.markup import Markup, table, tag
 from imgflow_steps.store import NotFoundError
-from imgflow_workflows.faults import ImgflowError
+from imgflow_workflows.errors import ImgflowError
 
 if TYPE_CHECKING:
     from imgflow_steps.store import Store
-    from imgflow_workflows.runs import Known
+    from imgflow_workflows.runs.state import RunState
 
 THUMBNAILS = 6  # of a run's view
 QUIET = "opacity:.7"
@@ -45,7 +45,7 @@ class Report:
         return f'<iframe sandbox srcdoc="{page}" style="width:100%;height:40em;border:1px solid #8888"></iframe>'
 
 
-def run(store: Store, known: Known) -> Markup:
+def run(store: Store, known: RunState) -> Markup:
     """Status, counts, a few pictures of its report, and where that is."""
     counts, summary = known.counts, known.progress.summary
     heads = [(name, None) for name in counts.model_dump()]
@@ -61,7 +61,7 @@ def run(store: Store, known: Known) -> Markup:
     )
 
 
-def _thumbnails(store: Store, known: Known) -> list[bytes]:
+def _thumbnails(store: Store, known: RunState) -> list[bytes]:
     """The first small pictures of its report; none while it has none."""
     found = list(islice(store.entries(keys.report(known.run.id) + "thumbs/"), THUMBNAILS))
     try:

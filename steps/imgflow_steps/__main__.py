@@ -8,29 +8,37 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import unquote
 
 from pydantic import ValidationError
 
-from imgflow_steps import __version__, keys, log, runner
-from imgflow_steps import run as runs
-from imgflow_steps.contract import BadParametersError, Counts, Exit, Job, Result
-from imgflow_steps.pipeline import PIXEL_STEPS, explain, parse
-from imgflow_steps.store import Store, StoreError, open_store
+from imgflow_steps import __version__
+from imgflow_steps.contract.job import COLLECTED, LIFELINE, Counts, Exit, Job, Result
+from imgflow_steps.contract.redaction import redacted
+from imgflow_steps.contract.step import BadParametersError
+from imgflow_steps.pipeline.model import explain, parse
+from imgflow_steps.pipeline.registry import PIXEL_STEPS
+from imgflow_steps.records import keys, lease
+from imgflow_steps.records import run as runs
+from imgflow_steps.records.summary import read_summary
+from imgflow_steps.store import ChangedError, Store, StoreError, open_store
+from imgflow_steps.worker import log, runner
 
 if TYPE_CHECKING:
-    from imgflow_steps.run import ShardProgress
+    from imgflow_steps.records.progress import ShardProgress
 
 LOG = logging.getLogger("imgflow_steps")
 About = Callable[[Job], None]
 STEPS = ["list", *PIXEL_STEPS, "fused", "collect"]
 LAST_WORDS = Path("/dev/termination-log")  # Kubernetes shows it as the reason, and Argo in its list of pods
-VERDICTS = {Exit.DONE, Exit.IMAGES_FAILED, Exit.TOO_MANY_REJECTED}  # after which collect's summary is there
-LIST_FLAGS = ["layout", "shard_size", "retry", "nodes", "samples"]
+LIST_FLAGS = ["layout", "shard_size", "retry", "nodes", "samples", "links", "known_by", "thumbnails"]
+LIST_TEXTS = ["include", "exclude"]  # percent-encoded
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -47,12 +55,18 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--unless-done", action="store_true", help="collect: do nothing when the report is there")
     group = parser.add_argument_group("list, when the run is not in the store yet")
     group.add_argument("--municipality", default="", help="percent-encoded")
-    group.add_argument("--source", default="", help="percent-encoded URL of photographs that lie elsewhere")
+    group.add_argument("--namespace", default="", help="of Kubernetes, where the Workflow is")
+    group.add_argument("--source", default="", help="percent-encoded URL of photographs that are stored elsewhere")
     group.add_argument("--layout", default="auto", choices=["auto", "steps", "fused"])
     group.add_argument("--shard-size", type=int, default=0)
     group.add_argument("--nodes", type=int, default=1)
     group.add_argument("--samples", type=int, default=120)
     group.add_argument("--retry", default="failed", choices=["failed", "rejected"])
+    group.add_argument("--include", default="", help="percent-encoded patterns, separated by commas")
+    group.add_argument("--exclude", default="", help="the same for what is skipped")
+    group.add_argument("--links", default="inside", choices=["inside", "all"])
+    group.add_argument("--known-by", default="status", choices=["status", "content"])
+    group.add_argument("--thumbnails", default="samples", choices=["samples", "all"])
     group.add_argument("--max-rejected", default="100%")
     return parser
 
@@ -70,14 +84,29 @@ def main() -> int:
         if flags.counts:
             _write_counts(Path(flags.counts), result.counts)
     else:
-        result = _by_json(sys.stdin.buffer.read(), about)
+        result = _by_json(_from_stdin(), about)
         answer.write(result.model_dump_json() + "\n")
         answer.flush()
     about(result.job)
     LOG.info("end", extra=log.facts(exit=result.exit, error=result.error, **result.counts.model_dump()))
     if result.error and LAST_WORDS.exists():
-        LAST_WORDS.write_text(result.error[:500])
+        LAST_WORDS.write_text(redacted(result.error)[:500])
     return result.exit
+
+
+def _from_stdin() -> bytes:
+    """The job. Where whoever gives it keeps standard input open for as long as it lives, this ends when that does."""
+    if not os.environ.get(LIFELINE):
+        return sys.stdin.buffer.read()
+    job = sys.stdin.buffer.readline()
+    threading.Thread(target=_end_with_stdin, daemon=True).start()
+    return job
+
+
+def _end_with_stdin() -> None:
+    while os.read(0, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _stop(*_: object) -> NoReturn:
@@ -117,16 +146,16 @@ def _run(job: Job, about: About, flags: argparse.Namespace | None = None) -> Res
         return Result(job=job, exit=runner.failed(error), error=str(error))
     LOG.info("start", extra=log.facts(version=__version__, store=store.url))
     result = runner.run_job(job, store, tell=_Teller())
-    if job.step == "collect" and result.exit in VERDICTS:
+    if job.step == "collect" and result.exit in COLLECTED:
         _notify(store, job)
     return result
 
 
 def _notify(store: Store, job: Job) -> None:
-    from imgflow_steps.notify import Webhook  # noqa: PLC0415 - collect's own
+    from imgflow_steps.worker.notify import Webhook  # noqa: PLC0415 - collect's own
 
     try:
-        webhook, summary = Webhook.from_environment(os.environ), runs.read_summary(store, job.run)
+        webhook, summary = Webhook.from_environment(os.environ), read_summary(store, job.run)
         if webhook and summary:
             LOG.info("notify", extra=log.facts(error=webhook.tell(summary)))
     except (BadParametersError, StoreError) as error:
@@ -152,16 +181,20 @@ def _write_run(store: Store, flags: argparse.Namespace) -> None:
                 "municipality": keys.decode(flags.municipality),
                 "pipeline": pipeline,
                 "source": unquote(flags.source),
-                "list": {name: getattr(flags, name) for name in LIST_FLAGS},
+                "list": {name: getattr(flags, name) for name in LIST_FLAGS}
+                | {name: unquote(getattr(flags, name)) for name in LIST_TEXTS},
                 "collect": {"max_rejected": flags.max_rejected},
                 "created": time.time(),
                 "engine": "argo",
+                "namespace": flags.namespace,
                 "version": __version__,
             }
         )
     except ValidationError as error:
         raise BadParametersError(explain(error, "parameters")) from None
     keys.encode(run.municipality)
+    with suppress(ChangedError):  # an attempt of this pod before
+        lease.place(store, lease.new(run.id, run.engine))
     runs.save(store, run)
 
 

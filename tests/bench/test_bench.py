@@ -54,7 +54,7 @@ def test_the_bench_tells_of_everybody_on_one_image(
 @pytest.mark.thorough
 def test_the_whole_bench_runs_and_leaves_nobody_out(images: Path, tmp_path: Path) -> None:
     Image.effect_noise(SIDES, 8).save(images / "large.jpg")
-    scratch, out, root = tmp_path / "scratch", tmp_path / "out", results.README.parent
+    scratch, out, root = tmp_path / "scratch", tmp_path / "out", results.README.parents[1]
     command = [sys.executable, "-m", "bench", "--quick", "--scratch", str(scratch), "--out", str(out)]
     environment = {**os.environ, "BENCH_IMAGES": str(images)}
 

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from bench.measure import Line, geometric_mean, interleave, line, times
+from tests import photographs
 
-from bench import chart, results, table
+from bench import chart, contenders, measure, results, table
 
 TOLD = {"command": "make bench", "made": "2024-05-17", "machine": {"processor": "Abacus", "cores": 2}}
 FASTER = line("One", "naive Pillow / imgflow", [4.0], goal=3)
@@ -89,3 +93,41 @@ def test_only_the_marked_part_of_the_readme_is_written_anew() -> None:
     assert "| One: naive Pillow / imgflow | 4.00x | ≥ 3x | yes |" in told
     assert "abacus" not in told
     assert "old" not in told
+
+
+def _contender(shrink: Callable[[bytes], object], missing: str = "") -> contenders.Contender:
+    return contenders.Contender("another", shrink, bytes, np.asarray, missing=missing)
+
+
+def test_a_contender_that_does_not_work_is_named_with_the_reason_whatever_it_is(tmp_path: Path) -> None:
+    tool = tmp_path / "convert"
+    tool.write_text("#!/bin/sh\necho this converts units >&2\nexit 1\n")
+    tool.chmod(0o755)
+
+    def broken(_: bytes) -> object:
+        raise AttributeError("no such symbol")
+
+    by_program = contenders.able(_contender(lambda _: measure.command([str(tool)])()), b"")
+    by_library = contenders.able(_contender(broken), b"")
+    absent = contenders.able(_contender(broken, missing="not installed"), b"")
+    well = contenders.able(_contender(lambda data: data), b"picture")
+
+    assert "cannot be measured" in by_program.missing
+    assert "this converts units" in by_program.missing
+    assert by_library.missing == "not measured: cannot be measured, because of AttributeError: no such symbol"
+    assert absent.missing == "not installed"
+    assert well.missing == ""
+
+
+@pytest.mark.parametrize("script", ["exit 1", "echo something else", "cat"])
+def test_a_command_called_convert_that_is_not_imagemagick_leaves_the_others_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    for name in ("magick", "convert-im6.q16", "convert"):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    made = contenders.able(contenders.imagemagick((64, 64), grey=True), photographs.jpeg(1))
+
+    assert made.missing.startswith("not measured: cannot be measured, because of") == (script != "cat")

@@ -10,14 +10,15 @@ import pytest
 import yaml
 from tests.charts.conftest import ARGO, CHART, Helm, Render
 
-from imgflow_steps.pipeline import PIXEL_STEPS
+from imgflow_steps.pipeline.registry import PIXEL_STEPS
 from imgflow_workflows.argo import options_of, workflow_template
-from imgflow_workflows.default import DEFAULT
 from imgflow_workflows.doctor.namespace import differences
+from imgflow_workflows.submit.default import DEFAULT
 
 SITUATIONS = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").iterdir())
 NAMESPACED = {
-    *("ConfigMap", "Deployment", "Job", "NetworkPolicy", "PersistentVolumeClaim", "PodDisruptionBudget", "PodMonitor"),
+    *("ConfigMap", "Deployment", "HorizontalPodAutoscaler", "Ingress", "Job", "NetworkPolicy", "PersistentVolumeClaim"),
+    *("PodDisruptionBudget", "PodMonitor"),
     *("PrometheusRule", "Role", "RoleBinding", "Secret", "Service", "ServiceAccount", "WorkflowTemplate"),
 }
 
@@ -59,8 +60,39 @@ def test_pods_fit_the_restricted_level_and_hold_no_token(render: Render, situati
             assert security["allowPrivilegeEscalation"] is False
             assert security["readOnlyRootFilesystem"] is True
             assert security["capabilities"] == {"drop": ["ALL"]}
-            assert container["resources"]["requests"]
-            assert "memory" in container["resources"]["limits"]
+            assert_counted(container)
+
+
+def assert_counted(container: dict[str, Any]) -> None:
+    """A ResourceQuota on any of these admits the container."""
+    for kind in ("requests", "limits"):
+        assert {"cpu", "memory"} <= container["resources"][kind].keys(), f"{container['name']} has no {kind}"
+
+
+@every_situation
+def test_every_container_that_argo_adds_to_a_pod_names_what_a_quota_asks_for(render: Render, situation: str) -> None:
+    spec = named(render(situation), "WorkflowTemplate", "imgflow")["spec"]
+    patch = yaml.safe_load(spec["podSpecPatch"])
+    assert {one["name"] for one in (*patch["initContainers"], *patch["containers"])} == {"init", "wait"}
+    for container in (*patch["initContainers"], *patch["containers"]):
+        assert_counted(container)
+    for leaf in spec["templates"]:
+        if "container" in leaf:
+            assert_counted({"name": leaf["name"], **leaf["container"]})
+
+
+def test_what_argo_s_own_containers_get_is_a_value(render: Render) -> None:
+    limit = "executor.resources.limits.memory=1Gi"
+    given, left = (render("default", "--set", value) for value in (limit, "executor.resources=null"))
+    [patch, bare] = (
+        yaml.safe_load(named(objects, "WorkflowTemplate", "imgflow")["spec"]["podSpecPatch"])
+        for objects in (given, left)
+    )
+    assert [one["resources"]["limits"]["memory"] for one in (*patch["initContainers"], *patch["containers"])] == [
+        "1Gi",
+        "1Gi",
+    ]
+    assert not any("resources" in one for one in (*bare["initContainers"], *bare["containers"]))
 
 
 @every_situation
@@ -145,6 +177,24 @@ def test_a_webhook_s_address_is_a_secret_and_collect_alone_may_reach_it(render: 
     assert policy["podSelector"]["matchLabels"]["imgflow.io/step"] == "collect"
     assert policy["egress"] == [{"ports": [{"port": 8443, "protocol": "TCP"}]}]
     assert not [one for one in render() if one["metadata"]["name"] == "imgflow-notify"]
+
+
+def test_other_credentials_leave_a_pod_whose_data_would_go_with_it_and_replace_any_other(render: Render) -> None:
+    def pod(situation: str, password: str) -> Any:
+        objects = render(situation, "--set", f"store.accessKey=imgflow,store.secretKey={password}")
+        deployment = named(objects, "Deployment", "imgflow-minio")
+        mark = deployment["metadata"]["annotations"]["imgflow.io/pod"]
+        return mark, deployment["spec"]["template"]
+
+    assert pod("default", "a-password") == pod("default", "another-one")
+    assert pod("persistent-minio", "a-password") != pod("persistent-minio", "another-one")
+    assert len({pod(situation, "a-password")[0] for situation in ("default", "persistent-minio")}) == 2
+
+
+def test_what_the_store_keeps_its_data_on_is_told_to_its_users(render: Render) -> None:
+    for situation, kept in (("default", "emptyDir"), ("persistent-minio", "pvc"), ("external-s3", None)):
+        metadata = named(render(situation), "ConfigMap", "imgflow-store")["metadata"]
+        assert metadata.get("annotations", {}).get("imgflow.io/persistence") == kept
 
 
 def test_container_images_come_from_where_the_values_say(render: Render) -> None:

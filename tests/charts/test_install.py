@@ -6,14 +6,16 @@ import base64
 import json
 import subprocess
 from collections.abc import Iterator
+from io import BytesIO
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from minio import Minio
+from minio.error import S3Error
 from tests.charts.conftest import CHART, Helm
 
-from imgflow_steps.bucket import RULE
+from imgflow_steps.store.bucket import RULE
 
 pytestmark = pytest.mark.cluster
 
@@ -59,6 +61,43 @@ def test_install_upgrade_uninstall(helm: Helm, namespace: str) -> None:
     assert helm("uninstall", "imgflow", "-n", namespace, "--wait").returncode == 0
     left = get(namespace, "all,configmap,secret,role,rolebinding,networkpolicy,workflowtemplate")["items"]
     assert {one["metadata"]["name"] for one in left if one["kind"] != "Pod"} <= {"kube-root-ca.crt"}
+
+
+def test_a_server_on_an_emptydir_takes_new_credentials_and_loses_nothing(helm: Helm, namespace: str) -> None:
+    flags = ("imgflow", str(CHART), "-n", namespace, "--wait", "--timeout", "180s")
+    assert helm("install", *flags).returncode == 0
+    [server] = get(namespace, "pods", "-l", "app.kubernetes.io/name=imgflow-minio")["items"]
+    secret = get(namespace, "secret", "imgflow-s3")["data"]
+    before = base64.b64decode(secret["AWS_SECRET_ACCESS_KEY"]).decode()
+
+    def client(password: str) -> Minio:
+        return Minio(f"{server['status']['podIP']}:9000", access_key="imgflow", secret_key=password, secure=False)
+
+    client(before).put_object("imgflow", "photograph", BytesIO(b"all of it"), 9)
+
+    rotated = helm("upgrade", *flags, "--reuse-values", "--set", "store.secretKey=another-password")
+
+    assert rotated.returncode == 0, rotated.stderr
+    [same] = get(namespace, "pods", "-l", "app.kubernetes.io/name=imgflow-minio")["items"]
+    assert same["metadata"]["uid"] == server["metadata"]["uid"]
+    assert client("another-password").get_object("imgflow", "photograph").data == b"all of it"
+    with pytest.raises(S3Error, match="SignatureDoesNotMatch"):
+        client(before).get_object("imgflow", "photograph")
+    left = get(namespace, "secrets")["items"]
+    assert "imgflow-s3-before" not in [one["metadata"]["name"] for one in left]
+
+    for change in (
+        "minio.resources.limits.memory=3Gi",
+        "minio.enabled=false,store.endpoint=http://x:9000,store.accessKey=imgflow",
+    ):
+        refused = helm("upgrade", *flags, "--reuse-values", "--set", change)
+        assert refused.returncode
+        assert "NOTHING WAS CHANGED" in refused.stderr
+    assert client("another-password").get_object("imgflow", "photograph").data == b"all of it"
+
+    mark = refused.stderr.partition("minio.persistence.discard=")[2].split()[0]
+    allowed = f"minio.resources.limits.memory=3Gi,minio.persistence.discard={mark}"
+    assert helm("upgrade", *flags, "--reuse-values", "--set", allowed).returncode == 0
 
 
 def test_pods_of_runs_may_do_nothing_but_report(helm: Helm, namespace: str) -> None:

@@ -12,8 +12,11 @@ import pytest
 import yaml
 from tests.charts.conftest import CHART, Render
 
+from imgflow_service.api import telemetry as api
+from imgflow_service.jobs import telemetry as jobs
+from imgflow_service.processor import telemetry as processor
 from imgflow_workflows import argo
-from imgflow_workflows.default import DEFAULT
+from imgflow_workflows.submit.default import DEFAULT
 
 ALERTS_FILE, DASHBOARD_FILE = CHART / "files/alerts.yaml", CHART / "files/dashboard.json"
 FIRING = Path(__file__).with_name("alerts_test.yaml")
@@ -94,6 +97,19 @@ def test_only_what_is_counted_is_asked_for() -> None:
     known = {f"{m['name']}_bucket" if "histogram" in m else m["name"] for m in ours} | OF_ARGO
     asked = " ".join([*queries(), *(rule["expr"] for rule in RULES)])
     assert set(re.findall(r"argo_workflows_(\w+)", asked)) <= known
+
+
+def test_of_the_service_only_what_it_counts_is_asked_for() -> None:
+    suffix = {"counter": "_total", "histogram": "_bucket", "gauge": ""}
+    registries = [part.Telemetry().registry for part in (api, jobs, processor)]
+    families = [family for registry in registries for family in registry.collect()]
+    known = {family.name + suffix[family.type] for family in families}
+    asked = " ".join([*queries(), *(rule["expr"] for rule in RULES)])
+    found = set(re.findall(r"imgflow_(?:service|processor|jobs)_\w+", asked))
+    assert found
+    assert found <= known
+    row = [panel["title"] for panel in DASHBOARD["panels"] if panel["type"] == "row"]
+    assert "Image service" in row
 
 
 def test_the_dashboard_s_panels_lie_beside_each_other() -> None:

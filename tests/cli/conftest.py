@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests import clusters, photographs
+from tests import clusters, photographs, servers
 
 from imgflow_cli.__main__ import main
-from imgflow_steps import keys
+from imgflow_steps.records import keys
 from imgflow_steps.store import Store, open_store
 
 
@@ -31,6 +31,7 @@ class Outcome:
 
 
 Cli = Callable[..., Outcome]
+IN_CITY = ("--engine", "argo", "--namespace", "city")  # where the fixture ``api`` has the chart
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +41,7 @@ def _nobody_s_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     clusters.use(tmp_path / "home/no-cluster", monkeypatch)
-    monkeypatch.setattr("imgflow_steps.store.settings._Retry.sleep", lambda *_: None)  # for a store that is away
+    monkeypatch.setattr("imgflow_steps.store.asking._Retry.sleep", lambda *_: None)  # for a store that is away
     monkeypatch.chdir(tmp_path)
 
 
@@ -68,3 +69,20 @@ def demo(store: Store) -> Store:
         store.write(keys.images("Demo") + f"{i}.jpg", photographs.jpeg(i))
     store.write(keys.images("Demo") + "letter.jpg", b"Dear Sir or Madam")
     return store
+
+
+@pytest.fixture
+def api(tmp_path: Path, moto_server: servers.Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[clusters.Api]:
+    """A cluster whose namespace city has the chart, with Demo in its store."""
+    url, variables = moto_server.new_bucket(), moto_server.environment
+    endpoint = variables.pop("IMGFLOW_S3_ENDPOINT")
+    region = variables.pop("AWS_REGION")
+    told = {"IMGFLOW_STORE": url, "AWS_ENDPOINT_URL": endpoint, "AWS_REGION": region}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**told, **variables}.items():
+            patch.setenv(name, value)
+        open_store(url).write(keys.images("Demo") + "a.jpg", photographs.jpeg(0))
+    with clusters.api(tmp_path) as served:
+        clusters.use(served.kubeconfig, monkeypatch)
+        served.chart("city", told, variables)
+        yield served

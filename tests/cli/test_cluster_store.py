@@ -8,38 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-from tests import clusters, photographs, servers
+from tests import clusters, photographs
+from tests.cli.conftest import IN_CITY
 
 from imgflow_cli import app
 from imgflow_cli.commands import submit
-from imgflow_steps import keys
-from imgflow_steps.run import Run
-from imgflow_steps.store import open_store
-from imgflow_workflows.engines import portforward
+from imgflow_steps.records.run import Run
+from imgflow_workflows.kube import port_forward
 from imgflow_workflows.settings import PLACES, Settings
 
 if TYPE_CHECKING:
+    import pytest
     from tests.cli.conftest import Cli
-
-IN_CITY = ("--engine", "argo", "--namespace", "city")
-
-
-@pytest.fixture
-def api(tmp_path: Path, moto_server: servers.Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[clusters.Api]:
-    """A cluster whose namespace city has the chart, with Demo in its store."""
-    url, variables = moto_server.new_bucket(), moto_server.environment
-    endpoint = variables.pop("IMGFLOW_S3_ENDPOINT")
-    region = variables.pop("AWS_REGION")
-    told = {"IMGFLOW_STORE": url, "AWS_ENDPOINT_URL": endpoint, "AWS_REGION": region}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**told, **variables}.items():
-            patch.setenv(name, value)
-        open_store(url).write(keys.images("Demo") + "a.jpg", photographs.jpeg(0))
-    with clusters.api(tmp_path) as served:
-        clusters.use(served.kubeconfig, monkeypatch)
-        served.chart("city", told, variables)
-        yield served
 
 
 def test_nothing_but_the_namespace_has_to_be_named(imgflow: Cli, api: clusters.Api, tmp_path: Path) -> None:
@@ -105,7 +85,9 @@ def test_what_the_user_sets_wins_over_what_the_chart_tells(
 
 def test_hints_lead_to_the_same_place(imgflow: Cli, api: clusters.Api, monkeypatch: pytest.MonkeyPatch) -> None:
     class Elsewhere:
+        name = "argo"
         detached = True
+        place = "namespace city"
 
         def phase(self, run: str) -> None:
             """Not known here."""
@@ -136,7 +118,7 @@ def test_errors_name_the_store_and_not_the_port_that_leads_there(
     def forwarded(endpoint: str, *, kube_context: str = "") -> Iterator[str]:
         yield endpoint.replace("//city:", "//127.0.0.1:")
 
-    monkeypatch.setattr(portforward, "reachable", forwarded)
+    monkeypatch.setattr(port_forward, "reachable", forwarded)
     told = api.answers[clusters.config_map("city")]
     assert isinstance(told, dict)
     told["data"]["AWS_ENDPOINT_URL"] = told["data"]["AWS_ENDPOINT_URL"].replace("127.0.0.1", "city")

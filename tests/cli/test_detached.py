@@ -11,11 +11,14 @@ from tests import photographs
 
 from imgflow_cli.commands import engine as engine_commands
 from imgflow_cli.commands import runs, submit
-from imgflow_steps import keys
-from imgflow_steps.run import Phase, Run
+from imgflow_steps.records import keys
+from imgflow_steps.records.run import Run
+from imgflow_steps.records.summary import Phase
 from imgflow_steps.store import Store
-from imgflow_workflows import launch
 from imgflow_workflows.engines.local import LocalEngine
+from imgflow_workflows.runs import state as known_runs
+from imgflow_workflows.standing import Standing
+from imgflow_workflows.submit import follow
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli
@@ -26,6 +29,7 @@ class Elsewhere:
 
     name = "argo"
     detached = True
+    place = "namespace imgflow"
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -47,6 +51,10 @@ class Elsewhere:
         LocalEngine(self._store, workers=1).submit(mine)
         return Phase.SUCCEEDED
 
+    def standing(self, run: str, since: float) -> Standing | None:
+        phase = self.phase(run)
+        return Standing(phase) if phase else None
+
     def stop(self, run: str) -> None:
         self.stopped.append(run)
 
@@ -61,9 +69,10 @@ class Elsewhere:
 @pytest.fixture
 def engine(demo: Store, monkeypatch: pytest.MonkeyPatch) -> Elsewhere:
     engine = Elsewhere(demo)
-    monkeypatch.setattr(launch, "POLL", 0.01)
+    monkeypatch.setattr(follow, "POLL", 0.01)
     for module in (submit, runs, engine_commands):
         monkeypatch.setattr(module, "open_engine", lambda *_: engine)
+    monkeypatch.setattr(known_runs, "open_argo", lambda *_: engine)
     monkeypatch.setenv("IMGFLOW_ENGINE", "argo")
     monkeypatch.setenv("IMGFLOW_STORE", "./.imgflow")
     return engine
@@ -78,7 +87,7 @@ def test_near_duplicates_are_looked_for_elsewhere_too_before_the_run_begins(
 
     assert done.code == 0
     assert [run.pipeline.labels for run in engine.submitted] == [["scale", "grayscale"], ["rotate"]]
-    assert "Left out      1 near-duplicate of other images" in done.out
+    assert "Skipped       1 near-duplicate of other images" in done.out
 
 
 def test_submit_returns_at_once_and_says_how_to_follow(imgflow: Cli, engine: Elsewhere) -> None:
@@ -125,17 +134,18 @@ def test_a_run_that_is_under_way_is_not_started_again(imgflow: Cli, engine: Else
 
 def test_ctrl_c_ends_only_the_following(imgflow: Cli, engine: Elsewhere, monkeypatch: pytest.MonkeyPatch) -> None:
     imgflow("submit", "-m", "Demo", "--run", "mine")
+    monkeypatch.setattr(engine, "phase", lambda _: Phase.RUNNING)
 
     def interrupt(_seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(launch, "time", SimpleNamespace(sleep=interrupt))
+    monkeypatch.setattr(follow, "time", SimpleNamespace(sleep=interrupt))
     done = imgflow("watch", "mine")
 
     assert done.code == 130
-    assert "goes on without this terminal" in done.err
+    assert "continues without this terminal" in done.err
     assert "imgflow stop mine" in done.err
-    assert imgflow("get", "mine", "-o", "json").json["status"] == "pending"
+    assert imgflow("get", "mine", "-o", "json").json["status"] == "running"
 
 
 def test_stop_delete_and_logs_go_to_the_engine(imgflow: Cli, engine: Elsewhere) -> None:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests import photographs, servers
 
-from imgflow_steps import keys
-from imgflow_steps.contract import BadParametersError
-from imgflow_steps.run import Run, save
+from imgflow_steps.contract.step import BadParametersError
+from imgflow_steps.records import keys
+from imgflow_steps.records.run import Run, save
 from imgflow_steps.store import Store, UnavailableError
-from imgflow_workflows import runs
-from imgflow_workflows.default import DEFAULT
 from imgflow_workflows.engines.local import LocalEngine
+from imgflow_workflows.runs import state
+from imgflow_workflows.submit.default import DEFAULT
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli, Outcome
@@ -38,7 +38,7 @@ def test_a_machine_that_is_well_has_nothing_wrong_and_nothing_new_on_it(imgflow:
     done = imgflow("doctor", "-o", "json")
 
     assert (done.code, done.json["ok"]) == (0, True)
-    assert states(done) == dict.fromkeys(("store", "space", "libraries", "workers"), "ok")
+    assert states(done) == dict.fromkeys(("store", "space", "libraries", "confinement", "workers"), "ok")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -47,7 +47,7 @@ def test_what_people_read_names_each_check_and_what_mends_it(imgflow: Cli) -> No
 
     assert done.code == 0
     assert done.out.splitlines()[0].split() == ["CHECK", "STATE", "SEEN"]
-    assert "workers: to mend it\n  --workers" in done.out
+    assert "workers: to fix it\n  --workers" in done.out
 
 
 def test_a_store_that_cannot_be_is_wrong(imgflow: Cli, tmp_path: Path) -> None:
@@ -174,12 +174,12 @@ def test_a_run_that_gave_up_before_its_end_says_why(
 
 
 def test_a_run_whose_process_is_gone_was_interrupted(imgflow: Cli, demo: Store) -> None:
-    a_run(demo, created=time.time() - runs.SILENCE - 3 * DEFAULT.limits.seconds)
+    a_run(demo, created=time.time() - state.SILENCE - 3 * DEFAULT.limits.seconds)
 
     done = imgflow("doctor", "demo", "-o", "json")
 
     assert (done.code, causes(done)) == (1, ["interrupted"])
-    assert done.json["findings"][0]["mend"] == ["imgflow retry demo  # goes on from there"]
+    assert done.json["findings"][0]["mend"] == ["imgflow retry demo  # resumes"]
 
 
 @pytest.mark.minio
@@ -190,7 +190,7 @@ def test_a_store_that_is_gone_is_why_nothing_can_be_known_of_a_run(
 
     done = imgflow("doctor", "demo", "--store", minio_store.url, "-o", "json")
 
-    assert (done.code, causes(done)) == (1, ["store-away"])
+    assert (done.code, causes(done)) == (5, ["store-away"])
     assert "127.0.0.1:1" in done.json["findings"][0]["evidence"][0]["message"]
     assert imgflow("doctor", "@latest", "--store", minio_store.url).code == 5
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 import pytest
+from tests import photographs
 from tests.catalogs import fashion
+from tests.servers import Proxy
 
-from imgflow_steps import keys
+from imgflow_steps.records import keys
 from imgflow_steps.store import Store, open_store
 
 if TYPE_CHECKING:
@@ -92,6 +94,26 @@ def test_a_bucket_gets_the_same_as_a_folder(
     assert "catalog.parquet" in names
     assert (again["copied"], again["present"]) == (0, first["copied"])
     assert back.code == 2
+
+
+def test_an_image_that_never_comes_whole_is_named_and_the_others_come_out(
+    imgflow: Cli, moto_server: servers.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = Proxy(moto_server)
+    for name, value in moto_server.behind(proxy).environment.items():
+        monkeypatch.setenv(name, value)
+    url = moto_server.new_bucket()
+    for i in range(3):
+        open_store(url).write(keys.images("Demo") + f"{i}.jpg", photographs.jpeg(i))
+    proxy.rule = lambda method, path: "flip" if method == "GET" and path.endswith("/1.jpg") else ""
+
+    done = imgflow("--store", url, "export", "out", "-m", "Demo")
+    proxy.close()
+
+    assert done.code == 1
+    assert "1.jpg: unreadable: " in done.err
+    assert "another MD5" in done.err
+    assert set(pictures("out")) == {"0.jpg", "2.jpg"}
 
 
 def test_photographs_without_a_catalog_come_out_too(imgflow: Cli, demo: Store) -> None:

@@ -103,7 +103,7 @@ def test_ctrl_c_says_that_the_same_command_goes_on(imgflow: Cli, demo: Store, mo
     done = imgflow("fetch", "demo-1", "out")
 
     assert done.code == 130
-    assert "the same command goes on" in done.err
+    assert "run the same command again to resume" in done.err
 
 
 def test_a_folder_becomes_another_with_the_same_tree(imgflow: Cli) -> None:
@@ -155,7 +155,7 @@ def test_folders_that_hold_each_other_are_refused(imgflow: Cli, source: str, dir
     done = imgflow("process", source, directory)
 
     assert done.code == 2
-    assert "hold each other" in done.err
+    assert "overlap: one contains the other" in done.err
 
 
 def test_a_folder_that_is_not_there_is_named(imgflow: Cli) -> None:
@@ -189,6 +189,7 @@ def test_photographs_go_through_a_store_on_s3(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the processes to wait for below /proc")
+@pytest.mark.thorough
 def test_kill_minus_nine_in_the_middle_loses_nothing_and_nothing_is_done_twice(imgflow: Cli, tmp_path: Path) -> None:
     photographs.folder(Path("in"), 3)
     for i in range(60):

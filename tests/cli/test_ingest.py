@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests import photographs
 
-from imgflow_cli import copies
-from imgflow_steps import keys
+from imgflow_cli import transfers
+from imgflow_steps.records import keys
 from imgflow_steps.store import Store
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def test_what_is_left_out_is_told_with_its_reason(imgflow: Cli) -> None:
     done = imgflow("ingest", "photos", "-m", "Demo")
 
     assert done.out.startswith("Demo: 4 copied (")
-    assert "1 left out: empty file" in done.out
+    assert "1 skipped: empty file" in done.out
     assert "empty.jpg: empty file: it has no bytes" in done.err
     assert "notes.txt" not in done.err
     assert "imgflow submit --municipality Demo" in done.err
@@ -65,8 +65,8 @@ def test_a_list_comes_from_standard_input_whatever_its_bytes(imgflow: Cli, monke
 
 
 def test_a_kind_of_file_that_is_no_source_is_named(imgflow: Cli) -> None:
-    assert "photos/notes.txt is no directory, zip" in imgflow("ingest", "photos/notes.txt", "-m", "Demo").err
-    assert "--id and --path name columns" in imgflow("ingest", "photos", "-m", "Demo", "--id", "x").err
+    assert "photos/notes.txt is not a directory, zip" in imgflow("ingest", "photos/notes.txt", "-m", "Demo").err
+    assert "are about a table, and photos is not a table" in imgflow("ingest", "photos", "-m", "Demo", "--id", "x").err
 
 
 def test_a_directory_that_is_not_there_is_named(imgflow: Cli) -> None:
@@ -89,9 +89,28 @@ def test_ctrl_c_says_that_the_same_command_goes_on(imgflow: Cli, monkeypatch: py
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(copies, "ingest", interrupt)
+    monkeypatch.setattr(transfers, "ingest", interrupt)
 
     done = imgflow("ingest", "photos", "-m", "Demo")
 
     assert done.code == 130
-    assert "the same command goes on" in done.err
+    assert "run the same command again to resume" in done.err
+
+
+def test_rows_and_columns_of_a_table_are_told_at_the_end(imgflow: Cli) -> None:
+    Path("photos/list.csv").write_bytes("file;straße;preis\na/000.jpg;Königstraße;9,99\n".encode("cp1252"))
+
+    told = imgflow("ingest", "photos/list.csv", "-m", "Demo")
+    document = imgflow("ingest", "photos/list.csv", "-m", "Demo", "--encoding", "cp1252", "-o", "json")
+
+    assert told.out.endswith("1 row in the catalog, with file (text), straße (text), preis (number)\n")
+    assert "as cp1252" in told.err
+    assert document.json["catalog"] == {"rows": 1, "columns": {"file": "text", "straße": "text", "preis": "number"}}
+    assert "as cp1252" not in document.err
+
+
+def test_a_workbook_of_another_kind_and_an_encoding_without_a_table_are_answered(imgflow: Cli) -> None:
+    Path("photos/list.ods").write_bytes(b"PK\x03\x04")
+
+    assert "save it as .xlsx or as 'CSV UTF-8'" in imgflow("ingest", "photos/list.ods", "-m", "Demo").err
+    assert "--encoding are about a table" in imgflow("ingest", "photos", "-m", "Demo", "--encoding", "cp1252").err

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests import photographs
 from tests.webhooks import Receiver, receiver
 
-from imgflow_steps import keys
+import imgflow as client
+from imgflow_steps.records import keys
 from imgflow_steps.store import Store, UnavailableError
 from imgflow_workflows.engines.local import LocalEngine
 
@@ -49,6 +52,34 @@ def test_the_environment_names_the_webhook_for_every_run_retries_included(
 
     assert [told["run"] for told in hook.notices] == [done.json["run"]] * 2
     assert all(headers["X-Imgflow-Signature"].startswith("sha256=") for headers in hook.headers)
+
+
+@pytest.mark.parametrize("by", ["the environment", "a flag"])
+def test_process_tells_the_webhook_too(
+    imgflow: Cli, hook: Receiver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, by: str
+) -> None:
+    photographs.folder(tmp_path / "in", 2)
+    flags = ("--notify", hook.url) if by == "a flag" else ()
+    if by == "the environment":
+        monkeypatch.setenv("IMGFLOW_NOTIFY_URL", hook.url)
+
+    done = imgflow("process", str(tmp_path / "in"), str(tmp_path / "out"), "--workers", "1", "-o", "json", *flags)
+
+    assert done.code == 0
+    [told] = hook.notices
+    assert (told["run"], told["counts"]["processed"]) == (done.json["run"], 2)
+
+
+def test_the_client_tells_the_webhook_too(hook: Receiver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    photographs.folder(tmp_path / "in", 2)
+    monkeypatch.setenv("IMGFLOW_NOTIFY_URL", hook.url)
+    flow = client.connect(store=tmp_path / "store", workers=1)
+    flow.ingest(tmp_path / "in", "Demo")
+
+    run = flow.submit("Demo")
+
+    [told] = hook.notices
+    assert (told["run"], told["status"]) == (run.id, "succeeded")
 
 
 def test_a_run_that_breaks_off_is_told_and_one_that_was_interrupted_is_not(

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from tests import photographs
 
-from imgflow_steps import keys
-from imgflow_steps.run import load
+from imgflow_steps.records import keys
+from imgflow_steps.records.run import load
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli
@@ -59,9 +59,9 @@ def test_near_duplicates_are_left_out_and_named_and_what_cannot_be_read_stays(im
     assert done.json["counts"] == {"listed": 5, "processed": 4, "cached": 0, "rejected": 1, "failed": 0}
     assert done.json["left_out"] == load(album, run).left_out == 2
     assert "no run has seen 7 of the images yet" in done.err
-    assert f"left out: 2 near-duplicates of other images; which: {album.url}/runs/{run}/left-out.csv" in done.err
+    assert f"skipped: 2 near-duplicates of other images; which: {album.url}/runs/{run}/left-out.csv" in done.err
     report = album.read(keys.report(run) + "index.html").decode()
-    assert "Left out of this run, as asked: 2\xa0near-duplicates of other images" in report
+    assert "Skipped in this run by --once: 2\xa0near-duplicates of other images" in report
     assert report.count(" looks like ") == 2
 
 
@@ -127,7 +127,7 @@ def test_process_takes_each_picture_of_a_folder_once(imgflow: Cli, album: Store)
 
     done = imgflow("process", str(folder), "out", "--steps", "scale:16x16", "--workers", "1", "--once")
 
-    assert "left out: 2 near-duplicates of other images" in done.err
+    assert "skipped: 2 near-duplicates of other images" in done.err
     assert {path.name for path in Path("out").glob("*.jpg")} == {f"{n}.jpg" for n in range(4)}
 
 

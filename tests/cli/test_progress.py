@@ -9,10 +9,13 @@ from rich.console import Console
 
 from imgflow_cli.output import Voice
 from imgflow_cli.progress import Plain, block
-from imgflow_steps.contract import Counts
-from imgflow_steps.pipeline import parse
-from imgflow_steps.run import Listing, Phase, Progress, Run, ShardProgress, Summary
-from imgflow_workflows.progress import Line, Pace, Watcher, describe, notes
+from imgflow_steps.contract.job import Counts
+from imgflow_steps.pipeline.model import parse
+from imgflow_steps.records.listing import Listing
+from imgflow_steps.records.progress import Progress, ShardProgress
+from imgflow_steps.records.run import Run
+from imgflow_steps.records.summary import Phase, Summary
+from imgflow_workflows.runs.progress import Line, Pace, Watcher, describe, notes
 
 if TYPE_CHECKING:
     import pytest

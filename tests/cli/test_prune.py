@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from imgflow_steps import keys
-from imgflow_steps.deletion import Deletion
-from imgflow_steps.run import load, save
+from imgflow_steps.records import keys
+from imgflow_steps.records.run import load, save
 from imgflow_steps.store import Store
+from imgflow_workflows.retention.deletion import Deletion
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli
@@ -103,7 +103,7 @@ def test_ctrl_c_leaves_a_store_that_works_and_the_same_command_goes_on(
         stopped = imgflow("prune", *NOW, "--yes")
 
     assert stopped.code == 130
-    assert "the same command goes on" in stopped.err
+    assert "run the same command again to resume" in stopped.err
     assert imgflow("prune", *NOW, "--yes").code == 0
     assert imgflow("ls", "-o", "name").out.split() == ["new"]
     again = imgflow("submit", "-m", "Demo", "--workers", "1", "--set", "scale.width=32", "-o", "json").json

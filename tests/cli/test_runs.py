@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from imgflow_steps import keys
-from imgflow_steps.contract import Counts
-from imgflow_steps.pipeline import parse
-from imgflow_steps.run import Listing, Phase, Run, ShardProgress, Summary, save
+from imgflow_steps.contract.job import Counts
+from imgflow_steps.pipeline.model import parse
+from imgflow_steps.records import keys
+from imgflow_steps.records.listing import Listing
+from imgflow_steps.records.progress import ShardProgress
+from imgflow_steps.records.run import Run, save
+from imgflow_steps.records.summary import Phase, Summary
 from imgflow_steps.store import Store
 
 if TYPE_CHECKING:

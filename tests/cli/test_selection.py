@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.catalogs import FIRST, fashion
 
-from imgflow_steps import keys
-from imgflow_steps.run import load
+from imgflow_steps.records import keys
+from imgflow_steps.records.run import load
 from imgflow_steps.store import Store
 
 if TYPE_CHECKING:

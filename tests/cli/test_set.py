@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from imgflow_steps.run import Run
+from imgflow_steps.records.run import Run
 from imgflow_steps.store import Store
-from imgflow_workflows.faults import ImgflowError
-from imgflow_workflows.request import Asked, build
+from imgflow_workflows.errors import ImgflowError
 from imgflow_workflows.settings import Settings
+from imgflow_workflows.submit.request import Submission, build
 
 TWICE = "steps: [{scale: {width: 100}}, grayscale, {scale: {width: 50}}]"
 
@@ -19,7 +19,7 @@ TWICE = "steps: [{scale: {width: 100}}, grayscale, {scale: {width: 50}}]"
 def asked(store: Store, *changes: str, pipeline: str = "") -> Run:
     path = Path("pipeline.yaml")
     path.write_text(pipeline)
-    return build(Asked("Demo", pipeline=path if pipeline else None, changes=changes), Settings(), store).run
+    return build(Submission("Demo", pipeline=path if pipeline else None, changes=changes), Settings(), store).run
 
 
 def params(run: Run, position: int) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from imgflow_service.settings import names
 from imgflow_steps.store import Store
-from imgflow_workflows import opening
-from imgflow_workflows.engines import portforward
+from imgflow_workflows import connect
+from imgflow_workflows.kube import port_forward
 from imgflow_workflows.settings import FLAGS, Settings, resolve, variable
 
 if TYPE_CHECKING:
@@ -69,10 +70,23 @@ def test_config_shows_each_value_with_its_origin(imgflow: Cli, project: Path) ->
     shown = imgflow("config", "--shard-size", "7", "-o", "json").json
     table = imgflow("config").out
 
-    assert set(shown) == {"context", *Settings.model_fields, "credentials"}
+    of_service = {f"serve.{name}" for name in names()}
+    assert set(shown) == {"context", *Settings.model_fields, *of_service, "credentials"}
     assert shown["context"] == {"value": "laptop", "origin": "imgflow.yaml"}
     assert shown["shard_size"] == {"value": 7, "origin": "--shard-size"}
     assert ["store", "./laptop", "imgflow.yaml", "(context", "laptop)"] in [line.split() for line in table.splitlines()]
+
+
+def test_settings_of_the_service_are_shown_without_its_keys(imgflow: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("imgflow.yaml").write_text("serve:\n  width: 300\n  api: {inflight: 9}\n  keys: {shop: " + "a" * 64 + "}\n")
+    monkeypatch.setenv("IMGFLOW_SERVE_API_INFLIGHT", "7")
+
+    shown = imgflow("config", "-o", "json")
+
+    assert shown.json["serve.width"] == {"value": 300, "origin": "serve.width of imgflow.yaml"}
+    assert shown.json["serve.api.inflight"] == {"value": 7, "origin": "IMGFLOW_SERVE_API_INFLIGHT"}
+    assert shown.json["serve.keys"]["value"] == "shop"
+    assert "aaaa" not in shown.out
 
 
 def test_a_context_is_chosen_by_flag_or_variable(imgflow: Cli, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,6 +119,9 @@ def test_s3_clients_are_told_the_endpoint_that_the_environment_does_not_say(
         ("- a list", ["imgflow.yaml holds settings", "this is a list"]),
         ("a: {", ["imgflow.yaml cannot be read as YAML"]),
         ("contexts: [a]", ["contexts holds"]),
+        ("serve: [a]", ["serve holds settings"]),
+        ("serve: {widht: 3}", ["serve.widht of imgflow.yaml: there is no setting", "did you mean 'width'?"]),
+        ("serve: {api: {inflight: 0}}", ["serve.api.inflight of imgflow.yaml", "greater than or equal to 1"]),
     ],
 )
 def test_a_wrong_file_is_a_usage_error_that_names_the_place(imgflow: Cli, text: str, answers: list[str]) -> None:
@@ -162,8 +179,8 @@ def test_a_store_inside_the_cluster_is_reached_while_a_command_runs(
         seen.append(os.environ["AWS_ENDPOINT_URL"])
         return demo
 
-    monkeypatch.setattr(portforward, "reachable", reachable)
-    monkeypatch.setattr(opening, "open_store", open_there)
+    monkeypatch.setattr(port_forward, "reachable", reachable)
+    monkeypatch.setattr(connect, "open_store", open_there)
     Path("imgflow.yaml").write_text(
         "engine: argo\nstore: s3://imgflow\nendpoint: http://minio.imgflow.svc:9000\nkube_context: city\n"
     )

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from imgflow_steps.run import load
-from imgflow_workflows import documents
+from imgflow_steps.records.run import load
+from imgflow_workflows.submit import pipeline_file
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli
@@ -42,7 +42,7 @@ def test_steps_of_a_json_file_are_the_pipeline_in_their_order(imgflow: Cli, demo
 
     assert done.code == 0, done.err
     assert load(demo, "a").pipeline.labels == ["scale", "split", "blur"]
-    assert outputs(demo, "a") == [f"{i}.jpg~r1c{c}.jpg" for i in range(3) for c in (1, 2)]
+    assert outputs(demo, "a") == [f"{i}.jpg~r{r}c{c}.jpg" for i in range(3) for r in (1, 2) for c in (1, 2)]
 
 
 def test_a_parameter_of_steps_in_short_can_be_set(imgflow: Cli, demo: Store) -> None:
@@ -56,9 +56,12 @@ def test_a_parameter_of_steps_in_short_can_be_set(imgflow: Cli, demo: Store) -> 
     [
         (["--steps", "scale:1024x768,rotte:90"], "--steps: step 2: there is no step 'rotte'"),
         (["--steps", "@nowhere.json"], "--steps nowhere.json cannot be read: No such file or directory\n"),
-        (["--steps", "@bytes.json"], "--steps bytes.json cannot be read: it is no text in UTF-8"),
+        (["--steps", "@bytes.json"], "--steps bytes.json cannot be read: it is not text in UTF-8"),
         (["--steps", "scale", "--format", "gif"], "'--format': 'gif' is not one of"),
-        (["--steps", "scale", "--pipeline", "p.yaml"], "--pipeline and --steps both say which steps"),
+        (
+            ["--steps", "scale", "--pipeline", "p.yaml"],
+            "--pipeline and --steps exclude each other: both name the steps",
+        ),
         (["--steps", "@tabs.json"], "tabs.json:4:12: step 2, blur.kind: Input should be 'gaussian'"),
         (["--steps", "@empty.yaml"], "empty.yaml: a pipeline is a mapping"),
         (["--steps", "@broken.json"], "broken.json:1:2: this is neither YAML nor JSON"),
@@ -131,6 +134,6 @@ def test_lint_asks_for_a_pipeline(imgflow: Cli) -> None:
 def test_a_mapping_that_says_a_thing_twice_is_no_pipeline(tmp_path: Path) -> None:
     path = tmp_path / "twice.yaml"
     path.write_text("steps:\n- scale: {width: 1, width: 2}\n")
-    [found] = documents.read(path).faults()
+    [found] = pipeline_file.read(path).faults()
     assert (found.line, found.column) == (2, 21)
     assert "more than once" in str(found.fault)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests import photographs
 
-from imgflow_steps import keys
-from imgflow_steps.run import Run, load
+from imgflow_steps.records import keys
+from imgflow_steps.records.run import Run, load
 from imgflow_steps.store import Store, UnavailableError
 from imgflow_workflows.engines.local import LocalEngine
 
@@ -96,7 +96,7 @@ def test_a_run_id_never_means_two_things(imgflow: Cli, demo: Store, flags: tuple
     imgflow(*QUICK, "--run", "mine")
 
     assert "already" in imgflow(*QUICK, "--run", "mine", *flags).err
-    assert "as it was submitted" in imgflow("submit", "--run", "mine", *flags).err
+    assert "with its original options" in imgflow("submit", "--run", "mine", *flags).err
 
 
 def test_an_unknown_municipality_is_answered_with_those_there_are(imgflow: Cli, demo: Store) -> None:
@@ -131,15 +131,6 @@ def test_a_source_that_is_not_there_is_named(imgflow: Cli) -> None:
 
     assert done.code == 2
     assert "nowhere" in done.err
-
-
-def test_a_source_without_photographs_is_named_where_the_counts_are(imgflow: Cli, tmp_path: Path) -> None:
-    (tmp_path / "void").mkdir()
-
-    done = imgflow("submit", "-m", "Demo", "--source", "void")
-
-    assert done.code == 0
-    assert f"0 failed; there is none in {tmp_path / 'void'}\n" in done.out
 
 
 def test_pods_cannot_see_a_directory_of_this_machine(imgflow: Cli, tmp_path: Path) -> None:

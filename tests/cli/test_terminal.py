@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
-import select
 import signal
 import subprocess
 import sys
@@ -15,39 +13,20 @@ from typing import TYPE_CHECKING
 import pytest
 from tests import photographs
 from tests.processes import children, command_line
+from tests.terminals import IMGFLOW, in_terminal
 
 from imgflow_cli.output import printable
-from imgflow_steps import keys
-from imgflow_steps.run import Run
+from imgflow_steps.records import keys
+from imgflow_steps.records.run import Run
 from imgflow_steps.store import Store
 from imgflow_steps.store.directory import Directory
 from imgflow_workflows.engines.local import LocalEngine
-from imgflow_workflows.words import duration, size
+from imgflow_workflows.text import duration, size
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli
 
-IMGFLOW = [sys.executable, "-m", "imgflow_cli"]
-HEAVY = ["pydantic", "numpy", "PIL", "onnxruntime", "minio", "hera", "rich", "yaml", "imgflow_steps"]
-
-
-def in_terminal(*arguments: str, **environment: str) -> tuple[str, int]:
-    """Everything a command shows on a terminal, and its exit code."""
-    ours, theirs = pty.openpty()
-    env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120", **environment}
-    process = subprocess.Popen([*IMGFLOW, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=env)
-    os.close(theirs)
-    shown = b""
-    while select.select([ours], [], [], 30)[0]:
-        try:
-            data = os.read(ours, 1 << 16)
-        except OSError:  # Linux's way of saying that the other side is closed
-            break
-        if not data:
-            break
-        shown += data
-    os.close(ours)
-    return shown.decode(), process.wait(timeout=30)
+HEAVY = ["pydantic", "numpy", "PIL", "onnxruntime", "minio", "hera", "rich", "yaml", "imgflow_steps.contract.step"]
 
 
 def test_help_loads_nothing_that_it_does_not_need() -> None:
@@ -94,24 +73,26 @@ def test_errors_are_json_where_json_was_asked_for(imgflow: Cli, form: list[str])
     assert (done.json["error"]["code"], done.json["error"]["exit"]) == ("usage", 2)
 
 
-def test_an_unexpected_error_is_one_line_unless_somebody_debugs(
-    imgflow: Cli, demo: Store, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("form", [[], ["-o", "json"]])
+def test_an_unexpected_error_is_one_line_and_whoever_debugs_gets_its_place_besides(
+    imgflow: Cli, demo: Store, monkeypatch: pytest.MonkeyPatch, form: list[str]
 ) -> None:
     def broken(_engine: LocalEngine, _run: Run) -> None:
         raise RuntimeError("nobody thought of this")
 
     monkeypatch.setattr(LocalEngine, "submit", broken)
 
-    done = imgflow("submit", "-m", "Demo", "--quiet")
-
-    assert done.code == 1
-    assert done.err.splitlines() == [
-        "Error: unexpected RuntimeError: nobody thought of this",
-        "set IMGFLOW_DEBUG=1 to see where",
-    ]
+    done = imgflow("submit", "-m", "Demo", "--quiet", *form)
     monkeypatch.setenv("IMGFLOW_DEBUG", "1")
-    with pytest.raises(RuntimeError):
-        imgflow("submit", "-m", "Demo")
+    debugged = imgflow("submit", "-m", "Demo", "--quiet", *form)
+
+    said = ["Error: unexpected RuntimeError: nobody thought of this", "set IMGFLOW_DEBUG=1 to see where"]
+    assert done.code == debugged.code == 1
+    assert done.err.splitlines() == ([] if form else said)
+    assert debugged.out == done.out
+    assert debugged.err.startswith("Traceback")
+    assert "in broken" in debugged.err
+    assert debugged.err.endswith(done.err)
 
 
 def test_a_name_never_reaches_the_terminal_as_a_command(imgflow: Cli, store: Store) -> None:
@@ -141,7 +122,9 @@ def test_control_characters_and_direction_marks_are_spelt_out(text: str, shown: 
 
 def test_a_reader_that_stops_reading_is_no_error(store: Store) -> None:
     for i in range(3000):
-        (Path(".imgflow") / "datasets" / f"municipality-with-a-long-name-{i}").mkdir(parents=True)
+        images = Path(".imgflow") / keys.images(f"municipality-with-a-long-name-{i}")
+        images.mkdir(parents=True)
+        (images / "a.jpg").touch()
 
     done = subprocess.run(
         f"{sys.executable} -m imgflow_cli ls municipalities | head -1",

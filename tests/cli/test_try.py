@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests import photographs
+from tests.finders import constant
 
-from imgflow_steps.pipeline import parse
-from imgflow_steps.trial import SHOWN, attempt, sheet
+from imgflow_steps.pipeline.model import parse
+from imgflow_workflows.preview import SHOWN, attempt, sheet
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli
@@ -73,7 +74,7 @@ def test_the_picture_goes_where_it_is_told_in_the_format_of_its_suffix(imgflow: 
         (("scale", "absent.jpg"), 2, "absent.jpg cannot be read"),
         (("scale", "."), 2, "cannot be read"),
         (("scale", "letter.jpg"), 1, "letter.jpg would be rejected: unsupported-format"),
-        (("scale", "photo.jpg", "-o", "out.gif"), 2, "out.gif is no picture's name"),
+        (("scale", "photo.jpg", "-o", "out.gif"), 2, "out.gif is not the name of a picture"),
         (("scale", "photo.jpg", "-o", "./photo.jpg"), 2, "would be written over"),
         (("scale", "photo.jpg", "-o", "nowhere/out.png"), 2, "cannot be written"),
     ],
@@ -108,3 +109,25 @@ def test_only_what_is_needed_is_loaded_so_that_it_answers_in_less_than_a_second(
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("command", ["try", "lint", "plan"])
+@pytest.mark.parametrize("where", [".", "pipelines"])
+def test_files_that_a_pipeline_file_names_are_found_here_and_beside_it(imgflow: Cli, command: str, where: str) -> None:
+    for folder in ("pipelines", "photos"):
+        Path(folder).mkdir()
+    constant(Path(where), ("face", 0.9, 40, 40, 64, 64))
+    Path("pipelines/cover.yaml").write_text("- infer: {model: model.onnx}\n- redact\n", encoding="utf-8")
+    Path("photos/a.jpg").write_bytes(photographs.jpeg(1, 320, 256))
+
+    arguments = {
+        "try": ("@pipelines/cover.yaml", "photos/a.jpg"),
+        "lint": ("pipelines/cover.yaml",),
+        "plan": ("-m", "A", "--source", "photos", "--pipeline", "pipelines/cover.yaml"),
+    }
+    done = imgflow(command, *arguments[command])
+
+    assert done.code == 0, done.err + done.out
+    if command == "try":
+        assert "objects.labels.face" in done.out
+        assert "redacted.count" in done.out

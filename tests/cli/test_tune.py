@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from imgflow_steps import keys
+from imgflow_steps.records import keys
 from imgflow_steps.store import Store
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests import photographs
 
-from imgflow_steps import keys
+from imgflow_steps.records import keys
 from imgflow_steps.store import Store
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def test_a_rejected_image_is_told_with_its_reason_and_what_to_do(imgflow: Cli, t
     told = imgflow("why", "letter.jpg", "--store", "./.imgflow")
 
     assert "unsupported-format: neither JPEG" in told.out
-    assert "Hint          Not a known kind of picture" in told.out
+    assert "Not a kind of picture that is read" in told.out
     assert "rejected by run one, not asked again" in told.out
     assert told.err == "next: imgflow --store ./.imgflow retry two --rejected\n"
 

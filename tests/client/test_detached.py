@@ -7,7 +7,7 @@ from tests.cli.test_detached import Elsewhere
 
 import imgflow
 from imgflow import session
-from imgflow_workflows.faults import ExitCode
+from imgflow_workflows.errors import ExitCode
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_an_interrupt_ends_only_the_waiting(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(engine, "phase", interrupt)
-    with pytest.raises(imgflow.ImgflowError, match="run followed goes on") as caught:
+    with pytest.raises(imgflow.ImgflowError, match="run followed continues") as caught:
         run.wait()
 
     assert caught.value.code is ExitCode.INTERRUPTED

@@ -11,14 +11,12 @@ import re
 from base64 import b64decode
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nbclient
 import nbformat
+import pytest
 from PIL import Image
-
-if TYPE_CHECKING:
-    import pytest
 
 NOTEBOOK = Path(__file__).parents[2] / "docs/notebook.ipynb"
 REWRITE = os.environ.get("IMGFLOW_GOLDEN") == "rewrite"
@@ -56,6 +54,7 @@ def _steady(text: str) -> str:
     return re.sub(r"\([\d.]+ [kM]?B\)", "(some bytes)", text)
 
 
+@pytest.mark.thorough
 def test_the_example_shows_what_is_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
 

@@ -14,9 +14,9 @@ from tests.client.conftest import LETTER
 
 import imgflow
 from imgflow import pictures, progress
-from imgflow_steps import keys
-from imgflow_steps.run import save
-from imgflow_workflows import runs
+from imgflow_steps.records import keys
+from imgflow_steps.records.run import save
+from imgflow_workflows.runs import state
 
 PIECES = ("r1c1", "r1c2")
 
@@ -62,11 +62,11 @@ def test_a_dataset_is_looked_at_before_any_run(flow: imgflow.Flow) -> None:
 def test_pictures_are_fetched_some_ahead_of_whoever_looks_and_no_more(
     run: imgflow.Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, fetched = run._session.store.read, []
+    state, fetched = run._session.store.read, []
 
     def noting(key: str, version: str = "") -> bytes:
         fetched.append(key)
-        return read(key, version)
+        return state(key, version)
 
     looking = run.images()
     monkeypatch.setattr(pictures, "AHEAD", 4)
@@ -125,7 +125,7 @@ def test_a_report_that_argo_is_still_bringing_is_waited_for(
     held = store.read(style)
     store.delete([style])
     clock = {"time": time.time, "monotonic": time.monotonic, "sleep": lambda _: store.write(style, held)}
-    monkeypatch.setattr(runs, "time", SimpleNamespace(**clock))  # not everybody's: other threads sleep, too
+    monkeypatch.setattr(state, "time", SimpleNamespace(**clock))  # not everybody's: other threads sleep, too
 
     assert held.decode() in run.report().page.decode()
 

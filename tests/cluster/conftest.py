@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,11 +18,12 @@ from uuid import uuid4
 import pytest
 
 from imgflow_cli.commands import doctor
-from imgflow_steps import keys
-from imgflow_steps.run import Run, Summary, load, read_summary
+from imgflow_steps.records import keys
+from imgflow_steps.records.run import Run, load
+from imgflow_steps.records.summary import Summary, read_summary
 from imgflow_steps.store import Store, open_store
-from imgflow_workflows.engines.nodes import ended, nodes
-from imgflow_workflows.engines.portforward import reachable
+from imgflow_workflows.kube.port_forward import reachable
+from imgflow_workflows.kube.workflow_nodes import ended, nodes
 from imgflow_workflows.settings import resolve
 
 if TYPE_CHECKING:
@@ -52,6 +53,15 @@ def ok(*command: str, **environment: str) -> str:
     return done.stdout
 
 
+@contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """These variables, for as long as it lasts: what is left there would lead tests of another namespace astray."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        yield
+
+
 @dataclass
 class Place:
     """A namespace with the chart, and its store reached from here."""
@@ -76,7 +86,8 @@ class Place:
 
     def snapshot(self, run: str) -> Snapshot:
         """What `imgflow doctor RUN` knows."""
-        return doctor._snapshot(resolve({"engine": "argo", "namespace": self.namespace}), run, "")
+        with environment(self.environment):
+            return doctor._snapshot(resolve({"engine": "argo", "namespace": self.namespace}), run, "")
 
     def ended(self, name: str) -> Document:
         """The Workflow when it has ended; the pods that ran meanwhile are in ``seen``."""
@@ -108,11 +119,12 @@ class Place:
 
 
 @contextmanager
-def installed(values: str = VALUES) -> Iterator[str]:
-    """A namespace with the chart."""
+def installed(values: str = VALUES, prepare: Callable[[str], Any] = lambda _: None) -> Iterator[str]:
+    """A namespace with the chart, and with what ``prepare`` puts there before."""
     name = f"imgflow-e2e-{uuid4().hex[:8]}"
     ok("kubectl", "create", "namespace", name)
     ok("kubectl", "label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+    prepare(name)
     told = f"{values},containers.tag={TAG}"
     ok("helm", "install", "imgflow", str(CHART), "-n", name, "--wait", "--timeout", "240s", "--set", told)
     yield name
@@ -122,16 +134,15 @@ def installed(values: str = VALUES) -> Iterator[str]:
 
 @contextmanager
 def reached(namespace: str) -> Iterator[Place]:
-    """The store of a namespace, and what this process and its children need to open it."""
+    """The store of a namespace, and what children of this process need to open it."""
     told = json.loads(ok("kubectl", "-n", namespace, "get", "configmap", "imgflow-store", "-o", "json"))["data"]
     secret = json.loads(ok("kubectl", "-n", namespace, "get", "secret", "imgflow-s3", "-o", "json"))["data"]
     told |= {name: base64.b64decode(value).decode() for name, value in secret.items()}
-    with reachable(told["AWS_ENDPOINT_URL"]) as endpoint, pytest.MonkeyPatch.context() as patch:
+    with reachable(told["AWS_ENDPOINT_URL"]) as endpoint:
         told["AWS_ENDPOINT_URL"] = endpoint
-        for name, value in told.items():
-            patch.setenv(name, value)
-        environment = {**told, "IMGFLOW_ENGINE": "argo", "IMGFLOW_NAMESPACE": namespace}
-        yield Place(namespace, open_store(told["IMGFLOW_STORE"]), environment)
+        with environment(told):
+            store = open_store(told["IMGFLOW_STORE"])
+        yield Place(namespace, store, {**told, "IMGFLOW_ENGINE": "argo", "IMGFLOW_NAMESPACE": namespace})
 
 
 @pytest.fixture(scope="session")
@@ -144,3 +155,18 @@ def namespace() -> Iterator[str]:
 def place(namespace: str) -> Iterator[Place]:
     with reached(namespace) as place:
         yield place
+
+
+@pytest.fixture
+def held(place: Place) -> Iterator[Callable[[], None]]:
+    """No pixel step starts while this is in force: until it is called, or the test ends."""
+    limits = json.loads(place.kubectl("get", "configmap", "imgflow-limits", "-o", "json"))["data"]
+    at_work = {step: limit for step, limit in limits.items() if step not in {"list", "collect"}}
+    hold = {"data": dict.fromkeys(at_work, "0")}
+    place.kubectl("patch", "configmap", "imgflow-limits", "--type=merge", "-p", json.dumps(hold))
+
+    def let_go() -> None:
+        place.kubectl("patch", "configmap", "imgflow-limits", "--type=merge", "-p", json.dumps({"data": at_work}))
+
+    yield let_go
+    let_go()

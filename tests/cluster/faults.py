@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import yaml
+
 Document = dict[str, Any]
 Change = Callable[[Document], None]  # of a Workflow that carries its own spec
 SLEEP = ["sleep", "600"]
@@ -49,8 +51,19 @@ def store(workflow: Document, kind: str, name: str) -> None:
     leaf(workflow)["container"]["envFrom"][kinds[kind]] = {kind: {"name": name}}
 
 
+def other_store(workflow: Document) -> None:
+    """All pods use a store that is not the client's."""
+    for template in workflow["spec"]["templates"]:
+        if "container" in template:
+            template["container"]["envFrom"][0] = {"configMapRef": {"name": "other-store"}}
+
+
 def repository(workflow: Document, config_map: str, key: str) -> None:
     workflow["spec"]["artifactRepositoryRef"] = {"configMap": config_map, "key": key}
+
+
+def no_label(workflow: Document) -> None:
+    workflow["spec"].setdefault("workflowMetadata", {})["labelsFrom"] = {"x": {"expression": "nobody()"}}
 
 
 def semaphore(workflow: Document, config_map: str) -> None:
@@ -100,6 +113,17 @@ def short(workflow: Document) -> None:
 
 def quota(workflow: Document) -> None:
     workflow["spec"]["podPriorityClassName"] = workflow["metadata"]["namespace"]  # has a quota of its own
+
+
+def unnamed(workflow: Document) -> None:
+    """Argo's own containers name no limits, in a class of pods whose quota asks for some."""
+    often(workflow)
+    spec = workflow["spec"]
+    spec["podPriorityClassName"] = f"{workflow['metadata']['namespace']}-limits"
+    patch = yaml.safe_load(spec["podSpecPatch"])
+    for one in (*patch["initContainers"], *patch["containers"]):
+        del one["resources"]
+    spec["podSpecPatch"] = yaml.safe_dump(patch)
 
 
 def unseen(workflow: Document) -> None:
@@ -164,7 +188,7 @@ FAULTS = {
         "unschedulable", ("no node is large enough", "memory"), lambda w: asks(w, "memory", "9Ti")
     ),
     "too-many-cores": Fault(
-        "unschedulable", ("no node is large enough", "cpu (500 each)"), lambda w: asks(w, "cpu", "500")
+        "unschedulable", ("no node is large enough", "cpu (500 + 10m each)"), lambda w: asks(w, "cpu", "500")
     ),
     "run-document-spoilt": Fault("store-error", ("cannot be read",), sleeps, act="spoil"),
     "no-gpu": Fault("unschedulable", ("nvidia.com/gpu",), lambda w: asks(w, "nvidia.com/gpu", "1")),
@@ -181,6 +205,7 @@ FAULTS = {
     "pod-deleted": Fault("pod-deleted", ("pod deleted",), sleeps, act="delete"),
     "deadline": Fault("deadline", ("DeadlineExceeded",), short),
     "quota": Fault("quota", ("ResourceQuota none", "pods=1"), quota),
+    "quota-unnamed": Fault("quota", ("ResourceQuota limits", "must specify limits.cpu"), unnamed),
     "not-admitted": Fault("forbidden", ("restricted",), privileged),
     "no-places": Fault(
         "semaphore", ("ConfigMap imgflow-limits", "its limit is 0"), lambda w: semaphore(w, "imgflow-limits")
@@ -197,6 +222,8 @@ FAULTS = {
         lambda w: container(w, command=["sh", "-c", "exit 3"], args=[]),
         act="forget pods",
     ),
+    "suspended": Fault("suspended", ("suspended", "retry sick-suspended"), sleeps, act="suspend"),
+    "workflow-gone": Fault("interrupted", ("Workflow is gone", "retry sick-workflow-gone"), sleeps, act="remove"),
     "stopped": Fault("interrupted", ("was stopped",), sleeps, act="stop"),
     "shard-failed": Fault("container-failed", ("step fused ended with exit code 3",), shard_fails, images=2),
     "shard-lost": Fault("shard-lost", ("without a verdict",), shard_fails, act="forget run", images=2),
@@ -207,6 +234,13 @@ FAULTS = {
     "exit-code": Fault(
         "container-failed", ("exit code 3",), lambda w: container(w, command=["sh", "-c", "exit 3"], args=[])
     ),
-    "no-repository": Fault("workflow-error", ("nobody",), lambda w: repository(w, "artifact-repositories", "nobody")),
+    "no-repository": Fault(
+        "missing-object",
+        ("ConfigMap artifact-repositories", "nobody"),
+        lambda w: repository(w, "artifact-repositories", "nobody"),
+    ),
+    "no-label": Fault("workflow-error", ("nobody",), no_label),
+    "store-emptied": Fault("store-emptied", ("has nothing of this run",), lambda w: None, act="empty store", images=2),
+    "other-store": Fault("other-store", ("another store", "no listing"), other_store),
     "silent": Fault("stuck", ("nothing was heard",), sleeps),
 }

@@ -9,7 +9,7 @@ import pytest
 from tests.catalogs import FIRST, fashion
 
 import imgflow
-from imgflow_steps import keys
+from imgflow_steps.records import keys
 
 if TYPE_CHECKING:
     from tests.cluster.conftest import Place
@@ -17,11 +17,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.cluster
 
 
-def test_a_run_is_submitted_followed_and_read_with_nothing_but_the_namespace(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in place.environment:
-        monkeypatch.delenv(name, raising=False)
+def test_a_run_is_submitted_followed_and_read_with_nothing_but_the_namespace(place: Place, tmp_path: Path) -> None:
     table = fashion(tmp_path, 12, seed=5)
     (tmp_path / f"images/{FIRST + 1}.jpg").write_text("Dear Sir or Madam")
 

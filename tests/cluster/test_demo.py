@@ -14,16 +14,16 @@ from tests import photographs
 from tests.local_runs import pictures
 
 from imgflow_cli import demo
-from imgflow_steps import keys
 from imgflow_steps.list import List
-from imgflow_steps.run import Run, save
+from imgflow_steps.records import keys
+from imgflow_steps.records.run import Run, save
 from imgflow_steps.store import Store, open_store
-from imgflow_workflows.default import DEFAULT
 from imgflow_workflows.engines.argo import ArgoEngine
 from imgflow_workflows.engines.local import LocalEngine
-from imgflow_workflows.engines.portforward import reachable
-from imgflow_workflows.ingest.copying import ingest
 from imgflow_workflows.ingest.folder import Folder
+from imgflow_workflows.kube.port_forward import reachable
+from imgflow_workflows.submit.default import DEFAULT
+from imgflow_workflows.transfer.copying import ingest
 
 if TYPE_CHECKING:
     from tests.cluster.conftest import Place

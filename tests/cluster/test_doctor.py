@@ -13,18 +13,19 @@ from tests.cluster.conftest import ok
 from tests.cluster.faults import FAULTS, Fault, hurried
 from tests.diagnoses import keep
 
-from imgflow_steps import keys
 from imgflow_steps.list import List
-from imgflow_steps.run import Phase, Run, save
+from imgflow_steps.records import keys
+from imgflow_steps.records.run import Run, save
+from imgflow_steps.records.summary import Phase
 from imgflow_workflows import argo
-from imgflow_workflows.default import DEFAULT
 from imgflow_workflows.doctor.diagnosis import diagnose
 from imgflow_workflows.engines.argo import ArgoEngine
+from imgflow_workflows.submit.default import DEFAULT
 
 if TYPE_CHECKING:
     from tests.cluster.conftest import Document, Place
 
-    from imgflow_workflows.doctor.findings import Finding
+    from imgflow_workflows.doctor.findings import Diagnosis
     from imgflow_workflows.doctor.snapshot import Snapshot
 
 pytestmark = pytest.mark.cluster
@@ -48,26 +49,26 @@ def surroundings(place: Place) -> list[Document]:
     told = json.loads(place.kubectl("get", "configmap", "imgflow-store", "-o", "json"))["data"]
     repository = json.loads(place.kubectl("get", "configmap", "artifact-repositories", "-o", "json"))["data"]["imgflow"]
     access = place.environment["AWS_ACCESS_KEY_ID"]
-    scope = {"scopeName": "PriorityClass", "operator": "In", "values": [place.namespace]}
     return [
         secret("wrong-s3", "nobody", "nothing-that-is-right"),
         secret("mistyped-s3", access, "nothing-that-is-right"),
         secret("nobody-s3", "", ""),
         config_map("no-bucket", **{**told, "IMGFLOW_STORE": "s3://not-there"}),
+        config_map("other-store", **{**told, "IMGFLOW_STORE": f"{told['IMGFLOW_STORE']}/of-others"}),
         config_map("wide-limits", **dict.fromkeys(("list", "fused", "collect"), "99")),
         config_map("sick-repositories", gone=repository.replace("imgflow-s3", "gone-s3")),
-        {
-            "apiVersion": "scheduling.k8s.io/v1",
-            "kind": "PriorityClass",
-            "metadata": {"name": place.namespace},
-            "value": 0,
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "ResourceQuota",
-            "metadata": {"name": "none"},
-            "spec": {"hard": {"pods": "0"}, "scopeSelector": {"matchExpressions": [scope]}},
-        },
+        *quota("none", place.namespace, {"pods": "0"}),
+        *quota("limits", f"{place.namespace}-limits", {"limits.cpu": "99"}),
+    ]
+
+
+def quota(name: str, priority: str, hard: dict[str, str]) -> list[Document]:
+    """A quota on pods of one priority, and that priority."""
+    scope = {"scopeName": "PriorityClass", "operator": "In", "values": [priority]}
+    spec = {"hard": hard, "scopeSelector": {"matchExpressions": [scope]}}
+    return [
+        {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": priority}, "value": 0},
+        {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": name}, "spec": spec},
     ]
 
 
@@ -123,7 +124,7 @@ def sick(place: Place, healthy: str, tmp_path_factory: pytest.TempPathFactory) -
     place.kubectl("delete", "-f", str(file), "--wait=false", "--ignore-not-found")
 
 
-def wait_for(place: Place, run: str, found: Callable[[list[Finding]], bool]) -> tuple[Snapshot, list[Finding]]:
+def wait_for(place: Place, run: str, found: Callable[[list[Diagnosis]], bool]) -> tuple[Snapshot, list[Diagnosis]]:
     """The first diagnosis that is as it should be, and what it was made of."""
     deadline = time.monotonic() + WAIT
     while True:
@@ -135,14 +136,27 @@ def wait_for(place: Place, run: str, found: Callable[[list[Finding]], bool]) -> 
         time.sleep(2)
 
 
+def delete(place: Place, run: str, pod: str) -> None:
+    """Delete a pod, and again where Argo makes it anew under its name: it had not seen it run by then."""
+
+    def missed(_: object) -> bool:
+        place.kubectl("delete", "pod", pod, "--grace-period=2", "--ignore-not-found")
+        return any(attempt.node.get("phase") == "Error" for attempt in place.snapshot(run).attempts)
+
+    wait_for(place, run, missed)
+
+
 def disturb(place: Place, act: str, run: str) -> None:
     """Do something to a run: to its first pod or its document, once Argo knows it runs, or to all once it has ended.
 
     A pod that goes before Argo has seen it run is made once more under the same name, and nothing is wrong.
     """
     mine = ("-l", f"workflows.argoproj.io/workflow={run}")
-    if act in {"forget pods", "forget run"}:
+    if act in {"forget pods", "forget run", "empty store"}:
         place.ended(run)
+        if act == "empty store":
+            place.store.delete(found.key for found in place.store.entries(keys.whole_run(run)))
+            return
         place.kubectl("delete", *(("pods", *mine) if act == "forget pods" else ("workflow", run)))
         return
     wait_for(
@@ -151,8 +165,12 @@ def disturb(place: Place, act: str, run: str) -> None:
     pod = place.kubectl("get", "pods", *mine, "-o", "jsonpath={.items[0].metadata.name}")
     if act == "spoil":
         place.store.write(keys.run_json(run), b"{")
+    elif act == "suspend":
+        place.kubectl("patch", "workflow", run, "--type=merge", "-p", '{"spec": {"suspend": true}}')
+    elif act == "remove":
+        place.kubectl("delete", "workflow", run)
     elif act == "delete":
-        place.kubectl("delete", "pod", pod, "--wait=false")
+        delete(place, run, pod)
     elif act == "stop":
         ArgoEngine(place.store, namespace=place.namespace).stop(run)
         place.ended(run)

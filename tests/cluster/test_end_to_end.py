@@ -12,18 +12,19 @@ import pytest
 from tests import photographs
 from tests.local_runs import pictures, submit
 
-from imgflow_steps import keys
-from imgflow_steps.pipeline import parse
-from imgflow_steps.run import Phase, Run, read_summary, save
+from imgflow_steps.pipeline.model import parse
+from imgflow_steps.records import keys
+from imgflow_steps.records.run import Run, save
+from imgflow_steps.records.summary import Phase, read_summary
 from imgflow_steps.store import Store, open_store
 from imgflow_workflows import argo
-from imgflow_workflows.default import DEFAULT
 from imgflow_workflows.engines.argo import ArgoEngine
-from imgflow_workflows.engines.nodes import nodes
-from imgflow_workflows.engines.portforward import reachable
+from imgflow_workflows.kube.port_forward import reachable
+from imgflow_workflows.kube.workflow_nodes import nodes
+from imgflow_workflows.submit.default import DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from tests.cluster.conftest import Document, Place
@@ -139,7 +140,7 @@ def test_steps_that_share_a_container_make_the_local_engines_pictures(
     workflow = place.ended(run.id)
     assert workflow["status"]["phase"] == "Succeeded", place.argo("get", run.id)
     assert pictures(place.store, run.id) == pictures(local, "reference")
-    assert len(pictures(place.store, run.id)) == GOOD * 4
+    assert len(pictures(place.store, run.id)) == GOOD * 8
     names = ["scale", "split", "blur", "augment"] if layout == "steps" else ["fused"]
     assert place.pods(workflow) == sorted(["list", *names * 2, "collect"])
 
@@ -178,22 +179,15 @@ def steps_that_ended(lines: Iterable[str]) -> list[str]:
     return sorted(line["step"] for line in ours if line["event"] == "end")
 
 
-@pytest.fixture
-def held(place: Place) -> Iterator[None]:
-    """No pixel step starts while this is in force."""
-    limits = json.loads(place.kubectl("get", "configmap", "imgflow-limits", "-o", "json"))["data"]
-    at_work = {step: limit for step, limit in limits.items() if step not in {"list", "collect"}}
-    hold = {"data": dict.fromkeys(at_work, "0")}
-    place.kubectl("patch", "configmap", "imgflow-limits", "--type=merge", "-p", json.dumps(hold))
-    yield
-    place.kubectl("patch", "configmap", "imgflow-limits", "--type=merge", "-p", json.dumps({"data": at_work}))
+def until(what: str, true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        time.sleep(0.5)
 
 
 def wait_for(store: Store, key: str) -> None:
-    deadline = time.monotonic() + 120
-    while store.stat(key) is None:
-        assert time.monotonic() < deadline, f"{key} has not come"
-        time.sleep(0.5)
+    until(f"{key} in the store", lambda: store.stat(key) is not None)
 
 
 @pytest.mark.parametrize("who", ["argo", "engine"])
@@ -241,11 +235,13 @@ def succeeded(workflow: Document) -> dict[str, str]:
     return {node["id"]: node["startedAt"] for node in pods if node["templateName"] != "collect-last"}
 
 
-def test_a_stopped_run_still_gets_its_report(place: Place, municipality: str, engine: ArgoEngine, held: None) -> None:
+def test_a_stopped_run_still_gets_its_report(place: Place, municipality: str, engine: ArgoEngine, held: object) -> None:
     run = a_run(place, municipality, layout="fused", shard_size=6)
     engine.submit(run)
     wait_for(place.store, keys.listing_json(run.id))
-    time.sleep(3)
+    until(
+        "a shard waits", lambda: "fused" in {one.get("templateName") for one in nodes(place.workflow(run.id)).values()}
+    )
     engine.stop(run.id)
     place.ended(run.id)
     assert engine.phase(run.id) is Phase.INTERRUPTED

@@ -24,15 +24,16 @@ from tests.diagnoses import keep
 from tests.local_runs import pictures
 from tests.local_runs import submit as submit_here
 
-from imgflow_steps import keys
-from imgflow_steps.contract import Row
-from imgflow_steps.pipeline import parse
-from imgflow_steps.run import Run, ShardProgress, save
+from imgflow_steps.pipeline.model import parse
+from imgflow_steps.records import keys
+from imgflow_steps.records.progress import ShardProgress
+from imgflow_steps.records.row import Row
+from imgflow_steps.records.run import Run, save
 from imgflow_steps.store import Store, open_store
 from imgflow_workflows.doctor.diagnosis import diagnose
 from imgflow_workflows.doctor.snapshot import NODE_ID
 from imgflow_workflows.engines.argo import ArgoEngine
-from imgflow_workflows.engines.nodes import nodes
+from imgflow_workflows.kube.workflow_nodes import nodes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -276,6 +277,23 @@ def both_nodes() -> Iterator[None]:
     wait_until(f"node{LOST} ready", partial(ready, LOST))
     for deployment in ("workflow-controller", "argo-server"):
         ok("kubectl", "-n", "argo", "rollout", "status", f"deployment/{deployment}", "--timeout=300s")
+
+
+@pytest.mark.parametrize("how", ["drained", "tainted"])
+def test_a_node_is_emptied_and_given_back_later(
+    half: Disturb, undisturbed: dict[str, str], both_nodes: None, how: str
+) -> None:
+    disturbed, since, node = half(node=f"node{LOST}"), time.time(), f"node{LOST}"
+    mine = f"--pod-selector=imgflow.io/run={disturbed.run.id}"
+    empty, back = {
+        "drained": (("drain", node, mine, "--force", "--delete-emptydir-data", "--timeout=240s"), ("uncordon", node)),
+        "tainted": (("taint", "node", node, "imgflow.io/test=:NoExecute"), ("taint", "node", node, "imgflow.io/test-")),
+    }[how]
+    try:
+        ok("kubectl", *empty)
+        disturbed.heals(undisturbed, since=since)  # on the other one
+    finally:
+        ok("kubectl", *back)
 
 
 def test_a_node_dies_and_comes_back(half: Disturb, undisturbed: dict[str, str], both_nodes: None) -> None:

@@ -8,16 +8,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from tests import photographs
 
-from imgflow_steps import keys
-from imgflow_steps.contract import Status
-from imgflow_steps.rows import merged
-from imgflow_steps.run import load
+from imgflow_steps.records import keys
+from imgflow_steps.records.row import Status
+from imgflow_steps.records.rows import merged
+from imgflow_steps.records.run import load
+from imgflow_steps.store import NotFoundError
 
 if TYPE_CHECKING:
     from tests.cluster.conftest import Place
@@ -27,12 +29,19 @@ pytestmark = pytest.mark.cluster
 IMAGES = 500
 
 
+def been(there: Callable[[], bool]) -> bool:
+    """Whether it is so; a run that is not written yet has computed nothing."""
+    with suppress(NotFoundError):
+        return there()
+    return False
+
+
 def killed_when(there: Callable[[], bool], place: Place, *arguments: str) -> None:
     """Run imgflow until something is there, and kill it then."""
     env = {**os.environ, **place.environment}
     process = subprocess.Popen([sys.executable, "-m", "imgflow_cli", *arguments], env=env, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 300
-    while not there() and process.poll() is None and time.monotonic() < deadline:
+    while not been(there) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.2)
     assert process.poll() is None, "it had ended before it could be killed"
     process.kill()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests import photographs
 
-from imgflow_steps import keys
-from imgflow_steps.run import load
+from imgflow_steps.records import keys
+from imgflow_steps.records.run import load
 
 if TYPE_CHECKING:
     from tests.cluster.conftest import Place

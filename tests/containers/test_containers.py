@@ -11,11 +11,12 @@ import time
 import pytest
 from tests import photographs
 
-from imgflow_steps import keys
-from imgflow_steps.contract import Exit, Job, Result
+from imgflow_steps.contract.job import Exit, Job, Result
 from imgflow_steps.list import List
-from imgflow_steps.pipeline import PIXEL_STEPS, STEPS, parse
-from imgflow_steps.run import Run, save
+from imgflow_steps.pipeline.model import parse
+from imgflow_steps.pipeline.registry import PIXEL_STEPS, STEPS
+from imgflow_steps.records import keys
+from imgflow_steps.records.run import Run, save
 from imgflow_steps.store import Store
 
 pytestmark = pytest.mark.containers
@@ -76,9 +77,9 @@ def test_a_step_finds_what_it_needs_in_its_container(container: str) -> None:
     inside = (
         PIXEL_STEPS if container == "fused" else [n for n, step in STEPS.items() if container in {n, step.container}]
     )
-    modules = [f"imgflow_steps.{name}.run" for name in inside]
+    modules = [f"imgflow_steps.{name}.work" for name in inside]
     assert modules
-    python(container, f"import imgflow_steps.runner, imgflow_steps.store.s3, {', '.join(modules)}")
+    python(container, f"import imgflow_steps.worker.runner, imgflow_steps.store.s3, {', '.join(modules)}")
 
 
 @every_container
@@ -115,7 +116,9 @@ def test_equal_pins_share_a_layer() -> None:
 def test_containers_say_what_they_are_and_stay_small() -> None:
     # MB, with Python
     most = {"list": 260, "collect": 320, "scale": 350, "grayscale": 350, "transform": 520, "infer": 430, "fused": 600}
-    for container in CONTAINERS:
+    most |= {"api": 400, "processor": 620}
+    assert {*CONTAINERS, "api", "processor"} == most.keys()
+    for container in most:
         [found] = json.loads(tool("image", "inspect", image(container)).stdout)
         size = found["Size"] / 1e6
         print(f"{container}: {size:.0f} MB")  # noqa: T201 - shown by pytest -s

@@ -31,7 +31,7 @@ def test_the_example_goes_through_on_a_bucket_that_the_container_has_made(
         monkeypatch.setenv(name, value)
     flags = ("--rm", "--pull=never", "--network=host", *(f"--env={name}" for name in told))
 
-    for command in (("python", "-m", "imgflow_steps.bucket"), ("jupyter", "execute", "notebook.ipynb")):
+    for command in (("python", "-m", "imgflow_steps.store.bucket"), ("jupyter", "execute", "notebook.ipynb")):
         done = tool("run", *flags, IMAGE, *command)
         assert done.returncode == 0, done.stderr
 

@@ -10,12 +10,14 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from imgflow_steps.pipeline import STEPS
+from imgflow_steps.pipeline.registry import STEPS
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "images"
 CONTAINERS = sorted(path.parent.name for path in IMAGES.glob("*/requirements.in"))
 PIN = re.compile(r"([a-z0-9.-]+)==(\S+)((?: --hash=sha256:[0-9a-f]{64})*)")
+
+OF_THE_SERVICE = ("api", "processor")
 
 every_container = pytest.mark.parametrize("container", CONTAINERS)
 
@@ -33,7 +35,7 @@ def wanted(container: str) -> list[str]:
 
 
 def test_there_is_a_container_for_every_step_and_one_for_all() -> None:
-    assert {step.container or step.name for step in STEPS.values()} | {"fused"} == set(CONTAINERS)
+    assert {step.container or step.name for step in STEPS.values()} | {"fused", *OF_THE_SERVICE} == set(CONTAINERS)
     assert {path.parent.name for path in IMAGES.glob("*/Dockerfile")} == {*CONTAINERS, "base", "notebook"}
 
 
@@ -49,7 +51,8 @@ def test_pins_have_hashes_and_name_no_index(container: str) -> None:
 @every_container
 def test_pins_are_versions_that_the_project_allows(container: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    bounds = {one.name.lower(): one.specifier for one in map(Requirement, project["dependencies"])}
+    both = (*project["dependencies"], *project["optional-dependencies"]["serve"])
+    bounds = {one.name.lower(): one.specifier for one in map(Requirement, both)}
     held = pins(container)
     for name in wanted(container):
         assert Version(held[name]) in bounds[name], f"{name} {held[name]}: run `make pins`"
@@ -57,7 +60,9 @@ def test_pins_are_versions_that_the_project_allows(container: str) -> None:
 
 @every_container
 def test_no_container_sees_another_version_than_its_neighbour(container: str) -> None:
-    assert pins(container).items() <= pins("fused").items()
+    widest = pins("fused") if container not in OF_THE_SERVICE else pins("api") | pins("fused")
+    assert pins(container).items() <= widest.items()
+    assert all(pins("fused").get(name, version) == version for name, version in pins(container).items())
 
 
 def test_the_notebook_sees_the_versions_that_runs_see() -> None:
@@ -72,6 +77,8 @@ def test_a_container_holds_no_more_than_its_step_needs() -> None:
         assert "onnxruntime" not in pins(container)
     for container in CONTAINERS:
         assert not pins(container).keys() & {"hera", "typer", "rich", "kubernetes", "pyyaml"}
+    assert not pins("processor").keys() & {"minio", "urllib3", "fastapi", "starlette", "celery", "redis"}
+    assert not pins("api").keys() & {"onnxruntime", "opencv-python-headless"}
 
 
 @every_container
@@ -79,4 +86,7 @@ def test_all_containers_are_built_alike(container: str) -> None:
     text = (IMAGES / container / "Dockerfile").read_text()
     alike = (IMAGES / "fused/Dockerfile").read_text()
     description = re.compile(r'description="[^"]+"')
+    if container in OF_THE_SERVICE:
+        text, _, rest = text.partition("ENV ")
+        assert f'ENTRYPOINT ["python", "-m", "imgflow_service.{container}"]' in rest
     assert description.sub("", text.replace(container, "fused")) == description.sub("", alike)

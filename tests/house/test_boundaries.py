@@ -15,7 +15,13 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-PACKAGES = ["steps/imgflow_steps", "workflows/imgflow_workflows", "cli/imgflow_cli", "client/imgflow"]
+PACKAGES = [
+    "steps/imgflow_steps",
+    "workflows/imgflow_workflows",
+    "cli/imgflow_cli",
+    "client/imgflow",
+    "service/imgflow_service",
+]
 OURS = [*PACKAGES, "tests", "bench", "images", "charts", ".ci"]
 LINES = 400
 NAMES = {"utils", "util", "common", "core", "helper", "helpers", "manager", "misc"}
@@ -24,17 +30,18 @@ ELSEWHERE = re.compile(
     r"|--(?:extra-)?index-url|https?://\S+/simple\b"  # somebody's package registry
 )
 DECLARATIONS = [
-    "imgflow_steps.pipeline",
-    "imgflow_steps.lint",
-    "imgflow_steps.plan",
-    "imgflow_steps.keys",
-    "imgflow_workflows.default",
+    "imgflow_steps.pipeline.model",
+    "imgflow_steps.pipeline.lint",
+    "imgflow_steps.records.sharding",
+    "imgflow_steps.records.keys",
+    "imgflow_workflows.submit.default",
+    "imgflow_workflows.submit.launch",  # tells a webhook at the end of a run, if there is one
     "imgflow_steps.__main__",  # the start of every container…
-    "imgflow_steps.pool",  # …whose computing processes alone touch pixels
+    "imgflow_steps.worker.pool",  # …whose computing processes alone touch pixels
     "imgflow",
 ]
 HEAVY = {"PIL", "numpy", "cv2", "minio", "hera", "onnxruntime", "kubernetes", "rich", "typer"}
-HEAVY |= {"pandas", "pyarrow", "duckdb", "IPython"}
+HEAVY |= {"pandas", "pyarrow", "duckdb", "IPython", "urllib3"}
 PART_OF = {"pydantic_core", "IPython"}  # of pydantic, and of any notebook that shows what is imported with it
 
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from tests import photographs
 
 from imgflow_steps.augment import STEP, Augment, pieces
-from imgflow_steps.augment.run import Chance, affine
-from imgflow_steps.contract import Sample
+from imgflow_steps.augment.work import Chance, affine
+from imgflow_steps.contract.sample import Sample
 
 if TYPE_CHECKING:
-    from imgflow_steps.contract import Pixels
+    from imgflow_steps.contract.sample import Pixels
 
 CALM: dict[str, Any] = {
     "flip": "none", "degrees": 0, "crop": 0, "brightness": 0, "contrast": 0, "noise": 0, "original": False

@@ -9,10 +9,10 @@ import pytest
 from tests import photographs
 
 from imgflow_steps.blur import STEP, Blur
-from imgflow_steps.contract import Sample
+from imgflow_steps.contract.sample import Sample
 
 if TYPE_CHECKING:
-    from imgflow_steps.contract import Pixels
+    from imgflow_steps.contract.sample import Pixels
 
 KINDS = ["gaussian", "updownsampling", "bilateral", "median"]
 every_kind = pytest.mark.parametrize("kind", KINDS)

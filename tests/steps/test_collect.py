@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from tests.made_runs import MadeRun, Meddled, make_run
 from tests.thorough import examples
 
-from imgflow_steps import keys, rows
-from imgflow_steps.collect.results import harmless
-from imgflow_steps.collect.run import run as collect
-from imgflow_steps.contract import Counts, Exit, Output, Row, Status
-from imgflow_steps.rows import merged
-from imgflow_steps.run import Phase, ShardProgress, read_summary
+from imgflow_steps.collect.work import run as collect
+from imgflow_steps.contract.job import Counts, Exit
+from imgflow_steps.records import keys, rows
+from imgflow_steps.records.progress import ShardProgress
+from imgflow_steps.records.results import harmless
+from imgflow_steps.records.row import Published, Row, Status
+from imgflow_steps.records.rows import merged
+from imgflow_steps.records.summary import Phase, read_summary
 from imgflow_steps.store import StoreError, UnavailableError
 
 
@@ -90,7 +92,8 @@ def test_an_image_whose_shard_was_lost_fails_and_says_what_to_do(made: MadeRun) 
     ("rejected", "failed", "limit", "code"),
     [
         (0, 0, "0", Exit.DONE),
-        (10, 0, "100%", Exit.DONE),
+        (9, 0, "100%", Exit.DONE),
+        (10, 0, "100%", Exit.TOO_MANY_REJECTED),  # nothing came of it
         (1, 0, "0", Exit.TOO_MANY_REJECTED),
         (2, 0, "2", Exit.DONE),
         (3, 0, "2", Exit.TOO_MANY_REJECTED),
@@ -248,7 +251,7 @@ def test_a_report_that_something_else_carries_is_not_written_to_the_store(made: 
 
 def test_results_hold_every_verdict_whole(made: MadeRun) -> None:
     pieces = [
-        Output(key=f"out/{n}.jpg", sha256="0" * 64, width=8, height=8, piece=f"p{n}", found={"label": {"top": [n]}})
+        Published(key=f"out/{n}.jpg", sha256="0" * 64, width=8, height=8, piece=f"p{n}", found={"label": {"top": [n]}})
         for n in range(3)
     ]
     row = made.row("a.jpg", run=OTHER, outputs=pieces)
@@ -260,7 +263,7 @@ def test_results_hold_every_verdict_whole(made: MadeRun) -> None:
 
 def test_the_table_has_a_line_per_picture_where_several_came_of_an_image(made: MadeRun) -> None:
     pieces = [
-        Output(key=f"out/{n}.jpg", sha256="0" * 64, width=8, height=8, piece=f"r1c{n}", found={"score": n / 2})
+        Published(key=f"out/{n}.jpg", sha256="0" * 64, width=8, height=8, piece=f"r1c{n}", found={"score": n / 2})
         for n in (1, 2)
     ]
     made.list(["a.jpg", "b.jpg"])
@@ -276,7 +279,7 @@ def test_the_table_has_a_line_per_picture_where_several_came_of_an_image(made: M
 
 def test_the_table_has_a_line_per_image_and_a_column_per_finding(made: MadeRun) -> None:
     found = {"sharpness": -0.25, "quality": {"label": "good", "score": 0.5, "top": [["good", 0.5]]}, "night": True}
-    output = Output(key="out/a.jpg", sha256="0" * 64, width=512, height=384, found=found)
+    output = Published(key="out/a.jpg", sha256="0" * 64, width=512, height=384, found=found)
     made.list(["a.jpg", "b.jpg", 'new\nline, "quoted".jpg'])
     made.add(made.row("a.jpg", outputs=[output]), made.row("b.jpg", Status.REJECTED))
     collect(made.store, made.run, output=None)
@@ -291,7 +294,7 @@ def test_the_table_has_a_line_per_image_and_a_column_per_finding(made: MadeRun) 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])  # noqa: RUF001 - as spreadsheets read them
 def test_no_name_label_or_message_is_a_formula_in_the_table(made: MadeRun, start: str) -> None:
     evil = f'{start}HYPERLINK("http://x","y").jpg'
-    output = Output(key=evil, sha256=evil, width=8, height=8, found={"label": evil, evil: 1, "negative": -1})
+    output = Published(key=evil, sha256=evil, width=8, height=8, found={"label": evil, evil: 1, "negative": -1})
     made.list([evil, "b.jpg"])
     made.add(made.row(evil, outputs=[output]), made.row("b.jpg", Status.FAILED, code=evil, message=evil))
     collect(made.store, made.run, output=None)
@@ -316,6 +319,7 @@ def test_the_report_tells_why_shards_were_given_up(made: MadeRun) -> None:
     assert "UnavailableError: &#60;the store&#62; does not answer" in index
 
 
+@pytest.mark.thorough
 def test_memory_does_not_grow_with_the_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "FETCHES", 1)  # a buffer of the store's per fetch would drown what is measured
     peaks = []

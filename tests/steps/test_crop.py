@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgflow_steps.contract import Rejected, Sample
+from imgflow_steps.contract.sample import Rejected, Sample
 from imgflow_steps.crop import STEP, Crop
-from imgflow_steps.crop.run import box
+from imgflow_steps.crop.work import box
 
 PICTURE = np.arange(80 * 60 * 3).astype(np.uint8).reshape(60, 80, 3)
 

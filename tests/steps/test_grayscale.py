@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from tests import photographs
 
-from imgflow_steps.contract import Sample
+from imgflow_steps.contract.sample import Sample
 from imgflow_steps.grayscale import STEP, Grayscale
 
 if TYPE_CHECKING:
-    from imgflow_steps.contract import Pixels
+    from imgflow_steps.contract.sample import Pixels
 
 apply = STEP.build(Grayscale())
 COLOUR = np.asarray(photographs.pixels(9, 50, 30))

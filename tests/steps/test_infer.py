@@ -15,9 +15,10 @@ import pytest
 import rapidocr_onnxruntime
 from PIL import Image, ImageDraw, ImageFont
 
-from imgflow_steps.contract import BadParametersError, Rejected, Sample
+from imgflow_steps.contract.sample import Rejected, Sample
+from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.infer import Infer
-from imgflow_steps.infer.run import build
+from imgflow_steps.infer.work import build
 
 TEXT_DIRECTION = Path(rapidocr_onnxruntime.__file__).parent / "models/ch_ppocr_mobile_v2.0_cls_infer.onnx"
 
@@ -327,9 +328,9 @@ def test_a_number_that_is_not_finite_rejects_the_image(tmp_path: Path) -> None:
 def test_want_of_memory_is_told_from_a_model_that_fails() -> None:
     script = """
 import resource, numpy as np
-from imgflow_steps.contract import Sample
+from imgflow_steps.contract.sample import Sample
 from imgflow_steps.infer import Infer
-from imgflow_steps.infer.run import build
+from imgflow_steps.infer.work import build
 ask, pixels = build(Infer()), np.zeros((4000, 6000, 1), np.uint8)
 resource.setrlimit(resource.RLIMIT_DATA, (300 << 20, 300 << 20))
 try:
@@ -374,7 +375,7 @@ def test_a_trained_classifier_tells_upright_text_from_text_upside_down(tmp_path:
 
 def test_onnx_runtime_keeps_no_session_for_its_maker(tmp_path: Path) -> None:
     env = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
-    script = "from imgflow_steps.infer import Infer, run; run.build(Infer())"
+    script = "from imgflow_steps.infer import Infer, work; work.build(Infer())"
 
     subprocess.run([sys.executable, "-c", script], env={**env, "TMPDIR": str(tmp_path)}, check=True)
 

@@ -15,10 +15,10 @@ from hypothesis.extra import numpy as npst
 from PIL import Image, ImageFilter
 from skimage import data
 
-from imgflow_steps.contract import Sample
+from imgflow_steps.contract.sample import Sample
 from imgflow_steps.infer import Infer
 from imgflow_steps.infer.quality import LABELS, MODEL, build
-from imgflow_steps.infer.run import build as build_step
+from imgflow_steps.infer.work import build as build_step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

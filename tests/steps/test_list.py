@@ -9,15 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from imgflow_steps import keys
-from imgflow_steps.contract import BadParametersError, Entry, Row, Status
+from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.list import List
-from imgflow_steps.list.run import read_manifest, run, survey
-from imgflow_steps.pipeline import parse
-from imgflow_steps.rows import write_part
-from imgflow_steps.run import Run, read_listing
-from imgflow_steps.store import Found, Store, inside, open_store
+from imgflow_steps.list.survey import survey
+from imgflow_steps.list.work import run
+from imgflow_steps.pipeline.model import parse
+from imgflow_steps.records import keys
+from imgflow_steps.records.listing import read_listing, read_manifest
+from imgflow_steps.records.row import Entry, Row, Status
+from imgflow_steps.records.rows import write_part
+from imgflow_steps.records.run import Run
+from imgflow_steps.store import Store, StoredObject, inside, open_store
 
+BEGIN = b"\xff\xd8\xff\xe0"  # of a JPEG
 PIPELINE = parse({"steps": ["grayscale"]})
 
 
@@ -64,13 +68,28 @@ def test_every_image_is_in_one_manifest_in_the_order_of_its_bytes(store: Store, 
     assert (listing.listed, listing.todo, listing.bytes) == (7, 7, 7)
 
 
-def test_listed_are_images_by_their_suffix_or_without_one_and_the_rest_is_a_number(store: Store) -> None:
-    put(store, "a.JPG", "b.tiff", "scan-17", "notes.txt", "a.jpg.part", ".hidden.jpg")
+def test_listed_are_images_by_their_suffix_or_first_bytes_and_the_rest_is_counted(store: Store) -> None:
+    put(store, "a.JPG", "b.tiff", "key", "notes.txt", "a.jpg.part", ".hidden.jpg", ".aws/credentials", "old.txt")
+    store.write(keys.images("Demo") + "scan-17", BEGIN)
+    store.write(keys.images("Demo") + "empty", b"")
 
     listing = run(store, asked())
 
     assert todo(store, asked()) == ["a.JPG", "b.tiff", "scan-17"]
-    assert (listing.listed, listing.other) == (3, 3)
+    assert (listing.listed, listing.other) == (3, 7)
+    assert listing.unlisted == {".part": 1, "hidden": 2, "without a suffix": 2, ".txt": 2}
+
+
+def test_many_images_without_a_suffix_are_listed_in_the_order_of_their_keys(store: Store) -> None:
+    for number in range(600):
+        name = f"{number:03d}" if number % 2 else f"{number:03d}.jpg"
+        store.write(keys.images("Demo") + name, BEGIN if number % 3 else b"text")
+
+    listing = run(store, asked())
+
+    expected = [n for n in range(600) if n % 2 == 0 or n % 3]
+    assert todo(store, asked()) == [f"{n:03d}" if n % 2 else f"{n:03d}.jpg" for n in expected]
+    assert listing.unlisted == {"without a suffix": 100}
 
 
 def test_a_municipality_never_sees_one_whose_name_begins_the_same(store: Store) -> None:
@@ -180,6 +199,14 @@ def test_images_for_the_report_are_marked_evenly(store: Store, images: int, samp
     assert max(counts) - min(counts) <= (1 if images == 40 else marked)
 
 
+def test_all_images_are_marked_where_thumbnails_of_all_are_asked_for(store: Store) -> None:
+    put(store, *(f"{i:03d}.jpg" for i in range(25)))
+
+    run(store, asked(samples=2, thumbnails="all", shard_size=10))
+
+    assert [entry.sampled for shard in manifests(store, asked()) for entry in shard] == [True] * 25
+
+
 def test_a_source_that_holds_the_store_gives_its_photographs_and_no_results(tmp_path: Path) -> None:
     source, store = open_store(str(tmp_path)), open_store(str(tmp_path / "all of it"))
     for name in ("a.jpg", "all of it.jpg", "all of it/results/Demo/0/images/a.jpg.jpg", "all.jpg"):
@@ -227,10 +254,10 @@ class Endless:
     def __init__(self, store: Store, count: int) -> None:
         self._store, self._count = store, count
 
-    def entries(self, prefix: str = "") -> Iterator[Found]:
+    def entries(self, prefix: str = "") -> Iterator[StoredObject]:
         if not prefix.startswith("datasets/"):
             return self._store.entries(prefix)
-        return (Found(f"{prefix}{i:09d}.jpg", "v1", 1000) for i in range(self._count))
+        return (StoredObject(f"{prefix}{i:09d}.jpg", "v1", 1000) for i in range(self._count))
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 from tests import photographs
 
-from imgflow_steps.contract import Sample
+from imgflow_steps.contract.sample import Sample
 from imgflow_steps.normalize import STEP, Normalize
-from imgflow_steps.normalize.run import METHODS, table
+from imgflow_steps.normalize.work import METHODS, table
 
 if TYPE_CHECKING:
-    from imgflow_steps.contract import Pixels
+    from imgflow_steps.contract.sample import Pixels
 
 every_method = pytest.mark.parametrize("method", METHODS)
 histograms = st.lists(st.integers(0, 10_000), min_size=256, max_size=256)

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests import photographs
 
-from imgflow_steps.contract import Sample
+from imgflow_steps.contract.sample import Sample
 from imgflow_steps.rotate import STEP, Rotate
 
 if TYPE_CHECKING:
-    from imgflow_steps.contract import Pixels
+    from imgflow_steps.contract.sample import Pixels
 
 
 def rotated(pixels: Pixels, **params: Any) -> Pixels:

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 from tests import photographs
 
-from imgflow_steps.contract import Sample
+from imgflow_steps.contract.sample import Sample
 from imgflow_steps.scale import STEP, Scale
 
 if TYPE_CHECKING:
-    from imgflow_steps.contract import Pixels
+    from imgflow_steps.contract.sample import Pixels
 
 
 def scaled(pixels: Pixels, **params: Any) -> Pixels:

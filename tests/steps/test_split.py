@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgflow_steps.contract import Rejected, Sample
+from imgflow_steps.contract.sample import Rejected, Sample
 from imgflow_steps.split import STEP, Split, pieces
 
 grids = st.builds(Split, columns=st.integers(1, 9), rows=st.integers(1, 9)) | st.builds(Split, tile=st.integers(1, 40))

@@ -9,14 +9,16 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from imgflow_steps.plan import MAX_SHARDS
-from imgflow_steps.run import Listing, Run, ShardProgress
-from imgflow_workflows.default import DEFAULT
-from imgflow_workflows.engines.nodes import Span, spans
+from imgflow_steps.records.listing import Listing
+from imgflow_steps.records.progress import ShardProgress
+from imgflow_steps.records.run import Run
+from imgflow_steps.records.sharding import MAX_SHARDS
+from imgflow_workflows.kube.workflow_nodes import Span, spans
+from imgflow_workflows.submit.default import DEFAULT
 from imgflow_workflows.tuning import (
     SHARES,
-    Evidence,
     Proposal,
+    RunFigures,
     cores,
     flags,
     mebi,
@@ -29,7 +31,7 @@ from imgflow_workflows.tuning import (
 MIB = 1 << 20
 
 
-def evidence(*, engine: str = "argo", layout: str = "fused", killed: int = 0, **changes: Any) -> Evidence:
+def evidence(*, engine: str = "argo", layout: str = "fused", killed: int = 0, **changes: Any) -> RunFigures:
     """Four shards of 50 images, two at once, in pods that cost 10 s besides 0.2 s for each image."""
     run = Run(id="utrecht-1", municipality="Utrecht", pipeline=DEFAULT, engine=engine, workers=2 * (engine == "local"))
     listing = Listing(listed=200, todo=200, shards=4, shard_size=50, layout=layout, ended=90.0)
@@ -55,7 +57,7 @@ def evidence(*, engine: str = "argo", layout: str = "fused", killed: int = 0, **
     template = "fused" if layout == "fused" else "scale"
     ended = [Span(template, template, n, 20.0, succeeded=True, out_of_memory=False) for n in range(4)]
     ended += [Span(template, template, 0, 5.0, succeeded=False, out_of_memory=True)] * killed
-    return Evidence(run, listing, shards, ended if engine == "argo" else ())
+    return RunFigures(run, listing, shards, ended if engine == "argo" else ())
 
 
 def by_setting(proposals: list[Proposal]) -> dict[str, Proposal]:

@@ -12,8 +12,10 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from imgflow_steps.spelling import nearest
-from imgflow_workflows.faults import ImgflowError
+from imgflow_steps.contract.redaction import conceal_users
+from imgflow_steps.pipeline.notation import nearest
+from imgflow_workflows import yaml_size
+from imgflow_workflows.errors import ImgflowError
 
 FILE = "imgflow.yaml"
 DEFAULT = "default"  # the origin of what nobody has set
@@ -31,7 +33,9 @@ class Settings(BaseModel):
         default="local", description="Where steps run: processes here, containers here, or a cluster."
     )
     store: str = Field(
-        default="./.imgflow", min_length=1, description="Where everything lies: a directory or s3://bucket[/prefix]."
+        default="./.imgflow",
+        min_length=1,
+        description="Where everything is stored: a directory or s3://bucket[/prefix].",
     )
     namespace: str = Field(default="imgflow", min_length=1, description="Kubernetes namespace of the argo engine.")
     kube_context: str = Field(default="", description="Context of the kubeconfig; empty is its current one.")
@@ -62,7 +66,7 @@ def flag(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SettingsLayer:
     """Some settings and where they come from; of several sources the first that has a setting counts."""
 
     origin: str
@@ -82,6 +86,7 @@ class Resolved:
     context_origin: str
     credentials_origin: str
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    serve: Mapping[str, Any] = field(default_factory=dict, repr=False)  # of the image service, as the file has it
 
     @property
     def environment(self) -> dict[str, str]:
@@ -97,7 +102,7 @@ class Resolved:
         given = [f"{flag(name)} {shlex.quote(value)}" for name, value in places.items() if origins[name] == flag(name)]
         return " ".join(["imgflow", *given])
 
-    def filled(self, source: Source) -> Resolved:
+    def filled(self, source: SettingsLayer) -> Resolved:
         """With what a source says of settings that nobody has set."""
         values = {n: v for n, v in source.values.items() if v and self.origins[n] == DEFAULT}
         settings = Settings.model_validate({**self.settings.model_dump(), **values})
@@ -106,8 +111,8 @@ class Resolved:
 
 def files() -> list[Path]:
     """Where settings may be written down, nearest first."""
-    home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return [Path(FILE), Path(home).expanduser() / "imgflow" / "config.yaml"]
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111 - stays where none has one
+    return [Path(FILE), Path(home) / "imgflow" / "config.yaml"]
 
 
 def resolve(flags: Mapping[str, Any]) -> Resolved:
@@ -118,16 +123,25 @@ def resolve(flags: Mapping[str, Any]) -> Resolved:
     documents = {str(path): _read(path) for path in files() if path.is_file()}
     context, context_origin = _context(flags.get("context"), documents)
     sources = [
-        *(Source(v, {n: os.environ[v]}) for n, variables in OTHERS.items() for v in variables if os.environ.get(v)),
-        *(Source(flag(n), {n: v}) for n, v in flags.items() if v is not None and n != "context"),
         *(
-            Source(variable(n), {n: os.environ[variable(n)]})
+            SettingsLayer(v, {n: os.environ[v]})
+            for n, variables in OTHERS.items()
+            for v in variables
+            if os.environ.get(v)
+        ),
+        *(SettingsLayer(flag(n), {n: v}) for n, v in flags.items() if v is not None and n != "context"),
+        *(
+            SettingsLayer(variable(n), {n: os.environ[variable(n)]})
             for n in Settings.model_fields
             if variable(n) in os.environ
         ),
-        *(Source(f"{path} (context {context})", d["contexts"].get(context, {})) for path, d in documents.items()),
-        *(Source(path, d["settings"]) for path, d in documents.items()),
+        *(
+            SettingsLayer(f"{path} (context {context})", d["contexts"].get(context, {}))
+            for path, d in documents.items()
+        ),
+        *(SettingsLayer(path, d["settings"]) for path, d in documents.items()),
     ]
+    conceal_users(str(value) for source in sources for value in source.values.values())
     chosen = {
         name: next((source for source in sources if name in source.values), None) for name in Settings.model_fields
     }
@@ -138,10 +152,15 @@ def resolve(flags: Mapping[str, Any]) -> Resolved:
     except ValidationError as error:
         faults = [(str(fault["loc"][0]), fault["msg"], fault["input"]) for fault in error.errors(include_url=False)]
         raise ImgflowError(
-            "\n".join(f"{n} from {origins[n]}: {msg} (given: {given})" for n, msg, given in faults)
+            "\n".join(f"{n} from {origins[n]}: {_why(msg)} (given: {given})" for n, msg, given in faults)
         ) from None
     credentials_origin = next((name for name in CREDENTIALS if os.environ.get(name)), DEFAULT)
-    return Resolved(settings, origins, context, context_origin, credentials_origin)
+    serve: Mapping[str, Any] = next((document["serve"] for document in documents.values() if document["serve"]), {})
+    return Resolved(settings, origins, context, context_origin, credentials_origin, serve=serve)
+
+
+def _why(message: str) -> str:
+    return "it is not UTF-8" if "unicode string" in message else message
 
 
 def _context(asked: str | None, documents: Mapping[str, dict[str, Any]]) -> tuple[str, str]:
@@ -162,19 +181,27 @@ def _context(asked: str | None, documents: Mapping[str, dict[str, Any]]) -> tupl
 def _read(path: Path) -> dict[str, Any]:
     """A settings file as ``{"context": …, "contexts": {name: settings}, "settings": settings}``."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ImgflowError(f"{path} cannot be read as YAML: {error}") from error
+        document = yaml_size.load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise ImgflowError(f"{path} cannot be read as YAML: {yaml_size.said(error)}") from error
     if not isinstance(document, dict):
         raise ImgflowError(f"{path} holds settings as `key: value`; this is a {type(document).__name__}")
     contexts = document.pop("contexts", None) or {}
     context = document.pop("context", "") or ""
+    serve = document.pop("serve", None) or {}
+    if not isinstance(serve, dict):
+        raise ImgflowError(f"{path}: serve holds settings of the image service as `key: value`")
     if not isinstance(contexts, dict) or not all(isinstance(values, dict) for values in contexts.values()):
         raise ImgflowError(f"{path}: contexts holds `name: {{key: value}}`")
-    _check_keys(document, str(path), extra=("context", "contexts"))
+    _check_keys(document, str(path), extra=("context", "contexts", "serve"))
     for name, values in contexts.items():
         _check_keys(values, f"{path}, context {name}")
-    return {"context": str(context), "contexts": {str(k): v for k, v in contexts.items()}, "settings": document}
+    return {
+        "context": str(context),
+        "contexts": {str(k): v for k, v in contexts.items()},
+        "settings": document,
+        "serve": serve,
+    }
 
 
 def _check_keys(values: Mapping[str, Any], where: str, extra: tuple[str, ...] = ()) -> None:

@@ -1,4 +1,4 @@
-"""What a run's own figures say about shard size, layout and resources for the next one. Pure functions.
+"""What a run's own figures say about shard size, layout and resources for the next one. All but ``evidence`` is pure.
 
 A pod costs ``overhead`` seconds besides its images: its place, its start, Argo's own containers, its end. So that
 this stays below a share ε of its time, a shard of images that take t seconds each holds
@@ -18,23 +18,34 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from imgflow_steps.costs import WAITING
-from imgflow_steps.plan import MAX_SHARDS
-from imgflow_steps.run import Listing, Run, ShardProgress
+from hera.workflows.converters import convert_cpu_units, convert_memory_units
+
+from imgflow_steps.records.costs import WAITING
+from imgflow_steps.records.listing import Listing
+from imgflow_steps.records.progress import ShardProgress, read_shards
+from imgflow_steps.records.run import Run
+from imgflow_steps.records.sharding import MAX_SHARDS, cut
+from imgflow_steps.report.figures import number
 from imgflow_workflows.argo.options import Options
-from imgflow_workflows.engines.nodes import Span
+from imgflow_workflows.connect import open_argo
+from imgflow_workflows.errors import ExitCode, ImgflowError
+from imgflow_workflows.kube.workflow_nodes import Span
+
+if TYPE_CHECKING:
+    from imgflow_steps.store import Store
+    from imgflow_workflows.runs.state import RunState
+    from imgflow_workflows.settings import Settings
 
 SHARES = (0.05, 0.10)  # of a pod's time that may go into its overhead: first wish, last resort
 WAVES = 4  # shards for each pod that fits at once
 SPARE = 1.25  # memory asked for, over the most that was held
 STEP = 64 << 20  # memory is asked for in multiples of 64 Mi
-UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class RunFigures:
     """What is known of a run: what its containers said, and on a cluster its pods and what they were given."""
 
     run: Run
@@ -54,7 +65,19 @@ class Proposal:
     why: str
 
 
-def propose(known: Evidence) -> list[Proposal]:
+def evidence(settings: Settings, store: Store, known: RunState) -> RunFigures:
+    """What a run left that says how the next one should be cut. Raises ImgflowError where it has not listed yet."""
+    listing = known.progress.listing
+    if listing is None:
+        raise ImgflowError(f"run {known.run.id} has not listed its images yet", "ask again later", ExitCode.FAILED)
+    shards = read_shards(store, known.run.id)
+    if known.run.engine != "argo":
+        return RunFigures(known.run, listing, shards)
+    spans, options = open_argo(settings.model_copy(update={"engine": "argo"}), store).usage(known.run.id)
+    return RunFigures(known.run, listing, shards, spans, options)
+
+
+def propose(known: RunFigures) -> list[Proposal]:
     """Every setting that the run says something about, changed or not; none when nothing was computed."""
     computed = [one for one in known.shards if one.done]
     if not computed:
@@ -82,7 +105,7 @@ def shard_size(images: int, *, overhead: float, each: float, slots: int) -> int:
     return math.ceil(images / (waves * slots if waves else most))
 
 
-def _shard_size(known: Evidence, computed: Sequence[ShardProgress]) -> Proposal:
+def _shard_size(known: RunFigures, computed: Sequence[ShardProgress]) -> Proposal:
     overhead, evidence = _overhead(known)
     done: Counter[str] = Counter()
     for one in computed:
@@ -90,20 +113,38 @@ def _shard_size(known: Evidence, computed: Sequence[ShardProgress]) -> Proposal:
     workers = 1 if known.run.workers else max(one.workers for one in computed)  # here, shards share the processes
     each = sum(_busy(known, one) for one in computed) / max(done.values()) / workers
     slots = known.run.workers or _at_once(computed)
-    images, now = max(known.listing.todo, 1), known.listing.shard_size
+    images, now = _cut(known)
     size = shard_size(images, overhead=overhead, each=each, slots=slots)
     cheap = overhead <= SHARES[0] * (overhead + now * each)
     if cheap and (known.run.engine == "local" or known.listing.shards % slots == 0):  # here, shards share processes
         size = now
     lost = overhead / (overhead + size * each) if overhead else 0.0
     why = (
-        f"a shard costs {overhead:.1f} s ({evidence}) and each of its images {each:.3g} s: "
+        f"a shard costs {overhead:.1f} s ({evidence}) and each of its images {number(each)} s: "
         f"{math.ceil(images / size):,} shards, {slots} at once, lose {lost:.1%} of their time"
     )
     return Proposal("--shard-size", str(now), str(size), why)
 
 
-def _layout(known: Evidence, computed: Sequence[ShardProgress]) -> Proposal:
+def _cut(known: RunFigures) -> tuple[int, int]:
+    """Images of the whole run and its shard size; what was left for a later attempt says nothing of either."""
+    listing, run = known.listing, known.run
+    images = max(listing.todo + listing.processed, 1)
+    if not listing.processed:
+        return images, listing.shard_size
+    whole = cut(
+        run.pipeline,
+        images=images,
+        shard_size=run.list.shard_size,
+        nodes=run.list.nodes,
+        layout=listing.layout,
+        local=run.engine == "local",
+        workers=run.workers,
+    )
+    return images, whole.shard_size
+
+
+def _layout(known: RunFigures, computed: Sequence[ShardProgress]) -> Proposal:
     overhead, _ = _overhead(known)
     now = known.listing.layout
     more = overhead * (len(known.run.pipeline.steps) - 1) * known.listing.shards
@@ -115,7 +156,7 @@ def _layout(known: Evidence, computed: Sequence[ShardProgress]) -> Proposal:
     )
 
 
-def _cpu(known: Evidence, step: str, containers: Sequence[ShardProgress]) -> Proposal:
+def _cpu(known: RunFigures, step: str, containers: Sequence[ShardProgress]) -> Proposal:
     used = sum(_busy(known, one) for one in containers) / max(1e-3, sum(one.updated - one.began for one in containers))
     workers = max(one.workers for one in containers)
     proposed = min(float(workers), max(0.1, math.ceil(10 * used) / 10))
@@ -125,7 +166,7 @@ def _cpu(known: Evidence, step: str, containers: Sequence[ShardProgress]) -> Pro
     return Proposal(_value(step, "requests.cpu"), now, now if same else f"{proposed * 1000:.0f}m", why)
 
 
-def _memory(known: Evidence, step: str, containers: Sequence[ShardProgress]) -> Iterable[Proposal]:
+def _memory(known: RunFigures, step: str, containers: Sequence[ShardProgress]) -> Iterable[Proposal]:
     """The request covers the most that was held. The limit only grows: a larger photograph may come."""
     held = max(one.memory for one in containers)
     killed = sum(span.out_of_memory for span in known.spans if span.step == step)
@@ -145,7 +186,7 @@ def _memory(known: Evidence, step: str, containers: Sequence[ShardProgress]) -> 
     yield Proposal(_value(step, "requests.memory"), request, mebi(needed), told)
 
 
-def _overhead(known: Evidence) -> tuple[float, str]:
+def _overhead(known: RunFigures) -> tuple[float, str]:
     """Seconds that a pod costs besides its images: on the fast side, since a pod may also wait for a place."""
     said = {(one.label, one.shard): one.updated - one.began for one in known.shards}
     labels = {label.replace(".", "-"): label for label in known.run.pipeline.labels}
@@ -162,7 +203,7 @@ def _overhead(known: Evidence) -> tuple[float, str]:
     return seen, "from the listing's end to the first shard"
 
 
-def _busy(known: Evidence, one: ShardProgress) -> float:
+def _busy(known: RunFigures, one: ShardProgress) -> float:
     """Seconds that a container's processes computed. Between steps, rows bring along what earlier steps took."""
     labels = known.run.pipeline.labels
     own = (
@@ -180,7 +221,7 @@ def _at_once(computed: Sequence[ShardProgress]) -> int:
     return max(1, *accumulate(change for _, change in changes))
 
 
-def _step(known: Evidence, label: str) -> str:
+def _step(known: RunFigures, label: str) -> str:
     if known.listing.layout == "fused":
         return "fused"
     return re.sub(r"\.\d+$", "", label)
@@ -190,19 +231,18 @@ def _value(step: str, resource: str) -> str:
     return f"steps.{step}.resources.{resource}"
 
 
-def _now(known: Evidence, step: str, kind: str, resource: str) -> str:
+def _now(known: RunFigures, step: str, kind: str, resource: str) -> str:
     return str(known.options.placement(step).resources.get(kind, {}).get(resource, "0"))
 
 
 def parse(quantity: str) -> int:
-    """Bytes of a Kubernetes quantity such as 512Mi or 3Gi."""
-    number, unit = re.fullmatch(r"([\d.]+)([A-Za-z]*)", quantity).groups()  # type: ignore[union-attr]  # a cluster's own
-    return int(float(number) * UNITS[unit])
+    """Bytes of a Kubernetes quantity such as 512Mi, 3Gi or 2G."""
+    return int(convert_memory_units(quantity) if quantity.endswith("i") else convert_cpu_units(quantity))
 
 
 def cores(quantity: str) -> float:
     """Cores of a Kubernetes quantity such as 500m or 2."""
-    return float(quantity[:-1]) / 1000 if quantity.endswith("m") else float(quantity)
+    return convert_cpu_units(quantity)
 
 
 def mebi(size: int) -> str:

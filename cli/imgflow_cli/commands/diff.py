@@ -10,12 +10,14 @@ import typer
 from imgflow_cli.flags import OutputFlag, QuietFlag, RunArgument, takes_settings
 from imgflow_cli.output import Voice, document, emit, printable, table
 from imgflow_cli.progress import status_line
+from imgflow_steps.records.run import Run
 from imgflow_steps.store import Store
-from imgflow_workflows import runs
-from imgflow_workflows.diff import Comparison, Difference, compare
-from imgflow_workflows.faults import ExitCode, ImgflowError
-from imgflow_workflows.opening import where
+from imgflow_workflows.connect import where
+from imgflow_workflows.errors import ExitCode, ImgflowError
+from imgflow_workflows.results.diff import Comparison, Difference, compare
+from imgflow_workflows.runs import state
 from imgflow_workflows.settings import PLACES, Resolved
+from imgflow_workflows.text import counted
 
 WORST = 24  # differences that are told and shown unless more are asked for
 
@@ -27,11 +29,14 @@ def diff(
     first: RunArgument,
     second: RunArgument,
     worst: Annotated[
-        int, typer.Option(min=0, metavar="N", help="How many of those that differ most are told.")
+        int, typer.Option(min=0, metavar="N", help="Number of pictures to list, those that differ most first.")
     ] = WORST,
     page: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a page that shows them, as one HTML file.")
     ] = None,
+    unredacted: Annotated[
+        bool, typer.Option("--unredacted", help="Let --page show beside what is covered how it looks uncovered.")
+    ] = False,
     fail_over: Annotated[
         float | None,
         typer.Option(
@@ -43,17 +48,19 @@ def diff(
     output: OutputFlag = None,
     quiet: QuietFlag = False,
 ) -> None:
-    """Say which pictures two runs made otherwise, and by how much.
+    """Compare the results of two runs, picture by picture.
 
-    Pictures with the same SHA-256 are the same and not read. Of the others the mean absolute error over all pixels is
-    told, in levels of 255. What has no such measure, as another size or verdict or other words of a model, is more
-    than any --fail-over; other numbers of a model are told, and are not.
+    Pictures with the same SHA-256 are the same and are not read. For the others the mean absolute error over all
+    pixels is reported, in levels of 255. Differences without a pixel measure (size, verdict, labels) always exceed
+    --fail-over. Differing model scores are reported but never do.
     """
     voice = Voice(quiet=quiet)
     voice.say(where(resolved))
-    one, other = (runs.read(store, runs.find(store, name)) for name in (first, second))
+    one, other = (state.read(store, state.find(store, name)) for name in (first, second))
     for known in (one, other):
-        runs.check_ended(store, known, resolved.command)
+        state.check_ended(store, known, resolved.command)
+    if page and not unredacted:
+        _check_covered(one.run, other.run)
     with status_line(voice) as show:
 
         def tell(so_far: Comparison, difference: Difference | None) -> None:
@@ -78,10 +85,25 @@ def diff(
     raise typer.Exit(ExitCode.FAILED if failed else ExitCode.DONE)
 
 
+def _check_covered(*runs: Run) -> None:
+    """Raise ImgflowError where one run covers something that another one shows."""
+    covers = [run.id for run in runs if run.pipeline.hides]
+    shows = [run.id for run in runs if not run.pipeline.hides]
+    if covers and shows:
+        raise ImgflowError(
+            f"the page would show from run {shows[0]} what run {covers[0]} covers",
+            "add --unredacted if the readers of the page may see that, or omit --page",
+        )
+
+
 def in_words(comparison: Comparison) -> str:
     """How the comparison stands, in one line."""
     changes = [f"{count:,} {change}" for change, count in comparison.changes.items()]
-    return " · ".join([f"{comparison.pictures:,} pictures compared", f"{comparison.same:,} the same", *changes])
+    if comparison.neither:
+        changes.append(f"{counted(comparison.neither, 'image')} rejected or failed in both")
+    return " · ".join(
+        [f"{counted(comparison.pictures, 'picture')} compared", f"{comparison.same:,} the same", *changes]
+    )
 
 
 def _name(one: Difference) -> str:
@@ -92,8 +114,8 @@ def _row(one: Difference) -> list[object]:
     return [_name(one), one.change.value, f"{one.error:.3f}" if one.error else "-", one.said]
 
 
-def _write(page: Path, store: Store, one: runs.Known, other: runs.Known, comparison: Comparison) -> None:
-    from imgflow_workflows.contact import page as draw  # noqa: PLC0415 - rarely asked for
+def _write(page: Path, store: Store, one: state.RunState, other: state.RunState, comparison: Comparison) -> None:
+    from imgflow_workflows.results.diff_page import page as draw  # noqa: PLC0415 - rarely asked for
 
     try:
         page.write_bytes(draw(store, one.run, other.run, comparison))
@@ -107,6 +129,7 @@ def _document(first: str, second: str, comparison: Comparison, fail_over: float 
         "second": second,
         "pictures": comparison.pictures,
         "same": comparison.same,
+        "neither": comparison.neither,
         "changes": {change.name.lower(): count for change, count in comparison.changes.items()},
         "fail_over": fail_over,
         "over": None if fail_over is None else comparison.over,

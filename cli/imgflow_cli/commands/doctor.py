@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,26 +12,28 @@ import typer
 
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, takes_settings
 from imgflow_cli.output import Voice, document, emit, printable, table
-from imgflow_steps.contract import BadParametersError
+from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.store import StoreError
-from imgflow_workflows import runs
-from imgflow_workflows.doctor import machine
+from imgflow_workflows.connect import located, of_run, opened, where
+from imgflow_workflows.doctor import run_survey
 from imgflow_workflows.doctor.checks import Check, State
 from imgflow_workflows.doctor.diagnosis import diagnose
+from imgflow_workflows.doctor.environment import checks
+from imgflow_workflows.doctor.runs import some_rejected
 from imgflow_workflows.doctor.snapshot import Snapshot, seconds
-from imgflow_workflows.engines import observation
-from imgflow_workflows.engines.nodes import phase
-from imgflow_workflows.faults import ExitCode, ImgflowError
-from imgflow_workflows.opening import located, opened, where
+from imgflow_workflows.errors import ExitCode, ImgflowError
+from imgflow_workflows.kube.discovery import CREDENTIALS
+from imgflow_workflows.kube.workflow_nodes import phase, standing
+from imgflow_workflows.runs import state
 from imgflow_workflows.settings import PLACES, Resolved
-from imgflow_workflows.words import duration
+from imgflow_workflows.text import duration
 
 if TYPE_CHECKING:
     from imgflow_steps.store import Store
-    from imgflow_workflows.doctor.findings import Evidence, Finding
+    from imgflow_workflows.doctor.findings import Diagnosis, Evidence
 
 SHOWN = 3  # pieces of evidence that people see of a finding; programs see all
-RunArgument = Annotated[str, typer.Argument(metavar="[RUN]", help="Say what is wrong with this run, or @latest.")]
+RunArgument = Annotated[str, typer.Argument(metavar="[RUN]", help="Diagnose this run; @latest is the newest.")]
 
 
 @takes_settings(*PLACES, "workers", ask=False)
@@ -42,10 +44,10 @@ def doctor(
     output: OutputFlag = None,
     quiet: QuietFlag = False,
 ) -> None:
-    """Say what is wrong, here or with a run, and what mends it.
+    """Show what is wrong, here or with a run, and what fixes it.
 
     Without a run: whether this machine or the cluster has all that runs need, each check with what was
-    seen. With one: why it stands still or has failed, most important cause first. The exit code is 0
+    seen. With one: why it does not progress or has failed, the most important cause first. The exit code is 0
     when nothing is wrong. No secret is printed.
     """
     with suppress(BadParametersError, StoreError):  # told as a check, or as a finding
@@ -54,41 +56,8 @@ def doctor(
     if run:
         code = _say_findings(_snapshot(resolved, run, municipality), output)
     else:
-        code = _say_checks(_checks(resolved), output)
+        code = _say_checks(checks(resolved), output)
     raise typer.Exit(code)
-
-
-def _checks(resolved: Resolved) -> list[Check]:
-    """Everything that the engine in use needs."""
-    settings = resolved.settings
-    if settings.engine == "local":
-        return [
-            *_store_checks(resolved, machine.store, machine.space),
-            machine.libraries(),
-            machine.workers(settings.workers),
-        ]
-    if settings.engine == "docker":
-        return [
-            *_store_checks(resolved, machine.store, machine.space, machine.containers),
-            machine.workers(settings.workers),
-        ]
-    from imgflow_workflows.doctor import namespace  # noqa: PLC0415 - only what the engine in use needs is loaded
-    from imgflow_workflows.engines.site import survey  # noqa: PLC0415
-
-    try:
-        site = survey(settings.namespace, settings.kube_context)
-    except (BadParametersError, StoreError) as error:
-        return [Check("cluster", State.WRONG, str(error), "kubectl cluster-info  # KUBECONFIG, --kube-context")]
-    return [*namespace.checks(site), *_store_checks(resolved, machine.store)]
-
-
-def _store_checks(resolved: Resolved, *checks: Callable[[Store], Check]) -> list[Check]:
-    try:
-        with opened(located(resolved)) as store:
-            return [check(store) for check in checks]
-    except (BadParametersError, StoreError) as error:
-        mend = f"{resolved.command} config  # what is set, and where"
-        return [Check("store", State.WRONG, str(error), mend)]
 
 
 def _say_checks(checks: list[Check], output: str | None) -> ExitCode:
@@ -103,8 +72,8 @@ def _say_checks(checks: list[Check], output: str | None) -> ExitCode:
         table(["CHECK", "STATE", "SEEN"], [[check.name, check.state.value, check.seen] for check in checks])
         for check in checks:
             if check.mend:
-                emit(f"\n{check.name}: to mend it\n  {printable(check.mend)}")
-    if any(check.name == "cluster" for check in wrong):
+                emit(f"\n{check.name}: to fix it\n  {printable(check.mend)}")
+    if not all(check.reached for check in wrong):
         return ExitCode.UNREACHABLE
     return ExitCode.FAILED if wrong else ExitCode.DONE
 
@@ -123,38 +92,50 @@ def _snapshot(resolved: Resolved, name: str, municipality: str) -> Snapshot:
         "unread": [],
     }
     unknown: ImgflowError | None = None
+    known: state.RunState | None = None
     try:
-        with opened(located(resolved)) as store:
-            facts |= _of_store(store, runs.find(store, name, municipality))
+        resolved = located(resolved)
+        with opened(resolved) as store:
+            known = state.read(store, state.find(store, name, municipality))
+            facts |= _of_store(store, known)
     except ImgflowError as error:
         unknown = error
+        facts["unknown"] = error.code is ExitCode.USAGE
         if error.code is ExitCode.FAILED:  # it is there, and cannot be read
             facts["store_error"] = str(error)
     except (BadParametersError, StoreError) as error:
-        if name == runs.LATEST:
+        if name == state.LATEST:
             raise
         facts["store_error"] = str(error)
-    if facts["engine"] == "argo" and facts["run"] != runs.LATEST:
-        facts |= _of_cluster(resolved, facts)
+    if facts["engine"] == "argo" and facts["run"] != state.LATEST:
+        unread = facts["unread"]
+        facts |= _of_cluster(resolved, facts["run"], known)
+        facts["unread"] = [*unread, *facts["unread"]]
+    facts["secret_works"] = not facts.get("store_error") and resolved.credentials_origin.startswith(CREDENTIALS)
     if unknown and not facts.get("workflow"):
         raise unknown
     return Snapshot.model_validate(facts)
 
 
-def _of_store(store: Store, run_id: str) -> dict[str, Any]:
-    known = runs.read(store, run_id)
-    return {"run": run_id, "engine": known.run.engine, "status": known.status, **observation.of_store(store, run_id)}
+def _of_store(store: Store, known: state.RunState) -> dict[str, Any]:
+    run = known.run
+    return {"run": run.id, "engine": run.engine, "status": known.status, **run_survey.of_store(store, run.id)}
 
 
-def _of_cluster(resolved: Resolved, facts: dict[str, Any]) -> dict[str, Any]:
-    settings = resolved.settings
+def _of_cluster(resolved: Resolved, run_id: str, known: state.RunState | None) -> dict[str, Any]:
+    """What the cluster says, and where the run stands by what the store says as well."""
+    settings = of_run(resolved.settings, known.run) if known else resolved.settings
     try:
-        found = observation.of_cluster(settings.namespace, settings.kube_context, facts["run"])
+        found = run_survey.of_cluster(settings.namespace, settings.kube_context, run_id)
     except StoreError as error:
-        if "status" not in facts:
+        if known is None:
             raise
         return {"namespace": settings.namespace, "unread": [str(error)]}
-    return found | ({"status": phase(found["workflow"])} if found["workflow"] else {})
+    workflow = found["workflow"]
+    if known is None:
+        return found | ({"status": phase(workflow)} if workflow else {})
+    theirs = standing(workflow, known.run.created) if workflow else None
+    return found | {"status": known.beside(theirs).status, "workflow": workflow if theirs else None}
 
 
 def _say_findings(snapshot: Snapshot, output: str | None) -> ExitCode:
@@ -163,23 +144,29 @@ def _say_findings(snapshot: Snapshot, output: str | None) -> ExitCode:
         status = snapshot.status.value if snapshot.status else None
         known = [asdict(finding) for finding in found]
         about = {"run": snapshot.run, "engine": snapshot.engine, "status": status}
-        document({**about, "findings": known, "unread": snapshot.unread}, output)
+        beside = some_rejected(snapshot)
+        notes = [asdict(beside)] if beside else []
+        document({**about, "findings": known, "notes": notes, "unread": snapshot.unread}, output)
     elif output == "name":
         for finding in found:
             emit(finding.cause)
     else:
         for line in _in_words(snapshot, found):
             emit(printable(line))
+    if snapshot.store_error and any(finding.cause == "store-away" for finding in found):
+        return ExitCode.UNREACHABLE
     return ExitCode.FAILED if found else ExitCode.DONE
 
 
-def _in_words(snapshot: Snapshot, found: list[Finding]) -> Iterator[str]:
+def _in_words(snapshot: Snapshot, found: list[Diagnosis]) -> Iterator[str]:
     yield f"Run {snapshot.run}: {snapshot.status.value if snapshot.status else 'not known'}"
     if not found:
         yield "Nothing is wrong with it."
-    for number, finding in enumerate(found, 1):
+    beside = some_rejected(snapshot)
+    numbered = [(f"{number}. ", finding) for number, finding in enumerate(found, 1)]
+    for number, finding in [*numbered, *([("", beside)] if beside else [])]:
         yield ""
-        yield f"{number}. {finding.what} ({finding.cause})"
+        yield f"{number}{finding.what} ({finding.cause})"
         for one in finding.evidence[:SHOWN]:
             yield f"   seen: {_spelt(one, snapshot.time)}"
         if (more := len(finding.evidence) - SHOWN) > 0:

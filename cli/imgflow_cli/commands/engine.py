@@ -9,12 +9,14 @@ import typer
 
 from imgflow_cli.flags import MunicipalityFlag, RunArgument, YesFlag, takes_settings
 from imgflow_cli.output import emit, printable
-from imgflow_steps import keys
+from imgflow_steps.records import keys
+from imgflow_steps.records.run import load
 from imgflow_steps.store import Store
-from imgflow_workflows import runs
-from imgflow_workflows.faults import ImgflowError
-from imgflow_workflows.opening import open_engine
+from imgflow_workflows.connect import of_run, open_engine
+from imgflow_workflows.errors import ExitCode, ImgflowError
+from imgflow_workflows.runs import state
 from imgflow_workflows.settings import PLACES, Resolved
+from imgflow_workflows.submit import lease
 
 if TYPE_CHECKING:
     from imgflow_workflows.engines import Engine
@@ -28,7 +30,7 @@ def logs(
     municipality: MunicipalityFlag = "",
     step: Annotated[str, typer.Option(metavar="NAME", help="Only of this step.")] = "",
     failed: Annotated[bool, typer.Option("--failed", help="Only of containers that failed.")] = False,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing until the run ends.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing until the run ends.")] = False,
 ) -> None:
     """Print the logs of a run's containers."""
     engine, run_id = _engine_of(resolved, store, run, municipality)
@@ -40,7 +42,7 @@ def logs(
 def stop(resolved: Resolved, store: Store, run: RunArgument, municipality: MunicipalityFlag = "") -> None:
     """End a run early; what is published stays.
 
-    A run on this machine ends with Ctrl-C where it was started. `imgflow retry RUN` goes on with it.
+    A run on this machine ends with Ctrl-C where it was started. `imgflow retry RUN` resumes it with it.
     """
     engine, run_id = _engine_of(resolved, store, run, municipality)
     engine.stop(run_id)
@@ -53,10 +55,12 @@ def delete(
 ) -> None:
     """Forget a run; its results stay.
 
-    What goes is its listing, its report and what the engine knows of it. Published pictures and what is
-    known of each image stay, so that later runs find them.
+    Its listing, its report and its Workflow are deleted. Published pictures and the rows of images stay, so that
+    later runs reuse them.
     """
-    engine, run_id = _engine_of(resolved, store, run, municipality)
+    run_id = state.find(store, run, municipality)
+    engine = _engine_that_forgets(resolved, store, run_id)
+    lease.check_idle(store, run_id, resolved.command)
     if not yes:
         if not sys.stdin.isatty():
             raise ImgflowError(f"delete asks before it forgets run {run_id}", "--yes answers where nobody can")
@@ -67,8 +71,19 @@ def delete(
     emit(run_id)
 
 
+def _engine_that_forgets(resolved: Resolved, store: Store, run_id: str) -> Engine:
+    """The engine that a run was submitted with, or the one that is set where its documents are damaged."""
+    try:
+        with state.readable(store, run_id):
+            settings = of_run(resolved.settings, load(store, run_id))
+    except ImgflowError as error:
+        if error.code is not ExitCode.FAILED:
+            raise
+        settings = resolved.settings
+    return open_engine(settings, store)
+
+
 def _engine_of(resolved: Resolved, store: Store, run: str, municipality: str) -> tuple[Engine, str]:
     """The engine that a run was submitted with, and the run's id."""
-    known = runs.read(store, runs.find(store, run, municipality))
-    settings = resolved.settings.model_copy(update={"engine": known.run.engine or resolved.settings.engine})
-    return open_engine(settings, store), known.run.id
+    known = state.read(store, state.find(store, run, municipality))
+    return open_engine(of_run(resolved.settings, known.run), store), known.run.id

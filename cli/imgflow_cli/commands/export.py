@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
 import typer
 
-from imgflow_cli.copies import copied_document, copy, say_refused
 from imgflow_cli.flags import (
     MunicipalityFlag,
     OutputFlag,
@@ -18,15 +18,35 @@ from imgflow_cli.flags import (
     takes_settings,
 )
 from imgflow_cli.output import Voice, document, emit, printable
-from imgflow_steps import keys
+from imgflow_cli.transfers import copied_document, copy, say_refused
+from imgflow_steps.records import keys
 from imgflow_steps.store import Store, open_store
+from imgflow_workflows.catalog.ask import newest
 from imgflow_workflows.catalog.choice import Choice
-from imgflow_workflows.catalog.export import Exported
-from imgflow_workflows.faults import ExitCode
-from imgflow_workflows.opening import where
-from imgflow_workflows.request import check_municipality
+from imgflow_workflows.connect import where
+from imgflow_workflows.errors import ExitCode
+from imgflow_workflows.runs.history import Record, records
 from imgflow_workflows.settings import PLACES, Resolved
-from imgflow_workflows.words import copied
+from imgflow_workflows.submit.request import check_municipality
+from imgflow_workflows.text import counted
+from imgflow_workflows.transfer import geojson
+from imgflow_workflows.transfer.export import Exported
+from imgflow_workflows.transfer.labelled import Form, Labelled
+
+
+def _places(store: Store, name: str, choice: Choice, target: Store, *, results: bool, output: str | None) -> None:
+    number, placed = geojson.write(store, name, choice, target, results=results)
+    file = f"{target.url.rstrip('/')}/{geojson.FILE}"
+    if output == "name":
+        emit(file)
+    elif output in {"json", "yaml"}:
+        document({"municipality": name, "file": file, "features": number, "with_position": placed}, output)
+    else:
+        emit(f"{printable(file)}: {counted(number, 'feature')}, {placed:,} with a position")
+
+
+def _known(store: Store) -> Iterator[tuple[str, Record]]:
+    return ((run, one) for run, one in records(store) if isinstance(one, Record))
 
 
 @takes_settings(*PLACES)
@@ -41,31 +61,51 @@ def export(
     results: Annotated[
         bool, typer.Option("--results", help="The pictures that the newest run's pipeline made, instead of images.")
     ] = False,
+    form: Annotated[
+        Literal[Form, "geojson"] | None,
+        typer.Option(
+            "--as",
+            "--format",
+            help="With the boxes that models found, in a layout that training programs read; geojson: points on a map.",
+        ),
+    ] = None,
     output: OutputFlag = None,
     quiet: QuietFlag = False,
 ) -> None:
-    """Copy images or results out, with what is told of them.
+    """Export images or results with their catalog rows.
 
-    Every file keeps its name, and the rows of those that were chosen lie beside them as catalog.parquet, with
-    --results also as results.parquet. What lies there already, the same, is not copied again.
+    Every file keeps its name. The rows of the chosen images are written beside them as catalog.parquet, with
+    --results also as results.parquet. Files that exist unchanged are not copied again. With --as only images that the
+    newest run has processed are exported, and boxes are in pixels of the exported pictures. --format geojson writes one
+    file with a point per photograph and no pictures.
     """
     voice = Voice(quiet=quiet)
     voice.say(where(resolved))
     check_municipality(store, municipality)
     name = keys.decode(keys.encode(municipality))
     target = open_store(destination)
-    chosen = Exported(store, Choice(condition, sample, seed), results)
+    if not results and any(one.run.municipality == name and one.run.pipeline.hides for _, one in _known(store)):
+        voice.say("note: these are originals, in which nothing is covered; --results copies what redact has covered")
+    choice = Choice(condition, sample, seed)
+    if form == "geojson":
+        _places(store, name, choice, target, results=results, output=output)
+        return
+    chosen = Labelled(store, choice, results, form) if form else Exported(store, choice, results)
     interrupted = f"export to {destination} was interrupted; what was copied is there"
     summary, seconds = copy(chosen, target, name, voice, interrupted)
     say_refused(summary, voice)
+    if lost := summary.harmed:
+        record = newest(store, name)[name]
+        repair = f"{resolved.command} retry {record.run.id} --repair"
+        voice.say(f"gone or damaged: {counted(lost, 'picture')}; `{repair}` makes them again, then export again")
     if output == "name":
         emit(target.url)
     elif output in {"json", "yaml"}:
         document({"municipality": name, "destination": target.url, **copied_document(summary, seconds)}, output)
     else:
-        emit(f"{printable(destination)}: {copied(summary, seconds)}")
-    if not results and "://" not in destination:  # a result has another name than the image that the catalog tells of
+        emit(f"{printable(destination)}: {summary.in_words(seconds)}")
+    if not (results or form) and "://" not in destination:  # else names are not those that the catalog tells of
         told = "/catalog.parquet" if store.stat(keys.catalog(name)) else ""
         again = shlex.quote(destination.rstrip("/") + told)
         voice.say(f"next: {resolved.command} ingest {again} --municipality NAME")
-    raise typer.Exit(ExitCode.FAILED if summary.refused else ExitCode.DONE)
+    raise typer.Exit(ExitCode.FAILED if summary.others else ExitCode.DONE)

@@ -8,15 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from imgflow_cli.commands.submit import StepsFlag
-from imgflow_cli.flags import OutputFlag
+from imgflow_cli.flags import OutputFlag, StepsFlag
 from imgflow_cli.output import document, emit, printable
-from imgflow_steps.contract import BadParametersError, file_fields
-from imgflow_steps.lint import doubts
-from imgflow_steps.pipeline import Fault, Pipeline
-from imgflow_workflows import documents
-from imgflow_workflows.documents import Found, Written
-from imgflow_workflows.faults import ExitCode, ImgflowError
+from imgflow_steps.contract.sample import Apply
+from imgflow_steps.contract.step import BadParametersError, file_fields
+from imgflow_steps.pipeline.lint import doubts
+from imgflow_steps.pipeline.model import Fault, Pipeline
+from imgflow_workflows.errors import ExitCode, ImgflowError
+from imgflow_workflows.submit import pipeline_file
+from imgflow_workflows.submit.pipeline_file import LocatedFault, Written
 
 
 def lint(
@@ -24,16 +24,15 @@ def lint(
     steps: StepsFlag = "",
     output: OutputFlag = None,
 ) -> None:
-    """Say what is wrong with a pipeline, and where.
+    """Check a pipeline, and show where each fault is.
 
-    Besides what submit would refuse: steps that do nothing where they stand, and models that do not fit. Ends with 0
-    when there is nothing to say.
+    Besides what submit would refuse it finds steps without effect and models that do not match. Exits with 0 if it
+    finds nothing.
     """
     if (file is None) == (not steps):
         raise ImgflowError("which pipeline? give FILE or --steps", "such as `imgflow lint pipeline.yaml`")
-    written = documents.read(file, flag="") if file else documents.short(steps)
-    folder = Path(written.where).parent if written.node else Path()
-    found = written.faults() or [written.found(fault) for fault in _doubts(written.pipeline(), folder)]
+    written = pipeline_file.read(file, flag="") if file else pipeline_file.short(steps)
+    found = written.faults() or [written.found(fault) for fault in _doubts(written.pipeline(), written.folder)]
     found.sort(key=lambda one: (one.line, one.column))
     if output in {"json", "yaml"}:
         document(_document(written, found), output)
@@ -47,21 +46,27 @@ def lint(
 
 def _doubts(pipeline: Pipeline, folder: Path) -> Iterator[Fault]:
     yield from doubts(pipeline)
+    opened: list[Apply] = []
     for i, call in enumerate(pipeline.steps):
         files = {name: getattr(call.params, name) for name in file_fields(call.params)}
-        paths = {name: folder / Path(value).expanduser() for name, value in files.items()}
-        missing = [name for name, path in paths.items() if not path.is_file()]
+        paths = {name: pipeline_file.file_of(value, folder) for name, value in files.items()}
+        missing = [name for name, path in paths.items() if path is None]
         for name in missing:
             if not files[name].startswith("models/"):  # a key of a store, of which nothing is known here
                 yield Fault(("steps", i, call.name, name), f"there is no file {files[name]!r}")
         if missing:
             continue
         try:
-            call.step.build(call.params.model_copy(update={name: str(path) for name, path in paths.items()}))
+            opened.append(call.step.build(call.params.model_copy(update={n: str(path) for n, path in paths.items()})))
         except BadParametersError as error:
             yield Fault(("steps", i, call.name), str(error))
+    if len(opened) == len(pipeline.steps):
+        from imgflow_steps.pipeline.apply import uncoverable  # noqa: PLC0415 - loads numpy, as opened steps have
+
+        for i, text in uncoverable(pipeline.steps, opened):
+            yield Fault(("steps", i, pipeline.steps[i].name), text)
 
 
-def _document(written: Written, found: list[Found]) -> dict[str, Any]:
+def _document(written: Written, found: list[LocatedFault]) -> dict[str, Any]:
     problems = [{"line": one.line, "column": one.column, "message": str(one.fault)} for one in found]
     return {"pipeline": written.where, "problems": problems}

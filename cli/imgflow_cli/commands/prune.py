@@ -11,18 +11,20 @@ import typer
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, takes_settings
 from imgflow_cli.output import Voice, document, emit, printable, table
 from imgflow_cli.progress import status_line
-from imgflow_steps import keys
-from imgflow_steps.deletion import Deletion
-from imgflow_steps.prune import Item, Known, Rules, Schedule, What, age, known, plan
-from imgflow_steps.spelling import nearest
+from imgflow_steps.pipeline.notation import nearest
+from imgflow_steps.records import keys
 from imgflow_steps.store import Store
-from imgflow_workflows.faults import ExitCode, ImgflowError
-from imgflow_workflows.opening import open_argo, where
+from imgflow_workflows.connect import open_argo, where
+from imgflow_workflows.errors import ExitCode, ImgflowError
+from imgflow_workflows.retention.deletion import Deletion
+from imgflow_workflows.retention.plan import UNCOVERING, Item, Rules, RunIndex, What, age, known, plan
 from imgflow_workflows.settings import PLACES, Resolved
-from imgflow_workflows.words import duration, size
+from imgflow_workflows.text import duration, size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from imgflow_workflows.argo.schedule import Schedule
 
 
 @takes_settings(*PLACES)
@@ -39,18 +41,31 @@ def prune(
         str, typer.Option(metavar="KIND,…", help=f"Only these kinds: {', '.join(What)}.  [default: all]")
     ] = "",
     municipality: MunicipalityFlag = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go; so it is without --yes.")] = False,
+    unredacted: Annotated[
+        bool,
+        typer.Option(
+            "--unredacted",
+            help="Only what pipelines without redact made of images that another one covers, however young.",
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only print what would be deleted (the default without --yes).")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete it.")] = False,
     output: OutputFlag = None,
     quiet: QuietFlag = False,
 ) -> None:
-    """Say what old results, runs and leftovers cost in the store, and delete them with --yes.
+    """Show what old results, runs and leftovers cost in the store, and delete them with --yes.
 
-    Photographs never go, nor what an unfinished run or a schedule of this namespace needs, nor a municipality's
-    newest results. Runs may begin meanwhile: what they need stays. -o wide shows also what stays, and why.
+    Never deleted are photographs, what an unfinished run or a schedule of this namespace needs, and a municipality's
+    newest results. Runs may begin meanwhile: what they need stays. -o wide also shows what stays, and why.
     """
     if dry_run and yes:
         raise ImgflowError("--dry-run deletes nothing and --yes deletes", "give one of them")
+    kinds = _kinds(what)
+    if unredacted and what and not kinds <= UNCOVERING:
+        there = ", ".join(sorted(UNCOVERING))
+        raise ImgflowError(f"--what {what}: --unredacted is about {there}", "leave out --what")
     voice = Voice(quiet=quiet)
     voice.say(where(resolved))
     runs = known(store)
@@ -58,7 +73,8 @@ def prune(
         now=time.time(),
         older=_age(older_than),
         keep=keep,
-        what=_kinds(what),
+        what=kinds & UNCOVERING if unredacted else kinds,
+        unredacted=unredacted,
         municipality=keys.decode(keys.encode(municipality)) if municipality else "",
         schedules=_schedules(resolved, store, runs),
     )
@@ -85,14 +101,14 @@ def _kinds(text: str) -> frozenset[What]:
     return frozenset(map(What, names)) or frozenset(What)
 
 
-def _schedules(resolved: Resolved, store: Store, runs: Known) -> frozenset[Schedule] | None:
+def _schedules(resolved: Resolved, store: Store, runs: RunIndex) -> frozenset[Schedule] | None:
     """What the cluster starts by itself; None where a cluster uses the store and these settings do not lead to it."""
     if resolved.settings.engine == "argo":
         return open_argo(resolved.settings, store).schedules()
     return None if any(one.run.engine == "argo" for one in runs.records.values()) else frozenset()
 
 
-def _delete(store: Store, runs: Known, items: Sequence[Item], voice: Voice) -> Mapping[str, str]:
+def _delete(store: Store, runs: RunIndex, items: Sequence[Item], voice: Voice) -> Mapping[str, str]:
     """What stayed after all, by name, with the reason. Raises ImgflowError when interrupted."""
     try:
         with status_line(voice) as show:
@@ -103,7 +119,7 @@ def _delete(store: Store, runs: Known, items: Sequence[Item], voice: Voice) -> M
     except KeyboardInterrupt:
         raise ImgflowError(
             f"prune was interrupted; {store.url} is whole, and what was deleted is gone",
-            "the same command goes on",
+            "run the same command again to resume",
             ExitCode.INTERRUPTED,
         ) from None
     return deletion.kept

@@ -5,30 +5,34 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import sys
 from decimal import Decimal
-from itertools import chain, islice
+from itertools import chain, count, islice
+from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from imgflow_cli.flags import MunicipalityFlag, QuietFlag, takes_settings
-from imgflow_cli.output import Voice, emit, table
-from imgflow_steps.collect.results import harmless
+from imgflow_cli.flags import DelimiterFlag, MunicipalityFlag, QuietFlag, takes_settings
+from imgflow_cli.output import Voice, emit, fitting, printable, table
+from imgflow_cli.streams import binary, data
+from imgflow_steps.records.results import MARK, harmless
 from imgflow_steps.store import Store
 from imgflow_workflows.catalog.ask import asked
-from imgflow_workflows.faults import ImgflowError
+from imgflow_workflows.errors import ImgflowError
 from imgflow_workflows.settings import PLACES, Resolved
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pyarrow import RecordBatchReader
 
 SHOWN = 1000  # rows of a table that a person is shown
 
 FormFlag = Annotated[
-    Literal["table", "csv", "json", "parquet"], typer.Option("--output", "-o", help="How rows are written.")
+    Literal["table", "wide", "csv", "json", "parquet"],
+    typer.Option("--output", "-o", help="How rows are written; wide: all columns, however narrow the terminal."),
 ]
 
 
@@ -39,22 +43,27 @@ def query(
     sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT, in DuckDB's dialect.")],
     municipality: MunicipalityFlag = "",
     output: FormFlag = "table",
+    delimiter: DelimiterFlag = "",
     quiet: QuietFlag = False,
 ) -> None:
-    """Ask with SQL what is known of photographs and results.
+    """Ask questions in SQL about photographs and results.
 
     Table `catalog` has a row per image and the columns of the tables that were ingested, table `results` a row per
-    picture that came out of the newest run's pipeline; both have `municipality` and `image`. Nothing is written.
+    picture that came out of the newest run's pipeline, table `findings` a row per thing that its models found, with
+    label, score and box in pixels, table `vectors` a row per vector; all have `municipality` and `image`. Times with a
+    zone are in UTC. Nothing is written. A table shows the columns that have room on the terminal.
     """
     voice = Voice(quiet=quiet)
+    if delimiter and output != "csv":
+        raise ImgflowError("--delimiter is for -o csv")
     if output == "parquet" and sys.stdout.isatty():
         raise ImgflowError("Parquet is not for a terminal", "write it to a file: … -o parquet > answer.parquet")
     with asked(store, sql, municipality) as answer:
         match output:
-            case "table":
-                _table(answer, voice)
+            case "table" | "wide":
+                _table(answer, voice, wide=output == "wide")
             case "csv":
-                _csv(answer)
+                _csv(answer, delimiter)
             case "json":
                 _json(answer)
             case "parquet":
@@ -66,30 +75,36 @@ def _rows(answer: RecordBatchReader) -> Iterator[tuple[Any, ...]]:
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
-def _table(answer: RecordBatchReader, voice: Voice) -> None:
+def _table(answer: RecordBatchReader, voice: Voice, *, wide: bool) -> None:
     rows = _rows(answer)
-    shown = [["" if cell is None else cell for cell in row] for row in islice(rows, SHOWN)]
-    table([name.upper() for name in answer.schema.names], shown)
+    names = [name.upper() for name in answer.schema.names]
+    shown = [["" if cell is None else printable(str(_cell(cell))) for cell in row] for row in islice(rows, SHOWN)]
+    if sys.stdout.isatty() and not wide:
+        names, shown, hidden = fitting(names, shown, shutil.get_terminal_size().columns)
+        if hidden:
+            voice.say(f"not shown: {', '.join(hidden).lower()}; -o wide shows all columns")
+    table(names, shown)
     if next(rows, None):
         voice.say(f"only the first {SHOWN:,} rows are shown; -o csv, json or parquet writes all")
 
 
-def _csv(answer: RecordBatchReader) -> None:
+def _csv(answer: RecordBatchReader, delimiter: str) -> None:
     """What a spreadsheet would run as a formula is preceded by an apostrophe, as in results.csv."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="")
+    out = io.StringIO(MARK if delimiter else "")
+    out.seek(0, io.SEEK_END)
+    writer = csv.writer(out, lineterminator="", delimiter=delimiter or ",")
     for row in chain([tuple(answer.schema.names)], _rows(answer)):
-        writer.writerow(map(harmless, row))
-        emit(out.getvalue())
+        writer.writerow(harmless(_cell(cell)) for cell in row)
+        data(out.getvalue())
         out.seek(0)
         out.truncate()
 
 
 def _json(answer: RecordBatchReader) -> None:
-    """One document, written row by row: a list of objects. Dates and the like are text."""
-    before = "["
+    """One document, written row by row: a list of objects. Dates and the like are text, what is no number is null."""
+    before, names = "[", _apart(answer.schema.names)
     for row in _rows(answer):
-        emit(before + json.dumps(dict(zip(answer.schema.names, row, strict=True)), default=_plain))
+        emit(before + json.dumps(dict(zip(names, map(_plain, row), strict=True)), allow_nan=False))
         before = ", "
     emit("]" if before == ", " else "[]")
 
@@ -97,14 +112,42 @@ def _json(answer: RecordBatchReader) -> None:
 def _parquet(answer: RecordBatchReader) -> None:
     from pyarrow.parquet import ParquetWriter  # noqa: PLC0415 - an extra
 
-    with ParquetWriter(sys.stdout.buffer, answer.schema) as writer:
+    with binary() as out, ParquetWriter(out, answer.schema) as writer:
         for batch in answer:
             writer.write_batch(batch)
-    sys.stdout.flush()
 
 
-def _plain(value: object) -> int | float | str:
-    """What JSON has no word for: sums are numbers, times are text."""
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    return str(value)
+def _apart(names: Sequence[str]) -> list[str]:
+    """Names of which no two are the same: ``c.*, r.*`` has two called image."""
+    apart: list[str] = []
+    for name in names:
+        new = next(one for one in chain([name], (f"{name}_{n}" for n in count(2))) if one not in apart)
+        apart.append(new)
+    return apart
+
+
+def _cell(value: Any) -> Any:
+    """A list or structure as JSON, anything else as it is."""
+    return json.dumps(_plain(value), ensure_ascii=False) if isinstance(value, list | dict) else value
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has a word for: sums are numbers, times are text, bytes are hexadecimal, and NaN is null."""
+    match value:
+        case list() | tuple():
+            return [_plain(one) for one in value]
+        case dict():
+            return {str(name): _plain(one) for name, one in value.items()}
+        case Decimal():
+            return _number(int(value) if value == value.to_integral_value() else float(value))
+        case float():
+            return _number(value)
+    return value if value is None or isinstance(value, bool | int | str) else _text(value)
+
+
+def _number(value: float) -> float | None:
+    return value if isfinite(value) else None
+
+
+def _text(value: object) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)

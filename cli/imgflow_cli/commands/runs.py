@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 import webbrowser
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,54 +15,109 @@ from imgflow_cli import outcome
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, RunArgument, takes_settings
 from imgflow_cli.output import Voice, document, emit, printable, table
 from imgflow_cli.progress import display
+from imgflow_steps.records.summary import Phase
 from imgflow_steps.store import Store
-from imgflow_workflows import launch
-from imgflow_workflows import runs as known_runs
-from imgflow_workflows.faults import ExitCode, ImgflowError
-from imgflow_workflows.opening import open_engine, where
+from imgflow_workflows.connect import of_run, open_engine, where
+from imgflow_workflows.errors import ExitCode, ImgflowError
+from imgflow_workflows.runs import state as known_runs
 from imgflow_workflows.settings import PLACES, Resolved
-from imgflow_workflows.words import duration
+from imgflow_workflows.standing import OPEN
+from imgflow_workflows.submit.follow import Follower, wait
+from imgflow_workflows.text import duration
 
 COLUMNS = ["NAME", "STATUS", "MUNICIPALITY", "LISTED", "PROCESSED", "CACHED", "REJECTED", "FAILED", "AGE"]
+AGED = len(COLUMNS) - 1  # columns before the age, which changes always
+AGAIN = 2.0  # seconds between two looks
 WIDE = ["ENGINE", "LAYOUT", "DIGEST", "VERSION"]
 
 
 @takes_settings(*PLACES)
 def ls(
+    resolved: Resolved,
     store: Store,
     what: Annotated[
         Literal["runs", "municipalities"], typer.Argument(metavar="[runs|municipalities]", help="What to list.")
     ] = "runs",
     municipality: MunicipalityFlag = "",
+    status: Annotated[
+        list[Phase] | None, typer.Option("--status", help="Only runs with this status; repeatable.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-l", metavar="N", min=0, help="Only the newest; 0: all.")] = 0,
+    watch: Annotated[  # as kubectl has it
+        bool, typer.Option("--watch", "-w", help="Print a line for each change until no run is under way.")
+    ] = False,
     output: OutputFlag = None,
 ) -> None:
     """List runs, newest first, or municipalities."""
     if what == "municipalities":
-        _list_municipalities(store, output)
+        _list_municipalities(resolved, store, output)
         return
-    known = known_runs.every(store, municipality)
+
+    def look() -> list[known_runs.RunState]:
+        chosen = [one for one in _every(resolved, store, municipality) if not status or one.status in status]
+        return chosen[:limit] if limit else chosen
+
+    known = look()
     if output in {"json", "yaml"}:
         document({"items": [known_runs.document(store, one) for one in known]}, output)
     elif output == "name":
         for one in known:
             emit(one.run.id)
+    elif not known and not (status or watch):
+        Voice().say(_nothing(f"runs{f' of {municipality}' if municipality else ''}", resolved, store))
     else:
         wide = output == "wide"
         table(COLUMNS + (WIDE if wide else []), [_row(one, wide=wide) for one in known])
+        if watch:
+            _changes(known, look, wide=wide)
 
 
-def _list_municipalities(store: Store, output: str | None) -> None:
+def _every(resolved: Resolved, store: Store, municipality: str) -> list[known_runs.RunState]:
+    """All runs, as the store and the cluster know them."""
+    known = known_runs.every(store, municipality, skipped=Voice().say)
+    still = [one for one in known if one.status in OPEN]  # the store knows best of all others
+    asked = {one.run.id: one for one in _seen(resolved, store, still)}
+    return [asked.get(one.run.id, one) for one in known]
+
+
+def _changes(known: list[known_runs.RunState], look: Callable[[], list[known_runs.RunState]], *, wide: bool) -> None:
+    """A line for each run that stands otherwise than a moment ago, until none is under way."""
+    before = {one.run.id: _row(one, wide=wide)[:AGED] for one in known}
+    while any(one.status in OPEN for one in known):
+        time.sleep(AGAIN)
+        known = look()
+        for one in known:
+            row = _row(one, wide=wide)
+            if row[:AGED] != before.get(one.run.id):
+                emit("  ".join(printable(str(cell)) for cell in row))
+                before[one.run.id] = row[:AGED]
+
+
+def _list_municipalities(resolved: Resolved, store: Store, output: str | None) -> None:
     names = known_runs.municipalities(store)
     if output in {"json", "yaml"}:
         document({"items": [{"municipality": name} for name in names]}, output)
     elif output == "name":
         for name in names:
             emit(printable(name))
+    elif not names:
+        Voice().say(_nothing("municipalities", resolved, store))
     else:
         table(["MUNICIPALITY"], [[name] for name in names])
 
 
-def _row(one: known_runs.Known, *, wide: bool) -> list[object]:
+def _nothing(what: str, resolved: Resolved, store: Store) -> str:
+    """What is said instead of a table without rows."""
+    absent = not store.url.startswith("s3://") and not Path(store.url).exists()
+    there = ", which is not there" if absent else ""
+    return (
+        f"No {what} yet in {store.url}{there}.\n"
+        f"next: {resolved.command} submit --municipality NAME --source DIR\n"
+        "      imgflow config  # which store is in use, and why"
+    )
+
+
+def _row(one: known_runs.RunState, *, wide: bool) -> list[object]:
     run, counts = one.run, one.counts
     numbers = [counts.listed, counts.processed, counts.cached, counts.rejected, counts.failed]
     cells: list[object] = [run.id, one.status.value, run.municipality, *numbers, duration(time.time() - run.created)]
@@ -70,9 +126,20 @@ def _row(one: known_runs.Known, *, wide: bool) -> list[object]:
 
 
 @takes_settings(*PLACES)
-def get(store: Store, run: RunArgument, municipality: MunicipalityFlag = "", output: OutputFlag = None) -> None:
-    """Show how one run stands."""
-    outcome.say_how(store, known_runs.read(store, known_runs.find(store, run, municipality)), output)
+def get(
+    resolved: Resolved, store: Store, run: RunArgument, municipality: MunicipalityFlag = "", output: OutputFlag = None
+) -> None:
+    """Show the status of one run."""
+    known = known_runs.read(store, known_runs.find(store, run, municipality))
+    outcome.say_how(store, _seen(resolved, store, [known])[0], output)
+
+
+def _seen(resolved: Resolved, store: Store, known: list[known_runs.RunState]) -> list[known_runs.RunState]:
+    """Runs as the cluster sees them, too; that it cannot be asked is no reason to show nothing."""
+    found, why = known_runs.seen(store, resolved.settings, known)
+    if why:
+        Voice(quiet=False).say(f"note: only the store was asked: {why}")
+    return found
 
 
 @takes_settings(*PLACES)
@@ -91,8 +158,12 @@ def watch(
     voice = Voice(quiet=quiet)
     voice.say(where(resolved))
     known = known_runs.read(store, known_runs.find(store, run, municipality))
-    engine = open_engine(resolved.settings, store) if known.run.engine == resolved.settings.engine else None
-    known = launch.wait(known.run, engine, store, display=display(known.run, voice), command=resolved.command)
+    settings = resolved.settings
+    engine = open_engine(of_run(settings, known.run), store) if known.run.engine == settings.engine else None
+    if engine is None and known.run.engine == "argo":
+        voice.note("only the store is followed, which does not show that a run stopped; --engine argo asks its cluster")
+    told = Follower(voice.say, voice.note, lambda run: display(run, voice), resolved.command)
+    known = wait(known.run, engine, store, told)
     outcome.say_how(store, known, output)
     raise typer.Exit(outcome.exit_code(known))
 
@@ -106,7 +177,7 @@ def report(
     show: Annotated[bool, typer.Option("--open", help="Open the report in a browser, as one file.")] = False,
     file: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Save it as one file.")] = None,
 ) -> None:
-    """Say where a run's report is, open it, or save it as one file."""
+    """Print where a run's report is, open it, or save it as one file."""
     known = known_runs.read(store, known_runs.find(store, run, municipality))
     there = known_runs.check_report(known, resolved.command)
     if not (show or file):

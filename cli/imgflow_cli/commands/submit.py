@@ -2,89 +2,57 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from imgflow_cli import outcome
 from imgflow_cli.flags import (
+    CUTS,
+    ChoiceFlags,
+    ListingFlags,
+    MakingFlags,
     MunicipalityFlag,
-    OnceFlag,
+    NotifyFlag,
     OutputFlag,
     QuietFlag,
     RunArgument,
-    SampleFlag,
-    SeedFlag,
-    WhereFlag,
+    SourceFlag,
+    TakeOverFlag,
     takes_settings,
 )
 from imgflow_cli.output import Format, Voice, document, emit, printable
 from imgflow_cli.plan import say_plan
 from imgflow_cli.progress import display
-from imgflow_steps.lint import doubts
-from imgflow_steps.run import Run
+from imgflow_steps.pipeline.lint import doubts
+from imgflow_steps.records.run import Run
 from imgflow_steps.store import Store
-from imgflow_workflows import launch, runs
 from imgflow_workflows.argo import schedule_name
-from imgflow_workflows.catalog.choice import Choice
-from imgflow_workflows.faults import ImgflowError
-from imgflow_workflows.opening import open_argo, open_engine, where
-from imgflow_workflows.request import Asked, Request, again, begin, build
+from imgflow_workflows.connect import open_argo, open_engine, where
+from imgflow_workflows.errors import ImgflowError
+from imgflow_workflows.results import intact
+from imgflow_workflows.runs import state
 from imgflow_workflows.settings import PLACES, Resolved
-
-if TYPE_CHECKING:
-    from imgflow_steps.notify import Webhook
-
-SourceFlag = Annotated[str, typer.Option(metavar="DIR|URL", help="Photographs that lie elsewhere; only read.")]
-PipelineFlag = Annotated[Path | None, typer.Option(metavar="FILE", help="A pipeline of your own, as YAML or JSON.")]
-StepsFlag = Annotated[
-    str, typer.Option(metavar="STEPS|@FILE", help="Steps in short, such as 'scale:1024x768,blur:median', or a file.")
-]
-FormatFlag = Annotated[
-    Literal["jpeg", "jpg", "png", "webp", "none"] | None,
-    typer.Option("--format", help="What pictures are written as; none: findings only."),
-]
-SetFlag = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="STEP.NAME=VALUE", help="Change a parameter, such as scale.width=512; repeatable."),
-]
-RejectedFlag = Annotated[
-    str, typer.Option(metavar="N|N%", help="How many images may be rejected before the run fails.")
-]
-RetryFlag = Annotated[
-    Literal["failed", "rejected"] | None,
-    typer.Option(help="What of earlier runs is tried again; rejected includes failed.  [default: failed]"),
-]
-NotifyFlag = Annotated[
-    str,
-    typer.Option(
-        metavar="URL",
-        help="Webhook that gets the summary when the run ends here; IMGFLOW_NOTIFY_URL keeps it out of the history.",
-    ),
-]
-CUTS = ("nodes", "layout", "shard_size")
+from imgflow_workflows.submit import launch
+from imgflow_workflows.submit.follow import Follower
+from imgflow_workflows.submit.request import Request, Submission, again, begin, build
+from imgflow_workflows.text import counted
 
 
 @takes_settings(*PLACES, "workers", *CUTS)
 def submit(
     resolved: Resolved,
     store: Store,
+    *,
     municipality: MunicipalityFlag = "",
     source: SourceFlag = "",
-    pipeline: PipelineFlag = None,
-    steps: StepsFlag = "",
-    form: FormatFlag = None,
-    changes: SetFlag = None,
-    max_rejected: RejectedFlag = "",
-    retry: RetryFlag = None,
-    condition: WhereFlag = "",
-    sample: SampleFlag = 0,
-    seed: SeedFlag = 0,
-    once: OnceFlag = False,
-    run: Annotated[str, typer.Option(metavar="ID", help="Name the run, or go on with the one of that name.")] = "",
+    making: MakingFlags,
+    choice: ChoiceFlags,
+    listing: ListingFlags,
+    run: Annotated[
+        str, typer.Option(metavar="ID", help="Name of the run; an existing run of that name is resumed.")
+    ] = "",
     watch: Annotated[bool, typer.Option("--watch", help="argo: show progress until the run ends.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="argo: wait in silence until the run ends.")] = False,
     cron: Annotated[
@@ -92,72 +60,60 @@ def submit(
         typer.Option(metavar="SCHEDULE", help="argo: do it again and again, such as '0 3 * * *'; in UTC as a rule."),
     ] = "",
     notify: NotifyFlag = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    take_over: TakeOverFlag = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")] = False,
     output: OutputFlag = None,
     quiet: QuietFlag = False,
 ) -> None:
     """Run a municipality's photographs through the pipeline.
 
-    What earlier runs with the same pipeline finished is not done again. On this machine the command
+    Images that earlier runs with the same pipeline finished are not computed again. On this machine the command
     ends with the run; on a cluster it returns at once unless --watch or --wait is given. With --cron
     nothing runs now: the cluster starts a run at these times, and --run names the schedule.
     """
     voice = Voice(quiet=quiet)
-    asked = Asked(
+    submission = Submission(
         municipality,
         source,
-        pipeline,
-        steps,
-        form or "",
-        changes or (),
-        max_rejected,
-        retry=retry or "",
         run=run,
-        choice=Choice(condition, sample, seed),
-        once=once,
+        take_over=take_over,
+        **making.wishes(),
+        **choice.wishes(),
+        **listing.wishes(),
     )
     voice.say(where(resolved))
-    webhook = _webhook(notify, resolved)
     if cron and not dry_run:
-        _schedule(asked, cron, resolved, store, voice, output)
+        _schedule(submission, cron, resolved, store, voice, output, notify)
         return
-    request = begin(asked, resolved.settings, store)
-    _note(request.run, voice)
+    request = begin(submission, resolved.settings, store)
     if dry_run:
+        _note(request.run, voice)
         say_plan(store, request, output)
         return
-    _run(request, resolved, store, voice, output, webhook, patient=watch or wait, silent=wait and not watch)
+    _run(request, resolved, store, voice, output, notify, patient=watch or wait, silent=wait and not watch)
 
 
 @takes_settings(*PLACES, "workers", *CUTS)
 def plan(
     resolved: Resolved,
     store: Store,
+    *,
     municipality: MunicipalityFlag,
     source: SourceFlag = "",
-    pipeline: PipelineFlag = None,
-    steps: StepsFlag = "",
-    form: FormatFlag = None,
-    changes: SetFlag = None,
-    retry: RetryFlag = None,
-    condition: WhereFlag = "",
-    sample: SampleFlag = 0,
-    seed: SeedFlag = 0,
-    once: OnceFlag = False,
+    making: MakingFlags,
+    choice: ChoiceFlags,
+    listing: ListingFlags,
     output: OutputFlag = None,
     quiet: QuietFlag = False,
 ) -> None:
-    """Say what submit would do, and why, without doing it.
+    """Show what submit would do, and why, without doing it.
 
-    Nothing is written to the store, and no image is read.
+    Nothing is written to the store, and no image is read unless --checksum is given.
     """
     voice = Voice(quiet=quiet)
     voice.say(where(resolved))
-    choice = Choice(condition, sample, seed)
-    asked = Asked(
-        municipality, source, pipeline, steps, form or "", changes or (), retry=retry or "", choice=choice, once=once
-    )
-    request = build(asked, resolved.settings, store)
+    submission = Submission(municipality, source, **making.wishes(), **choice.wishes(), **listing.wishes())
+    request = build(submission, resolved.settings, store)
     _note(request.run, voice)
     say_plan(store, request, output)
 
@@ -169,42 +125,39 @@ def retry(
     run: RunArgument,
     municipality: MunicipalityFlag = "",
     rejected: Annotated[bool, typer.Option("--rejected", help="Try rejected images again, too.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Make pictures again that are gone from the store or damaged there.")
+    ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="argo: show progress until the run ends.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="argo: wait in silence until the run ends.")] = False,
     notify: NotifyFlag = "",
+    take_over: TakeOverFlag = False,
     output: OutputFlag = None,
     quiet: QuietFlag = False,
 ) -> None:
-    """Go on with a run: what failed or is missing is done again.
+    """Resume a run: compute what failed or is missing.
 
-    The same as `imgflow submit --run RUN`.
+    The same as `imgflow submit --run RUN`. With --repair every picture that its pipeline made is compared with
+    its row, and pictures that are missing or damaged are made again, too.
     """
     voice = Voice(quiet=quiet)
     voice.say(where(resolved))
-    webhook = _webhook(notify, resolved)
-    asked = Asked("", retry="rejected" if rejected else "", run=runs.find(store, run, municipality))
-    known = runs.read(store, asked.run)
-    request = again(known.run, asked, resolved.settings, store)
-    _run(request, resolved, store, voice, output, webhook, patient=watch or wait, silent=wait and not watch)
-
-
-def _webhook(url: str, resolved: Resolved) -> Webhook | None:
-    """Who is told of the end of a run on this machine; on a cluster the cluster tells."""
-    from imgflow_steps.notify import Webhook  # noqa: PLC0415 - loads an HTTP client
-
-    if resolved.settings.engine != "argo":
-        return Webhook.from_environment(os.environ, url)
-    if url:
-        raise ImgflowError(
-            "on a cluster the webhook's address is in Secret imgflow-notify, and no run carries it",
-            "set notify.url of the chart, or make the Secret with IMGFLOW_NOTIFY_URL yourself",
-        )
-    return None
+    submission = Submission(
+        "", retry="rejected" if rejected else "", run=state.find(store, run, municipality), take_over=take_over
+    )
+    known = state.read(store, submission.run)
+    request = again(known.run, submission, resolved.settings, store)
+    if repair:
+        look = intact.Look()
+        images = intact.mark(store, known.run, look)
+        found = f"{counted(images, 'image')} with gone or damaged ones"
+        voice.say(f"{counted(look.pictures, 'picture')} compared: {found}")
+    _run(request, resolved, store, voice, output, notify, patient=watch or wait, silent=wait and not watch)
 
 
 def _note(run: Run, voice: Voice) -> None:
     for fault in doubts(run.pipeline):
-        voice.say(f"note: {fault}")
+        voice.note(str(fault))
 
 
 def _run(
@@ -213,40 +166,42 @@ def _run(
     store: Store,
     voice: Voice,
     output: Format | None,
-    webhook: Webhook | None,
+    notify: str,
     *,
     patient: bool,
     silent: bool,
 ) -> None:
     engine = open_engine(resolved.settings, store)
-    run, command = request.run, resolved.command
-    request = launch.look(
-        request, engine, store, say=voice.say, display=lambda looked: display(looked, voice), command=command
-    )
-    with launch.announcing(webhook, store, run, voice.say):
-        launch.start(request, engine, store, say=voice.say, display=display(run, voice), command=command)
-    known = runs.read(store, run.id)
-    if engine.detached and patient:
-        watched = display(run, Voice(quiet=silent or voice.quiet))
-        known = launch.wait(known.run, engine, store, display=watched, command=command)
+    shown = Voice(quiet=voice.quiet or (silent and engine.detached))
+    told = Follower(voice.say, voice.note, lambda run: display(run, shown), resolved.command)
+    known = launch.execute(request, engine, store, told, notify=notify, to_the_end=patient)
     outcome.say_how(store, known, output)
-    voice.say(outcome.next_commands(known, command))
+    voice.say(outcome.next_commands(known, resolved.command))
     raise typer.Exit(outcome.exit_code(known))
 
 
-def _schedule(asked: Asked, cron: str, resolved: Resolved, store: Store, voice: Voice, output: Format | None) -> None:
+def _schedule(
+    submission: Submission,
+    cron: str,
+    resolved: Resolved,
+    store: Store,
+    voice: Voice,
+    output: Format | None,
+    notify: str,
+) -> None:
     """Without --run the schedule is named after the municipality, so that the same command replaces it."""
     settings = resolved.settings
     if settings.engine != "argo":
         raise ImgflowError("only a cluster keeps schedules", "give --engine argo with --cron")
-    if asked.choice or asked.once:
+    if submission.choice or submission.once:
         raise ImgflowError(
             "--where, --sample and --once choose now, and --cron runs later", "schedule all, or submit without --cron"
         )
-    request = build(asked, settings, store)
+    request = build(submission, settings, store, later=True)
     run = request.run
-    name = asked.run or schedule_name(run.municipality)
+    name = submission.run or schedule_name(run.municipality)
     engine = open_argo(settings, store)
+    launch.announced_to(engine, notify)
     request.upload(store)
     engine.schedule(name, cron, run)
     if output == "name":

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, RunArgument, takes_settings
 from imgflow_cli.output import Voice, document, table
-from imgflow_steps.run import read_shards
 from imgflow_steps.store import Store
-from imgflow_workflows import runs, tuning
-from imgflow_workflows.faults import ExitCode, ImgflowError
-from imgflow_workflows.opening import open_argo, where
+from imgflow_workflows import tuning
+from imgflow_workflows.connect import where
+from imgflow_workflows.errors import ExitCode, ImgflowError
+from imgflow_workflows.runs import state
 from imgflow_workflows.settings import PLACES, Resolved
 
 if TYPE_CHECKING:
@@ -35,11 +35,11 @@ def tune(
     """
     voice = Voice(quiet=quiet)
     voice.say(where(resolved))
-    known = runs.read(store, runs.find(store, run, municipality))
-    proposals = tuning.propose(_evidence(resolved, store, known))
+    known = state.read(store, state.find(store, run, municipality))
+    proposals = tuning.propose(tuning.evidence(resolved.settings, store, known))
     if not proposals:
         raise ImgflowError(
-            f"run {known.run.id} computed nothing in its last attempt, so it says nothing",
+            f"run {known.run.id} computed nothing in its last attempt, so there is nothing to propose",
             f"`{resolved.command} ls` shows one that did",
             ExitCode.FAILED,
         )
@@ -52,18 +52,6 @@ def tune(
         table(["SETTING", "NOW", "PROPOSED", "WHY"], [_line(one) for one in proposals])
         for command in _commands(resolved, known.run.municipality, proposals):
             voice.say(f"next: {command}")
-
-
-def _evidence(resolved: Resolved, store: Store, known: runs.Known) -> tuning.Evidence:
-    listing = known.progress.listing
-    if listing is None:
-        raise ImgflowError(f"run {known.run.id} has not listed its images yet", "ask again later", ExitCode.FAILED)
-    shards = read_shards(store, known.run.id)
-    if known.run.engine != "argo":
-        return tuning.Evidence(known.run, listing, shards)
-    settings = resolved.settings.model_copy(update={"engine": "argo"})
-    spans, options = open_argo(settings, store).usage(known.run.id)
-    return tuning.Evidence(known.run, listing, shards, spans, options)
 
 
 def _line(one: Proposal) -> list[str]:

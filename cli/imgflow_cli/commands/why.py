@@ -14,20 +14,21 @@ import typer
 
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, takes_settings
 from imgflow_cli.output import Voice, document, emit, printable
-from imgflow_steps import keys
-from imgflow_steps.collect.figures import moment
-from imgflow_steps.collect.hints import HINTS
-from imgflow_steps.contract import BadParametersError, Row, Status
-from imgflow_steps.history import Record, records
-from imgflow_steps.lookup import Match, lookup
+from imgflow_cli.which import ImageArgument, one_image
+from imgflow_steps.contract.step import BadParametersError
+from imgflow_steps.records import keys
+from imgflow_steps.records.row import Row, Status
+from imgflow_steps.report.figures import moment
+from imgflow_steps.report.remedies import HINTS
 from imgflow_steps.store import Store, StoreError
-from imgflow_steps.story import Chapter, Story, tell
-from imgflow_workflows.engines.attempts import Attempt
+from imgflow_workflows.connect import open_engine
+from imgflow_workflows.engines.attempts import ContainerLog
 from imgflow_workflows.engines.attempts import attempts as archived
-from imgflow_workflows.faults import ExitCode, ImgflowError
-from imgflow_workflows.opening import open_engine
+from imgflow_workflows.errors import ExitCode, ImgflowError
+from imgflow_workflows.runs.history import Record, records
+from imgflow_workflows.runs.story import Chapter, Story, tell
 from imgflow_workflows.settings import PLACES, Resolved
-from imgflow_workflows.words import size
+from imgflow_workflows.text import size
 
 LINES = 5  # of each container's log
 
@@ -36,20 +37,18 @@ LINES = 5  # of each container's log
 def why(
     resolved: Resolved,
     store: Store,
-    image: Annotated[
-        str, typer.Argument(metavar="IMAGE", help="Its key as listed, an ending of it, or the key of a result.")
-    ],
+    image: ImageArgument,
     municipality: MunicipalityFlag = "",
     show: Annotated[bool, typer.Option("--open", help="Show its pictures, before and after.")] = False,
     output: OutputFlag = None,
 ) -> None:
     """Tell one image's story over all runs: listed, cached or computed and why, how it ended, what to do.
 
-    It searches sorted files and reads none of them whole, but for an ending, which it looks for in the newest
-    listing of every municipality: --municipality makes that one.
+    A full key is found by binary search. An ending needs a scan of the newest listing of every municipality;
+    --municipality limits it to one.
     """
     known = [one for _, one in records(store) if isinstance(one, Record)]
-    whose, name = _only(lookup(store, known, image, municipality), image, municipality, store)
+    whose, name = one_image(store, known, image, municipality)
     story = tell(store, whose, name, known)
     tries = {chapter.record.run.id: _attempts(resolved, store, chapter) for chapter in story.chapters}
     after = _next(story, resolved.command)
@@ -64,23 +63,7 @@ def why(
         _open(store, story)
 
 
-def _only(match: Match, asked: str, municipality: str, store: Store) -> tuple[str, str]:
-    """The one image that is meant. Raises ImgflowError for none and for several, with their names."""
-    if match.count == 1:
-        return match.images[0]
-    whose = f" of {municipality}" if municipality else ""
-    if not match.count:
-        like = "".join(f"\n  {printable(name)}" for name in match.nearest)
-        hint = f"did you mean:{like}" if like else "`imgflow ls municipalities` and `imgflow ls` say what there is"
-        raise ImgflowError(f"no image{whose} in {store.url} has the name or the ending {asked!r}", hint)
-    several = len({name for name, _ in match.images}) > 1
-    shown = "".join(f"\n  {printable(f'{name}: {image}' if several else image)}" for name, image in match.images)
-    more = f"\n  and {match.count - len(match.images):,} more" if match.count > len(match.images) else ""
-    hint = "give --municipality" if several else "give more of the name"
-    raise ImgflowError(f"{match.count:,} images{whose} end with {asked!r}:{shown}{more}", hint)
-
-
-def _attempts(resolved: Resolved, store: Store, chapter: Chapter) -> list[Attempt]:
+def _attempts(resolved: Resolved, store: Store, chapter: Chapter) -> list[ContainerLog]:
     """Containers that had the image's shard in a run; what is in the store outlives the cluster."""
     run = chapter.record.run
     engine = run.engine or resolved.settings.engine
@@ -108,7 +91,7 @@ def _next(story: Story, command: str) -> str:
     return f"{command} report {run} --open"
 
 
-def _in_words(store: Store, story: Story, tries: dict[str, list[Attempt]]) -> None:
+def _in_words(store: Store, story: Story, tries: dict[str, list[ContainerLog]]) -> None:
     _line("Image", story.image)
     _line("Municipality", story.municipality)
     _line("Now", _present(story))
@@ -169,7 +152,7 @@ def _facts(store: Store, chapter: Chapter, told: Container[str]) -> Iterator[tup
         where = f"{store.url.rstrip('/')}/{out.key}" if out.key else "no picture, findings only"
         yield "Output", f"{where}, {out.width}x{out.height}" + (f", sha256 {out.sha256}" if out.sha256 else "")
     for side, key in zip(("before", "after"), row.thumbs, strict=False):
-        yield "Thumbnail", f"{side}: {store.url.rstrip('/')}/{key}"
+        yield "Thumbnail", f"{side}: {store.url.rstrip('/')}/{key}" if key else ""  # none of before where a step hides
 
 
 def _steps(chapter: Chapter, row: Row) -> str:
@@ -181,7 +164,7 @@ def _steps(chapter: Chapter, row: Row) -> str:
     return ", ".join(times) + (f"; {row.status.value} before {rest[0]} was done" if rest else "")
 
 
-def _container(attempt: Attempt) -> str:
+def _container(attempt: ContainerLog) -> str:
     facts = [attempt.container, f"step {attempt.step}"]
     facts += [f"attempt {attempt.attempt}"] if attempt.attempt else []
     facts += [f"on node {attempt.node}"] if attempt.node else []
@@ -189,7 +172,7 @@ def _container(attempt: Attempt) -> str:
     return ", ".join(facts)
 
 
-def _document(store: Store, story: Story, tries: dict[str, list[Attempt]], after: str) -> dict[str, Any]:
+def _document(store: Store, story: Story, tries: dict[str, list[ContainerLog]], after: str) -> dict[str, Any]:
     """What ``-o json`` says; keys are only ever added."""
     now = story.now
     return {
@@ -203,7 +186,7 @@ def _document(store: Store, story: Story, tries: dict[str, list[Attempt]], after
     }
 
 
-def _chapter(chapter: Chapter, attempts: list[Attempt]) -> dict[str, Any]:
+def _chapter(chapter: Chapter, attempts: list[ContainerLog]) -> dict[str, Any]:
     record = chapter.record
     return {
         "run": record.run.id,
@@ -223,12 +206,18 @@ def _chapter(chapter: Chapter, attempts: list[Attempt]) -> dict[str, Any]:
 
 
 def _open(store: Store, story: Story) -> None:
-    """Show the newest pictures there are: small ones of before and after, else the result itself."""
-    rows = [chapter.row for chapter in story.chapters if chapter.row]
+    """Show the newest pictures there are: small ones of before and after, else the result itself.
+
+    Where a run covers something in the image, none are shown that another run made of it without that.
+    """
+    covered = any(chapter.record.run.pipeline.hides for chapter in story.chapters)
+    told = [one for one in story.chapters if one.record.run.pipeline.hides or not covered]
+    rows = [chapter.row for chapter in told if chapter.row]
     shown = next((row.thumbs or [o.key for o in row.outputs if o.key] for row in rows if row.thumbs or row.outputs), [])
-    there = [key for key in shown if store.stat(key)]
+    there = [key for key in shown if key and store.stat(key)]
     if not there:
-        raise ImgflowError("there is no picture of it in the store", code=ExitCode.FAILED)
+        what = "no picture of it in which something is covered" if covered else "no picture of it"
+        raise ImgflowError(f"there is {what} in the store", code=ExitCode.FAILED)
     folder = Path(tempfile.mkdtemp(prefix="imgflow-why-"))
     for key in there:
         path = folder / key.rpartition("/")[2]

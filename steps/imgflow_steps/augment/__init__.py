@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from imgflow_steps.contract import Params, Step
+from imgflow_steps.contract.step import Params, Step
 
 
 class Augment(Params):
@@ -16,14 +16,14 @@ class Augment(Params):
     flip: Literal["none", "horizontal", "vertical", "both"] = Field(
         default="horizontal", description="Along which axes every other variant is mirrored."
     )
-    degrees: float = Field(default=10, ge=0, le=180, description="Turn either way by at most so many degrees.")
+    degrees: float = Field(default=10, ge=0, le=180, description="Largest turn either way, in degrees.")
     crop: float = Field(
-        default=10, ge=0, le=90, description="Cut at most so many percent of either side and enlarge what is left."
+        default=10, ge=0, le=90, description="Largest cut from either side, in percent; what is left is enlarged."
     )
-    brightness: float = Field(default=15, ge=0, le=100, description="Lighten or darken by at most so many percent.")
-    contrast: float = Field(default=15, ge=0, le=100, description="More or less contrast, by at most so many percent.")
+    brightness: float = Field(default=15, ge=0, le=100, description="Largest change of brightness, in percent.")
+    contrast: float = Field(default=15, ge=0, le=100, description="Largest change of contrast, in percent.")
     noise: float = Field(
-        default=4, ge=0, le=64, description="Noise with a standard deviation of at most so many of 255 levels."
+        default=4, ge=0, le=64, description="Largest standard deviation of the noise, in levels of 255."
     )
 
 

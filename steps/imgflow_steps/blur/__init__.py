@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from imgflow_steps.contract import Params, Step
+from imgflow_steps.contract.step import Params, Step
 
 
 class Blur(Params):
@@ -23,7 +23,7 @@ class Blur(Params):
         "updownsampling makes one, what the others look at on each side.",
     )
     edge: int = Field(
-        default=40, ge=1, le=255, description="bilateral: differences of about so many of 255 levels are edges."
+        default=40, ge=1, le=255, description="bilateral: difference in levels of 255 from which on an edge is kept."
     )
 
 

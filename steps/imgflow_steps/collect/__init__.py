@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from imgflow_steps.contract import Params, Role, Step
+from imgflow_steps.contract.step import Params, Role, Step
 
 
 class Collect(Params):

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from imgflow_steps.contract import Params, Step, always
+from imgflow_steps.contract.step import Params, Step, always
 
 
 class Crop(Params):
@@ -15,7 +15,7 @@ class Crop(Params):
     aspect: str = Field(
         default="1:1",
         pattern=r"^[1-9]\d{0,4}:[1-9]\d{0,4}$",
-        description="Proportions of the largest box that fits, where neither width nor height is given.",
+        description="Proportions of the largest possible box, if neither width nor height is given.",
     )
 
 

@@ -1,6 +1,6 @@
 """Throw the colour away."""
 
-from imgflow_steps.contract import Params, Step
+from imgflow_steps.contract.step import Params, Step
 
 
 class Grayscale(Params):

@@ -1,10 +1,17 @@
 """Ask a model about an image."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from imgflow_steps.contract import File, Params, Step
+from imgflow_steps.contract.step import File, Params, Step
+
+READINGS = (
+    *("auto", "scores", "number"),
+    *("yolo", "yolo5", "yolox", "end2end", "detr", "ssd", "lists", "centerface"),
+    *("map", "classes", "vector"),
+)
+LATER = {"name", "read", "units", "fit", "score", "overlap", "most", "only", "tile"}
 
 
 class Infer(Params):
@@ -29,6 +36,45 @@ class Infer(Params):
         description="Class scores as they are (raw), or through softmax; auto: softmax unless they sum to 1 already.",
     )
     top: int = Field(default=3, ge=1, le=100, description="How many labels to keep per image.")
+    name: str = Field(
+        default="",
+        pattern=r"^([a-z][a-z0-9_]{0,39})?$",
+        description="What its findings are called in rows; empty: the outputs' names, for things objects.",
+    )
+    read: Literal[READINGS] = Field(  # type: ignore[valid-type]  # the names are listed once
+        default="auto",
+        description="How the outputs are read: numbers and class scores, things with boxes in the layout of some "
+        "family of detectors, a map of regions or of classes, a vector; auto decides by the model.",
+    )
+    units: Literal["auto", "pixels", "relative"] = Field(
+        default="auto", description="Boxes in pixels of the input or relative to its sides; auto: as the layout has it."
+    )
+    fit: Literal["auto", "stretch", "letterbox"] = Field(
+        default="auto",
+        description="How a picture comes into the input: stretched, or whole with grey bars; auto: bars for boxes.",
+    )
+    score: float = Field(default=0.25, ge=0, le=1, description="Things with a lower score are dropped.")
+    overlap: float = Field(
+        default=0.45, ge=0, le=1, description="Of two boxes of a label that share more than this, the better one stays."
+    )
+    most: int = Field(default=300, ge=1, le=10_000, description="How many boxes to keep per image, the best ones.")
+    only: tuple[str, ...] = Field(default=(), description="Labels of things to keep; empty: all.")
+    tile: int = Field(
+        default=0,
+        ge=0,
+        le=8192,
+        description="Side of pieces to look at as well, in pixels, for small things in large pictures. 0: off.",
+    )
+
+    @model_serializer(mode="wrap")
+    def _known_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What came later is written only where it is asked for: the digests of pipelines without it stay."""
+        fields = type(self).model_fields
+        return {
+            name: value
+            for name, value in write(self).items()
+            if name not in LATER or getattr(self, name) != fields[name].default
+        }
 
 
 STEP = Step(name="infer", params=Infer, version=2, short={"{model}": {}}, finds=True)

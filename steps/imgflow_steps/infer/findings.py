@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from imgflow_steps.contract import BadParametersError, Rejected
+from imgflow_steps.contract.sample import Rejected
+from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.infer import Infer
+from imgflow_steps.infer.layouts import LONGEST
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,6 +81,12 @@ def _outlet(name: str, values: list[Any], labels: tuple[str, ...], params: Infer
             f"the model's output {name} is {given}; supported are one number or one vector of class scores "
             "for an image, of the same length for every image"
         )
+    unnamed = shapes[0] > (LONGEST,) and shapes[0] != (len(labels),)
+    if unnamed and params.read == params.scores == "auto" and not all(map(_is_distribution, values)):
+        raise BadParametersError(
+            f"the model's output {name} is a vector of {shapes[0][0]} numbers without labels; "
+            "write read: scores or read: vector"
+        )
     if not shapes[0]:
         kind: Literal["label", "number"] = "label" if labels and dtype.kind in "iu" else "number"
         return Outlet(name, kind, labels if kind == "label" else (), softmax=False, top=params.top)
@@ -103,15 +111,6 @@ def _softmax(scores: NDArray[Any]) -> NDArray[np.float64]:
 
 def _rounded(value: float) -> float:
     return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
-
-
-def beside(earlier: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Both findings. A model whose names are taken keeps its own together: ``label_2``, ``score_2``."""
-    number, names = 1, {name: name for name in new}
-    while any(name in earlier for name in names.values()):
-        number += 1
-        names = {name: f"{name}_{number}" for name in new}
-    return {**earlier, **{names[name]: value for name, value in new.items()}}
 
 
 def labels_of(file: str, metadata: Mapping[str, str]) -> tuple[str, ...]:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from imgflow_steps.contract import BadParametersError
+from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.infer import Infer
-from imgflow_steps.pixels import to_image, to_luma, to_pixels
-from imgflow_steps.resizing import resize
+from imgflow_steps.pixels.arrays import to_image, to_luma, to_pixels
+from imgflow_steps.pixels.resize import resize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from imgflow_steps.contract import Pixels
+    from imgflow_steps.contract.sample import Pixels
 
 Number = type[np.float32 | np.float16 | np.uint8]
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from imgflow_steps.contract import Params, Step
+from imgflow_steps.contract.step import Params, Step
 
 
 class Normalize(Params):
@@ -13,7 +13,7 @@ class Normalize(Params):
     method: Literal["minmax", "percentile", "zscore", "equalize"] = Field(
         default="percentile",
         description="minmax: from the darkest to the brightest; percentile: the same without the extremes; zscore: the "
-        "mean in the middle, so many standard deviations on either side; equalize: every level as often.",
+        "mean in the middle, this number of standard deviations on either side; equalize: every level as often.",
     )
     cut: float = Field(
         default=1, ge=0, lt=50, description="percentile: how much of an image is extreme, at either end, in percent."

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from imgflow_steps.contract import Params, Step, always
+from imgflow_steps.contract.step import Params, Step, always
 
 
 class Rotate(Params):
@@ -12,7 +12,7 @@ class Rotate(Params):
 
     degrees: float = Field(default=90, ge=-360, le=360, description="Angle, clockwise, in degrees.")
     expand: bool = Field(default=True, description="Make room for the corners; else the size stays and they are cut.")
-    fill: Literal["black", "gray", "white"] = Field(default="black", description="What stands where no image is.")
+    fill: Literal["black", "gray", "white"] = Field(default="black", description="Colour where there is no image.")
 
 
 def idle(params: Rotate) -> bool:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from imgflow_steps.contract import Params, Step, Target, always
+from imgflow_steps.contract.step import Params, Step, Target, always
 
 OPEN = 65_535  # of a box, for the side that the other one decides
 
@@ -32,11 +32,16 @@ def target(params: Scale) -> Target | None:
     return None if params.percent else Target(params.width, params.height, params.mode)
 
 
+def idle(params: Scale) -> bool:
+    """Whether it leaves every image at its own size."""
+    return params.percent == 100  # noqa: PLR2004 - percent
+
+
 STEP = Step(
     name="scale",
     params=Scale,
     version=2,
-    aliases=("resize",),
+    aliases={"resize": {"{width}x{height}": {"mode": "exact", "enlarge": True}}},  # as libraries of pictures mean it
     short={
         "{percent}%": {},
         "{width}x{height}": {},
@@ -46,4 +51,5 @@ STEP = Step(
     off=("percent",),
     keeps_luma=always,
     target=target,
+    idle=idle,
 )

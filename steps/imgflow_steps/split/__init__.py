@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from imgflow_steps.contract import Params, Step, always
+from imgflow_steps.contract.step import Params, Step, always
 
 
 class Split(Params):
@@ -34,6 +34,7 @@ STEP = Step(
     version=1,
     container="transform",
     short={"halves": {}, "quarters": {"rows": 2}, "{columns}x{rows}": {}, "{tile}px": {}},
+    true={"rows": 2},  # as requests of image services write it: left and right, top and bottom
     off=("tile",),
     keeps_luma=always,
     pieces=pieces,

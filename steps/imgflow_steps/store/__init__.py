@@ -14,7 +14,8 @@ from typing import Protocol
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from imgflow_steps.contract import BadParametersError
+from imgflow_steps.contract.redaction import has_user, redacted
+from imgflow_steps.contract.step import BadParametersError
 
 PATIENCE = "IMGFLOW_STORE_PATIENCE"  # seconds for which a pod waits for a server that is away; nobody else does
 
@@ -39,6 +40,10 @@ class UnavailableError(StoreError):
     """The store does not answer, or not properly, after all retries. Later it may."""
 
 
+class SilentError(UnavailableError):
+    """The store cannot be reached, or says nothing; whatever else is asked of it now would wait as long."""
+
+
 class UnreadableError(UnavailableError):
     """What lies at this key cannot be read; the rest of the store may be well: a disk with a damaged place."""
 
@@ -48,7 +53,7 @@ class KeyRefusedError(StoreError):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class StoredObject:
     """One object of a listing; ``version`` changes whenever its content does."""
 
     key: str
@@ -68,23 +73,33 @@ class Store(Protocol):
 
     url: str  # opens the same store again; never holds a secret
 
-    def entries(self, prefix: str = "") -> Iterator[Found]:
+    def entries(self, prefix: str = "") -> Iterator[StoredObject]:
         """All objects whose key begins with ``prefix``, sorted by the UTF-8 bytes of the key, streaming."""
 
     def folders(self, prefix: str = "") -> Iterator[str]:
         """What follows ``prefix`` ("" or ending with "/") up to the next "/", each once, sorted as ``entries``."""
 
-    def stat(self, key: str) -> Found | None:
+    def stat(self, key: str) -> StoredObject | None:
         """The object at a key, or None."""
 
-    def read(self, key: str, version: str = "") -> bytes:
-        """The whole object, in one request; with a version, exactly that one or ChangedError."""
+    def read(self, key: str, version: str = "", size: int = -1) -> bytes:
+        """The whole object, in one request; with a version, exactly that one or ChangedError.
+
+        What comes is compared with the store's own checksum of it, where there is one, and with ``size``, its bytes in
+        a listing. Raises UnreadableError when it never fits.
+        """
 
     def read_range(self, key: str, start: int, length: int, version: str = "") -> bytes:
         """Up to ``length`` bytes from ``start``, which lies inside the object; fewer at its end. Else as ``read``."""
 
     def write(self, key: str, data: bytes, content_type: str = "") -> None:
         """Put an object. Readers see the old one or the new one, never a part."""
+
+    def replace(self, key: str, data: bytes, version: str = "") -> StoredObject:
+        """Put an object in place of that version, or where nothing lies yet; of several who try one succeeds.
+
+        Raises ChangedError when something else lies there.
+        """
 
     def download(self, key: str, path: Path) -> None:
         """Copy an object to a local file, which appears whole or not at all; memory stays flat."""
@@ -98,6 +113,12 @@ class Store(Protocol):
     def delete(self, keys: Iterable[str]) -> None:
         """Remove objects; those that are not there are fine."""
 
+    def doubt(self) -> None:
+        """Another process has found it silent: until it answers, ask once and briefly, unless nobody waits."""
+
+    def sweep(self) -> None:
+        """Remove what processes of this machine had begun to write when they were killed."""
+
 
 def open_store(url: str) -> Store:
     """The store at ``./dir``, ``/dir``, ``file:///dir`` or ``s3://bucket[/prefix]``; its keys are relative to it.
@@ -107,12 +128,17 @@ def open_store(url: str) -> Store:
     ``AWS_SESSION_TOKEN``, ``AWS_REGION``. Nothing is asked of the server yet.
     Raises BadParametersError when the address or these settings cannot be.
     """
+    if has_user(url):
+        raise BadParametersError(
+            f"{redacted(url)!r}: the address of a store holds no user and no password; "
+            "give them as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
     if url.startswith("s3://"):
         from imgflow_steps.store.s3 import S3  # noqa: PLC0415 - loads minio
-        from imgflow_steps.store.settings import Settings  # noqa: PLC0415 - likewise
+        from imgflow_steps.store.settings import S3Settings  # noqa: PLC0415 - likewise
 
         bucket, _, prefix = url.removeprefix("s3://").partition("/")
-        return S3(bucket, prefix, Settings.from_environment(os.environ))
+        return S3(bucket, prefix, S3Settings.from_environment(os.environ))
     from imgflow_steps.store.directory import Directory  # noqa: PLC0415 - it needs the names above
 
     return Directory(_local(url))
@@ -138,4 +164,12 @@ def _local(url: str) -> Path:
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", url):
         scheme = url.partition(":")[0]
         raise BadParametersError(f"{scheme}: addresses no kind of store that imgflow knows; a store is {kinds}")
-    return Path(url).expanduser()
+    return expanded(url)
+
+
+def expanded(path: str) -> Path:
+    """A path of this machine whose ~ is a home directory. Raises BadParametersError where there is none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise BadParametersError(f"{path}: there is no such home directory; write the path without ~") from None

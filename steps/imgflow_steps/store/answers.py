@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
-from urllib3.exceptions import HTTPError, MaxRetryError
+from urllib3.exceptions import HTTPError, MaxRetryError, ResponseError
 
 from imgflow_steps.store import (
     ChangedError,
     DeniedError,
     KeyRefusedError,
     NotFoundError,
+    SilentError,
     StoreError,
     UnavailableError,
 )
+from imgflow_steps.store.asking import StrangeError, said
 
 CREDENTIALS = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 REGION = "set AWS_REGION to the bucket's region"
@@ -32,6 +34,7 @@ MEND = {
 }
 KINDS: dict[str, type[StoreError]] = {
     "NoSuchKey": NotFoundError,
+    "NoSuchObject": NotFoundError,
     "NoSuchVersion": NotFoundError,
     "PreconditionFailed": ChangedError,
     "KeyTooLongError": KeyRefusedError,
@@ -50,7 +53,7 @@ MENDS_BY_KIND: dict[type[StoreError], str] = {
     NotFoundError: "list it again",
     ChangedError: "it was replaced meanwhile; list it again",
     KeyRefusedError: "rename it",
-    DeniedError: "ask whoever runs this server",
+    DeniedError: "ask the operator of this server",
     UnavailableError: "see whether the server is well, then submit again",
 }
 FAULTS = (MinioException, HTTPError)
@@ -60,17 +63,22 @@ def explain(error: Exception, place: str, key: str) -> StoreError:
     """One of ``FAULTS`` as the StoreError to raise; ``place`` names bucket and endpoint, never credentials."""
     if isinstance(error, S3Error):
         return refused(error.code or "", error.message or "", place, key, error.response.status)
-    if isinstance(error, InvalidResponseError):
+    if isinstance(error, InvalidResponseError | StrangeError):
+        what = f" ({error})" if isinstance(error, StrangeError) else ""
         return UnavailableError(
-            f"{place}: {key!r}: the answer is none that S3 gives; is this the address of the S3 server itself? "
+            f"{place}: {key!r}: the answer is not an answer of S3{what}; is this the address of the S3 server itself? "
             "(MinIO's console listens on another port)"
         )
     if isinstance(error, ServerError):
         return refused("", f"HTTP status {error.status_code}", place, key, error.status_code)
-    reason = error.reason if isinstance(error, MaxRetryError) and error.reason else error
-    return UnavailableError(
-        f"{place}: {key!r}: {reason}, after all retries; check that the server runs and the endpoint is right"
+    return (SilentError if silent(error) else UnavailableError)(
+        f"{place}: {key!r}: {said(error)}, after all retries; check that the server runs and the endpoint is right"
     )
+
+
+def silent(error: Exception) -> bool:
+    """Whether a server was given up that cannot be reached or says nothing, and not one that is busy."""
+    return isinstance(error, MaxRetryError) and not isinstance(error.reason, ResponseError)
 
 
 def refused(code: str, message: str, place: str, key: str, status: int) -> StoreError:

@@ -5,29 +5,44 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
-from uuid import uuid4
 
-from imgflow_steps.store import UnavailableError
+from imgflow_steps.store import UnavailableError, leftovers
 
+UNFINISHED = ".imgflow-"  # what unfinished files begin with
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @contextmanager
-def arriving(path: Path) -> Iterator[Path]:
+def replacing(path: Path) -> Iterator[Path]:
     """A new path to write to, which takes the place of ``path`` at the end, or is gone after an error.
 
     It lies beside ``path`` and is never named after it: names may have all of their 255 bytes. A killed
-    process leaves it behind, and ``path`` as it was. Raises UnavailableError when it cannot be written.
+    process leaves it behind, until the next one writes there, and ``path`` as it was. Raises OSError.
     """
-    part = path.parent / f".{uuid4().hex}.part"
+    _sweep_once(path.parent)
+    part = path.parent / f"{UNFINISHED}{leftovers.part()}.part"
     try:
         yield part
         part.replace(path)
-    except OSError as error:
-        raise _unwritable(path, error) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def arriving(path: Path) -> Iterator[Path]:
+    """As ``replacing``, for whoever copies from a store: raises UnavailableError when the file cannot be written."""
+    try:
+        with replacing(path) as part:
+            yield part
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+@lru_cache(maxsize=1024)
+def _sweep_once(folder: Path) -> None:
+    leftovers.sweep(folder, UNFINISHED)
 
 
 @contextmanager

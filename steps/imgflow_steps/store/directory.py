@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import stat
@@ -11,24 +12,24 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
-from uuid import uuid4
 
-from imgflow_steps.keys import unstorable
 from imgflow_steps.store import (
     ChangedError,
     DeniedError,
-    Found,
     KeyRefusedError,
     NotFoundError,
+    StoredObject,
     StoreError,
     UnavailableError,
     UnreadableError,
+    leftovers,
     walk,
 )
 from imgflow_steps.store.arriving import FULL, arriving, filling
-from imgflow_steps.store.versions import version_of
+from imgflow_steps.store.names import unstorable
+from imgflow_steps.store.versions import ETAG, etag_of, same, version_of
 
-STALE = 24 * 3600  # seconds after which an unfinished file was left by a killed process
+STALE = 24 * 3600  # seconds after which an unfinished file of another machine was left by a killed process
 RACES = 50  # times that others may remove a folder between its making and its first file
 
 DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -47,11 +48,17 @@ class Directory:
         self.url = os.fspath(self._root)
         self._swept = False
 
-    def entries(self, prefix: str = "") -> Iterator[Found]:
+    def entries(self, prefix: str = "") -> Iterator[StoredObject]:
         """See ``Store``."""
         self._check_prefix(prefix)
         with self._faults(prefix):
             for key, status in walk.files(self.url, prefix):
+                yield _found(key, status)
+
+    def found(self, watch: walk.Watch) -> Iterator[StoredObject]:
+        """All files, as ``entries`` gives them, of a folder that is somebody's own and may hold anything."""
+        with self._faults(""):
+            for key, status in walk.files(self.url, "", watch):
                 yield _found(key, status)
 
     def folders(self, prefix: str = "") -> Iterator[str]:
@@ -62,7 +69,7 @@ class Directory:
                 if any(walk.files(self.url, f"{prefix}{name}/")):
                     yield name
 
-    def stat(self, key: str) -> Found | None:
+    def stat(self, key: str) -> StoredObject | None:
         """See ``Store``."""
         path = self._path(key)
         with self._faults(key):
@@ -72,10 +79,13 @@ class Directory:
                 return None
         return _found(key, status) if stat.S_ISREG(status.st_mode) else None
 
-    def read(self, key: str, version: str = "") -> bytes:
+    def read(self, key: str, version: str = "", size: int = -1) -> bytes:
         """See ``Store``."""
         with self._faults(key), self._opened(key, version) as file:
-            return file.read()
+            data = file.read()
+        if 0 <= size != len(data):
+            raise ChangedError(f"{key!r} in {self.url} has {len(data)} bytes, not the {size} of its listing")
+        return data
 
     def read_range(self, key: str, start: int, length: int, version: str = "") -> bytes:
         """See ``Store``."""
@@ -87,6 +97,25 @@ class Directory:
         """See ``Store``."""
         with self._faults(key), self._placing(key) as part:
             part.write_bytes(data)
+
+    def replace(self, key: str, data: bytes, version: str = "") -> StoredObject:
+        """See ``Store``. Where a file system knows no locks, only the first of several is told for certain."""
+        path = self._path(key)
+        with self._faults(key), self._part() as part, _alone(part.parent):
+            part.write_bytes(data)
+            there = self.stat(key)
+            if (there.version if there else "") != version:
+                raise ChangedError(f"{key!r} in {self.url} was replaced by somebody else; read it again")
+            if there:
+                part.replace(path)
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    path.hardlink_to(part)  # the first one, with a lock or without
+                except FileExistsError:
+                    raise ChangedError(f"{key!r} in {self.url} was put there by somebody else; read it again") from None
+                part.unlink()
+            return _found(key, path.stat())
 
     def download(self, key: str, path: Path) -> None:
         """See ``Store``."""
@@ -100,12 +129,12 @@ class Directory:
             shutil.copyfileobj(file, copy, 1 << 20)
 
     def upload(self, path: Path, key: str, content_type: str = "") -> None:  # noqa: ARG002 - as for write
-        """See ``Store``. The copy keeps the file's time, so it has the version that the file itself would have."""
+        """See ``Store``. The copy keeps the file's time of writing, by which it is known again."""
         with path.open("rb") as file, self._faults(key), self._placing(key) as part:
             status = os.fstat(file.fileno())
             with part.open("xb") as copy:
                 shutil.copyfileobj(file, copy, 1 << 20)
-            if version_of(os.fstat(file.fileno())) != version_of(status):
+            if not same(status, os.fstat(file.fileno())):
                 raise ChangedError(f"{path} changed while it was copied to {key!r} in {self.url}; copy it again")
             os.utime(part, ns=(status.st_atime_ns, status.st_mtime_ns))
 
@@ -118,6 +147,13 @@ class Directory:
             with suppress(OSError):  # not empty, or not ours: it stays
                 for folder in path.parents[: key.count("/")]:
                     folder.rmdir()
+
+    def sweep(self) -> None:
+        """See ``Store``."""
+        leftovers.sweep(self._root / walk.HIDDEN)
+
+    def doubt(self) -> None:
+        """See ``Store``; a file system is never asked twice."""
 
     def _path(self, key: str) -> Path:
         if why := unstorable(key):
@@ -142,23 +178,29 @@ class Directory:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise NotFoundError(f"{key!r} in {self.url} is a device or a pipe, not a file")
-            if version and version_of(status) != version:
-                raise ChangedError(f"{key!r} in {self.url} is version {version_of(status)}, no longer {version}")
+            if version and (now := _version_as(version, file, status)) != version:
+                raise ChangedError(f"{key!r} in {self.url} is version {now}, no longer {version}")
             yield file
-            if version_of(os.fstat(file.fileno())) != version_of(status):
+            if not same(status, os.fstat(file.fileno())):
                 raise ChangedError(f"{key!r} in {self.url} changed while it was read; read it again")
 
     @contextmanager
     def _placing(self, key: str) -> Iterator[Path]:
         """A path to write to, which takes its place at the end."""
         path = self._path(key)
+        with self._part() as part:
+            yield part
+            self._place(part, path)
+
+    @contextmanager
+    def _part(self) -> Iterator[Path]:
+        """A path for what is not finished."""
         unfinished = self._root / walk.HIDDEN
         unfinished.mkdir(parents=True, exist_ok=True)
         self._sweep(unfinished)
-        part = unfinished / uuid4().hex  # never the key's name, which may have all of its 255 bytes
+        part = unfinished / leftovers.part()  # never the key's name, which may have all of its 255 bytes
         try:
             yield part
-            self._place(part, path)
         finally:
             part.unlink(missing_ok=True)
 
@@ -179,6 +221,7 @@ class Directory:
         if self._swept:
             return
         self._swept = True
+        self.sweep()
         for part in unfinished.iterdir():
             with suppress(OSError):
                 if part.stat().st_mtime < time.time() - STALE:
@@ -204,8 +247,31 @@ class Directory:
         return kind(f"{what}; check the disk and give the command again")
 
 
-def _found(key: str, status: os.stat_result) -> Found:
-    return Found(key, version_of(status), status.st_size, placed=status.st_ctime)  # an upload keeps the file's mtime
+def _found(key: str, status: os.stat_result) -> StoredObject:
+    return StoredObject(
+        key, version_of(status), status.st_size, placed=status.st_ctime
+    )  # an upload keeps the file's mtime
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Nobody else is in here with the same folder, on this machine and, where the file system has locks, on others."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a network's file system may have none
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _version_as(version: str, file: IO[bytes], status: os.stat_result) -> str:
+    """What an open file's version is now, told in the same way as ``version``: by its status or its content."""
+    if not ETAG.fullmatch(version):
+        return version_of(status)
+    now = etag_of(file)
+    file.seek(0)
+    return now
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -6,34 +6,68 @@ import os
 import random
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from uuid import uuid4
 from xml.etree.ElementTree import ParseError
 
 from minio.deleteobjects import DeleteObject
-from minio.error import S3Error
+from minio.error import MinioException, S3Error
 from minio.helpers import check_bucket_name
-from urllib3.exceptions import HTTPError, ProtocolError
+from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError
 
-from imgflow_steps.contract import BadParametersError
-from imgflow_steps.keys import unstorable
-from imgflow_steps.store import ChangedError, Found, KeyRefusedError, UnavailableError
-from imgflow_steps.store.answers import FAULTS, explain, refused
+from imgflow_steps.contract.step import BadParametersError
+from imgflow_steps.store import (
+    ChangedError,
+    DeniedError,
+    KeyRefusedError,
+    NotFoundError,
+    StoredObject,
+    UnavailableError,
+    UnreadableError,
+    conditional,
+)
+from imgflow_steps.store.answers import FAULTS, explain, refused, silent
 from imgflow_steps.store.arriving import arriving
-from imgflow_steps.store.settings import Settings
-from imgflow_steps.store.versions import PART, version_of
+from imgflow_steps.store.asking import PACE, Connections, Silence, SpoiltError, StrangeError
+from imgflow_steps.store.names import unstorable
+from imgflow_steps.store.pages import EMPTY, Page, page
+from imgflow_steps.store.settings import S3Settings
+from imgflow_steps.store.sums import CRC32, WISH, Check, check_range, check_stored, crc32
+from imgflow_steps.store.versions import PART, same
 
 if TYPE_CHECKING:
     from minio.datatypes import Object
+    from minio.deleteobjects import DeleteError
     from urllib3 import BaseHTTPResponse
 
+T = TypeVar("T")
+Headers = dict[str, str | list[str] | tuple[str]]
+
 CHUNK = 256 << 10  # bytes received at once
-PACE = 1 << 10  # bytes per second; what comes slower than this is given up
+AWAY = 60.0  # seconds for which a server that was silent is asked only briefly
+UNREADABLE = 8  # objects, one after another, that came spoilt: then it is not theirs
+SPOILT = "asked for again and again it was the same: see whether the server's disk, or a proxy before it, damages it"
+AGAIN = (HTTPError, MinioException, ParseError, ValueError)
+TRANSIT = {  # S3's words for a request that did not come as it was sent, or that may be answered better later
+    "XAmzContentSHA256Mismatch",
+    "XAmzContentChecksumMismatch",
+    "BadDigest",
+    "InvalidDigest",
+    "IncompleteBody",
+    "RequestTimeout",
+    "InternalError",
+    "OperationAborted",
+    "NoSuchUpload",  # it was completed, and the answer was lost
+}
+OVERLAP = 2  # bytes more that a part has when it is asked for again
 BATCH = 1000  # keys deleted at once, the most that S3 takes
+OURS = ("runs/", "results/", "costs/", "scratch/")  # what imgflow alone writes, and in which parts it knows
 BINARY = "application/octet-stream"
 NOT_IN_XML = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]")  # cannot be named in a batch
 
@@ -41,7 +75,7 @@ NOT_IN_XML = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]")  # cannot be named i
 class S3:
     """See ``Store``. Each method is one request, but for many pages, parts or batches, and for retries."""
 
-    def __init__(self, bucket: str, prefix: str, settings: Settings) -> None:
+    def __init__(self, bucket: str, prefix: str, settings: S3Settings) -> None:
         try:
             check_bucket_name(bucket)
         except ValueError:
@@ -52,67 +86,135 @@ class S3:
         self.url = f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}"
         self._bucket, self._root = bucket, f"{prefix}/" if prefix else ""
         self._settings = settings
-        self._client = settings.client()
+        self._connections = Connections(settings)
+        self._client = settings.client(self._connections)
+        self._opaque = settings.etags == "opaque" or bucket.endswith("--x-s3")  # S3 Express
+        self._away = 0.0  # until then the server, silent a moment ago, is asked only briefly
+        self._unreadable = 0  # objects in sequence that came spoilt
         self._place = f"bucket {bucket} at {settings.endpoint}"
         self._bucket_seen = False
+        self._conditions: bool | None = None  # whether the server heeds them, once that is known
 
-    def entries(self, prefix: str = "") -> Iterator[Found]:
+    def entries(self, prefix: str = "") -> Iterator[StoredObject]:
         """See ``Store``. Folder markers, which consoles leave, are no objects here."""
-        last = ""
-        with self._faults(prefix):
-            for found in self._client.list_objects(self._bucket, prefix=self._root + prefix, recursive=True):
-                name = found.object_name or ""
-                if name.endswith("/"):
-                    continue
-                if name < last:  # strings of code points sort as their UTF-8
-                    raise UnavailableError(f"{self._place} does not list its keys in order; use another server")
-                last = name
+        for found in self._listed(prefix, ""):
+            name = found.object_name or ""
+            if not name.endswith("/"):
                 yield self._found(name.removeprefix(self._root), found)
 
     def folders(self, prefix: str = "") -> Iterator[str]:
         """See ``Store``."""
-        above = self._root + prefix
-        with self._faults(prefix):
-            for found in self._client.list_objects(self._bucket, prefix=above, recursive=False):
-                name = (found.object_name or "").removeprefix(above)
-                if name.endswith("/") and name != "/":
-                    yield name[:-1]
+        for found in self._listed(prefix, "/"):
+            name = (found.object_name or "").removeprefix(self._root + prefix)
+            if name.endswith("/") and name != "/":
+                yield name[:-1]
 
-    def stat(self, key: str) -> Found | None:
+    def _listed(self, prefix: str, delimiter: str) -> Iterator[Object]:
+        """All pages of a listing. Raises UnavailableError when they do not go on."""
+        last, token, empty = "", "", 0
+        seen: set[str] = set()
+        while True:
+            after, at = last, token
+            one = self._ask(prefix, lambda: self._page(self._root + prefix, delimiter, at, after))  # noqa: B023 - called at once
+            yield from one.objects
+            if not one.token:
+                return
+            last, token = max([last, *one.names]), one.token
+            empty = 0 if one.names else empty + 1
+            if token in seen or empty == EMPTY:
+                raise UnavailableError(
+                    f"{self._place}: {prefix!r}: its listing never ends: "
+                    f"{'the same page is named as the next one twice' if token in seen else f'{EMPTY} empty pages'}; "
+                    "see whether a proxy stands before it, or use another server"
+                )
+            seen.add(token)
+
+    def _page(self, prefix: str, delimiter: str, token: str, last: str) -> Page:
+        query: dict[str, str | list[str] | tuple[str]] = {
+            "list-type": "2",
+            "delimiter": delimiter,
+            "encoding-type": "url",
+            "max-keys": str(BATCH),
+            "prefix": prefix,
+        }
+        if token:
+            query["continuation-token"] = token
+        # minio's own listing follows any token and never looks back
+        return page(self._client._execute("GET", self._bucket, query_params=query), prefix, last)  # noqa: SLF001
+
+    def stat(self, key: str) -> StoredObject | None:
         """See ``Store``."""
         name = self._name(key)
-        with self._faults(key):
-            try:
-                found = self._client.stat_object(self._bucket, name)
-            except S3Error as error:
-                if error.code == "AccessDenied":  # all that an answer without a body can say; this one has a body:
-                    self._client.get_object(self._bucket, name, length=1).close()
-                if error.code not in {"NoSuchKey", "NoSuchObject"}:
-                    raise
-                self._check_bucket()
-                return None
-            return self._found(key, found)
+        try:
+            return self._found(key, self._ask(key, lambda: self._stat(name)))
+        except NotFoundError:
+            self._check_bucket()
+            return None
+        except DeniedError:  # all that an answer without a body can say; this one has a body:
+            self._ask(key, lambda: self._client.get_object(self._bucket, name, length=1).close())
+            raise
 
-    def read(self, key: str, version: str = "") -> bytes:
+    def _stat(self, name: str) -> Object:
+        found = self._client.stat_object(self._bucket, name)
+        if not found.etag and not found.last_modified:
+            raise StrangeError("it says neither the ETag nor the time of an object")
+        return found
+
+    def read(self, key: str, version: str = "", size: int = -1) -> bytes:
         """See ``Store``."""
         body = BytesIO()
-        self._receive(key, version, body)
+        self._receive(key, body, version, size)
         return body.getvalue()
 
     def read_range(self, key: str, start: int, length: int, version: str = "") -> bytes:
         """See ``Store``."""
-        body = BytesIO()
-        self._receive(key, version, body, start, length)
-        return body.getvalue()
+        name, headers = self._name(key), _if_match(version)
+
+        def part(first: int, count: int) -> tuple[bytes, bool]:
+            response, body = self._client.get_object(self._bucket, name, first, count, headers), BytesIO()
+            with _ended(response):
+                self._drain(response, body)
+            data = body.getvalue()
+            return data, check_range(response.headers, first, count, data, version, opaque=self._opaque)
+
+        def twice() -> bytes:
+            """A part has no sum of its own: what is asked for again, cut otherwise, has to hold the same."""
+            data, proved = part(start, length)
+            if proved:
+                return data
+            before = min(start, OVERLAP)
+            again, _ = part(start - before, length + (before or OVERLAP))
+            if again[before : before + len(data)] != data:
+                raise SpoiltError(f"{len(data)} bytes from {start} came twice, and are not the same")
+            return data
+
+        return self._ask(key, twice)
 
     def write(self, key: str, data: bytes, content_type: str = "") -> None:
         """See ``Store``."""
         self._send(key, BytesIO(data), len(data), content_type)
 
+    def replace(self, key: str, data: bytes, version: str = "") -> StoredObject:
+        """See ``Store``. Where a server ignores conditions, the last one who wrote within some seconds succeeds."""
+        if self._conditions is None:
+            name = self._name(f"{key}.{uuid4().hex}")
+            self._conditions = conditional.understood(partial(self._put_if, name), partial(self._remove_one, name))
+        if self._conditions:
+            return conditional.replace(self, partial(self._put_if, self._name(key)), key, data, version)
+        return conditional.replace_and_look(self, key, data, version)
+
+    def _put_if(self, name: str, data: bytes, condition: Headers) -> str:
+        """Put an object on a condition, which minio's own method does not send; gives its ETag."""
+        headers = {"Content-Type": BINARY, **condition}
+        return self._ask(name, lambda: self._client._put_object(self._bucket, name, data, headers).etag or "")  # noqa: SLF001
+
+    def _remove_one(self, name: str) -> None:
+        self._ask(name, partial(self._client.remove_object, self._bucket, name))
+
     def download(self, key: str, path: Path) -> None:
         """See ``Store``."""
         with arriving(path) as part, part.open("xb") as file:
-            self._receive(key, "", file)
+            self._receive(key, file)
 
     def upload(self, path: Path, key: str, content_type: str = "") -> None:
         """See ``Store``."""
@@ -120,24 +222,35 @@ class S3:
             before = os.fstat(file.fileno())
             self._send(key, file, before.st_size, content_type)
             after = os.fstat(file.fileno())
-        if version_of(after) != version_of(before):
+        if not same(before, after):
             raise ChangedError(f"{path} changed while it was copied to {key!r} in {self.url}; copy it again")
 
     def delete(self, keys: Iterable[str]) -> None:
         """See ``Store``."""
         names = map(self._name, keys)
         while batch := list(islice(names, BATCH)):
-            with self._faults(f"{batch[0]} and {len(batch) - 1} more"):
-                for name in filter(NOT_IN_XML.search, batch):
-                    self._client.remove_object(self._bucket, name)
-                plain = [DeleteObject(name) for name in batch if not NOT_IN_XML.search(name)]
-                for error in self._client.remove_objects(self._bucket, plain):
-                    raise refused(error.code, error.message or "", self._place, error.name or "", 403)
+            told = f"{batch[0]} and {len(batch) - 1} more"
+            for name in filter(NOT_IN_XML.search, batch):
+                self._ask(told, partial(self._client.remove_object, self._bucket, name))
+            plain = [DeleteObject(name) for name in batch if not NOT_IN_XML.search(name)]
+            for error in self._ask(told, partial(self._remove, plain)):
+                raise refused(error.code, error.message or "", self._place, error.name or "", 403)
+
+    def sweep(self) -> None:
+        """See ``Store``. A server shows nothing that is unfinished; a bucket's lifecycle rule removes it."""
+
+    def doubt(self) -> None:
+        """See ``Store``."""
+        if not self._settings.patience:
+            self._away = time.monotonic() + AWAY
+
+    def _remove(self, objects: list[DeleteObject]) -> list[DeleteError]:
+        return list(self._client.remove_objects(self._bucket, objects))
 
     @staticmethod
-    def _found(key: str, found: Object) -> Found:
+    def _found(key: str, found: Object) -> StoredObject:
         placed = found.last_modified.timestamp() if found.last_modified else 0.0
-        return Found(key, found.etag or "", found.size or 0, placed)
+        return StoredObject(key, found.etag or "", found.size or 0, placed)
 
     def _name(self, key: str) -> str:
         why = unstorable(key) or ("" if key.strip() else "its name is blank")
@@ -146,36 +259,81 @@ class S3:
         return self._root + key
 
     def _send(self, key: str, file: BinaryIO, length: int, content_type: str) -> None:
+        """Put an object, again where what the server says that it has is not what was sent."""
         name = self._name(key)
-        with self._faults(key):
-            self._client.put_object(
-                self._bucket, name, file, length, content_type or BINARY, part_size=PART, num_parallel_uploads=1
-            )
 
-    def _receive(self, key: str, version: str, file: BinaryIO, start: int = 0, length: int = 0) -> None:
-        """Write the object, or that part of it, to ``file``; an answer that breaks off is asked for again."""
-        name, settings = self._name(key), self._settings
-        headers: dict[str, str | list[str] | tuple[str]] = {"If-Match": f'"{version}"'} if version else {}
-        with self._faults(key):
+        def put() -> None:
+            file.seek(0)
+            data = file.read() if length <= PART else b""  # else each part has its own sum
+            file.seek(0)
+            sums: dict[str, str | list[str] | tuple[str]] = {CRC32: crc32(data)} if length <= PART else {}
+            done = self._client.put_object(
+                self._bucket, name, file, length, content_type or BINARY, sums, part_size=PART, num_parallel_uploads=1
+            )
+            if not done.etag:
+                raise StrangeError("it does not say what it has stored (no ETag)")
+            if sums:
+                check_stored(done.http_headers, data, opaque=self._opaque)
+
+        self._ask(key, put)
+
+    def _receive(self, key: str, file: BinaryIO, version: str = "", size: int = -1) -> None:
+        """Write the whole object to ``file``, when it is what the store says that it is."""
+        name = self._name(key)
+
+        def whole() -> None:
+            file.seek(0)
+            file.truncate()
+            response = self._client.get_object(self._bucket, name, request_headers=_if_match(version) | WISH)
+            with _ended(response):
+                ours = not version and key.startswith(OURS)
+                check = Check(response.headers, version=version, size=size, opaque=self._opaque, ours=ours)
+                self._drain(response, file, check)
+            if not check.certain:  # nothing but its own word says how long it is
+                check.size = self._stat(name).size or 0
+            check.end()
+
+        self._ask(key, whole)
+        self._unreadable = 0
+
+    def _drain(self, response: BaseHTTPResponse, file: BinaryIO, check: Check | None = None) -> None:
+        """Raises urllib3's errors when the body stops, comes too slowly, or ends before its Content-Length."""
+        started, received = time.monotonic(), 0
+        while chunk := _more(response, received):
+            file.write(chunk)
+            if check:
+                check.add(chunk)
+            received += len(chunk)
+            if received > (time.monotonic() - started) * PACE:
+                self._connections.heard()
+
+    def _ask(self, key: str, request: Callable[[], T]) -> T:
+        """What a request gives. An answer that breaks off, is spoilt or is none of S3 is asked for again."""
+        settings = self._settings
+        silence = Silence(settings.budget, short=self._gone(), gone=self._gone)
+        with self._faults(key), self._connections.asking(silence):
             for attempt in range(settings.retries + 1):
-                file.seek(0)
-                file.truncate()
-                response = self._client.get_object(self._bucket, name, start, length, headers)
                 try:
-                    _drain(response, file, settings.read)
-                except HTTPError:
-                    if attempt == settings.retries:
+                    answer = request()
+                except AGAIN as error:
+                    silence.lapse()
+                    if attempt == settings.retries or not (_passes(error) and silence.lasts(settings.read)):
+                        if silent(error) or silence.spent > settings.read:
+                            self.doubt()
                         raise
                 else:
-                    return
-                finally:
-                    response.close()
-                    response.release_conn()
-                time.sleep(settings.backoff * (2**attempt + random.random()))  # noqa: S311 - jitter
+                    self._away = 0.0
+                    return answer
+                time.sleep(settings.backoff * (2**attempt - 1 + random.random()))  # noqa: S311 - jitter
+        raise AssertionError  # the last attempt returns or raises
+
+    def _gone(self) -> bool:
+        """Whether the server was silent a moment ago: then what is asked is asked once, and briefly."""
+        return time.monotonic() < self._away
 
     def _check_bucket(self) -> None:
         """Once: an answer without a body does not say whether the object or the whole bucket is missing."""
-        if not self._bucket_seen and not self._client.bucket_exists(self._bucket):
+        if not self._bucket_seen and not self._ask("", lambda: self._client.bucket_exists(self._bucket)):
             raise refused("NoSuchBucket", "The bucket does not exist", self._place, "", 404)
         self._bucket_seen = True
 
@@ -183,18 +341,38 @@ class S3:
     def _faults(self, key: str) -> Iterator[None]:
         try:
             yield
+        except SpoiltError as error:
+            self._unreadable += 1
+            kind = UnreadableError if self._unreadable < UNREADABLE else UnavailableError
+            raise kind(f"{self._place}: {key!r}: {error}; {SPOILT}") from error
         except FAULTS as error:
             raise explain(error, self._place, key) from error
-        except ParseError as error:
-            raise UnavailableError(f"{self._place}: {key!r}: the answer is not XML ({error}); is this S3?") from error
+        except (ParseError, ValueError) as error:
+            raise UnavailableError(
+                f"{self._place}: {key!r}: the answer cannot be read ({error}); is this S3, and nothing between?"
+            ) from error
 
 
-def _drain(response: BaseHTTPResponse, file: BinaryIO, patience: float) -> None:
-    """Raises urllib3's errors when the body stops, comes too slowly, or ends before its Content-Length."""
-    started, received = time.monotonic(), 0
-    while chunk := response.read1(CHUNK, decode_content=False):
-        file.write(chunk)
-        received += len(chunk)
-        seconds = time.monotonic() - started
-        if seconds > patience and received < seconds * PACE:
-            raise ProtocolError(f"{received} bytes in {seconds:.0f} seconds are too slow")
+def _if_match(version: str) -> Headers:
+    return {"If-Match": f'"{version}"'} if version else {}
+
+
+def _more(response: BaseHTTPResponse, received: int) -> bytes:
+    try:
+        return response.read1(CHUNK, decode_content=False)
+    except ProtocolError as error:
+        raise SpoiltError(f"the answer breaks off after {received} bytes ({error})") from error
+
+
+@contextmanager
+def _ended(response: BaseHTTPResponse) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        response.close()
+        response.release_conn()
+
+
+def _passes(error: Exception) -> bool:
+    """Whether the same request may well be answered better the next time."""
+    return error.code in TRANSIT if isinstance(error, S3Error) else not isinstance(error, MaxRetryError)

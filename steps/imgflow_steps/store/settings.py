@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-import certifi
 from minio import Minio
-from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
 
-from imgflow_steps.contract import BadParametersError
+from imgflow_steps.contract.redaction import conceal
+from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.store import PATIENCE
+from imgflow_steps.store.asking import Connections
+from imgflow_steps.store.variables import VARIABLES
 
-CONNECTIONS = 64  # kept open for threads
-BUSY = (429, 500, 502, 503, 504)
-PAUSE = 10.0  # seconds between two attempts, at most
-TOLD = 6  # attempts, some twelve seconds, after which a request that goes on says so
-VARIABLES = {
-    "endpoint": ("IMGFLOW_S3_ENDPOINT", "AWS_ENDPOINT_URL"),
-    "region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
-    "access_key": ("AWS_ACCESS_KEY_ID",),
-    "secret_key": ("AWS_SECRET_ACCESS_KEY",),
-    "session_token": ("AWS_SESSION_TOKEN",),
-}
+READ = 15.0  # seconds for one answer
+SILENT = 35.0  # seconds without an answer, or twice ``read``, after which whoever waits is told
+MOST = 60.0  # seconds for one answer, where nobody waits
+ETAGS = ("md5", "opaque")
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class S3Settings:
     """``connect`` and ``read`` are seconds of silence, ``retries`` come after the first attempt of a request.
 
-    ``patience`` is for nobody who waits: so many seconds more are asked for while no server takes the connection, or
-    one says that it is busy.
+    ``patience``: extra seconds to keep retrying an unreachable or busy server; 0 when a person is waiting.
     """
 
     endpoint: str = "https://s3.amazonaws.com"
@@ -44,12 +35,20 @@ class Settings:
     secret_key: str = field(default="", repr=False)
     session_token: str = field(default="", repr=False)
     connect: float = 5.0
-    read: float = 30.0
+    read: float = READ
     retries: int = 4
     backoff: float = 0.2  # seconds before the second retry, doubled with each; jitter of the same size
     patience: float = 0.0
+    etags: str = "md5"  # what they are where nothing says otherwise
 
     def __post_init__(self) -> None:
+        conceal(self.secret_key, self.session_token)
+        for name in ("access_key", "secret_key", "session_token"):
+            value = getattr(self, name)
+            if not (value.isascii() and value.isprintable() and " " not in value):
+                raise BadParametersError(
+                    f"{VARIABLES[name][0]} holds a line break or a character that no key has; copy it anew, as one line"
+                )
         if not _is_server(self.endpoint):
             raise BadParametersError(  # the address is not shown: it may hold a password
                 "the S3 endpoint (IMGFLOW_S3_ENDPOINT or AWS_ENDPOINT_URL) is an address such as "
@@ -57,20 +56,28 @@ class Settings:
             )
         if bool(self.access_key) != bool(self.secret_key):
             raise BadParametersError("set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or neither")
+        if self.etags not in ETAGS:
+            raise BadParametersError(f"IMGFLOW_S3_ETAG is one of {', '.join(ETAGS)}, not {self.etags!r}")
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+    def from_environment(cls, environment: Mapping[str, str]) -> S3Settings:
         """Raises BadParametersError when a variable cannot be."""
         given: dict[str, Any] = {
             name: environment[variable].strip()
             for name, variables in VARIABLES.items()
-            for variable in reversed(variables)  # the first one wins
+            for variable in reversed(variables)
             if environment.get(variable)
         }
-        return cls(**given, patience=_seconds(environment.get(PATIENCE) or "0"))
+        patience = _seconds(environment.get(PATIENCE) or "0")
+        return cls(**given, patience=patience, read=max(READ, min(MOST, patience / 4)))
 
-    def client(self) -> Minio:
-        """A client with connections of its own; safe for threads, not for a forked process."""
+    @property
+    def budget(self) -> float:
+        """Seconds that one operation of the store may hear nothing before it is given up."""
+        return max(SILENT, self.patience)
+
+    def client(self, connections: Connections | None = None) -> Minio:
+        """A client, as a rule with connections of its own; safe for threads, not for a forked process."""
         parts = urlsplit(self.endpoint)
         return Minio(
             parts.netloc,
@@ -79,37 +86,8 @@ class Settings:
             session_token=self.session_token or None,
             secure=parts.scheme == "https",
             region=self.region,  # or the client asks for it first, which needs one more right
-            http_client=self._pool(),
+            http_client=connections or Connections(self),
         )
-
-    def _pool(self) -> PoolManager:
-        return PoolManager(
-            maxsize=CONNECTIONS,
-            timeout=Timeout(connect=self.connect, read=self.read),
-            retries=_Retry(
-                total=self.retries + math.ceil(self.patience / PAUSE),
-                read=self.retries,  # one that takes the connection and then says nothing is given up as ever
-                redirect=False,
-                status_forcelist=BUSY,
-                allowed_methods=None,  # all that are sent here may be sent twice
-                backoff_factor=self.backoff,
-                backoff_jitter=self.backoff,
-                backoff_max=PAUSE,
-                respect_retry_after_header=False,  # it may ask for hours
-            ),
-            ca_certs=os.environ.get("AWS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or certifi.where(),
-        )
-
-
-class _Retry(Retry):
-    """Says, once per request, that it is going to take long."""
-
-    def sleep(self, response: BaseHTTPResponse | None = None) -> None:
-        """See urllib3."""
-        if len(self.history) == TOLD:
-            said = self.history[-1].error or f"HTTP status {self.history[-1].status}"
-            logging.getLogger(__name__).warning("the store does not answer, asking again for minutes: %s", said)
-        super().sleep(response)
 
 
 def _seconds(text: str) -> float:

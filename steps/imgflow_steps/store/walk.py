@@ -6,13 +6,15 @@ import errno
 import heapq
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from tempfile import TemporaryFile
 from typing import IO
 
 HIDDEN = ".tmp/"  # unfinished files, right below the root
+LINK, SPECIAL, UNREADABLE = "links", "devices or pipes", "unreadable"  # words of ``Watch``
+PASSED = {errno.EACCES, errno.EPERM, errno.EIO, errno.EBADMSG}  # faults of one place, with a ``Watch``
 NAMES = 50_000  # names of one folder held in memory; more are sorted in runs on disk
 
 Identity = tuple[int, int]
@@ -25,13 +27,25 @@ class _Level:
     names: Iterator[bytes]
 
 
-def files(root: str, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How somebody's own folder is walked: what is not a file, may not be read or leads out of it is told, and passed.
+
+    ``tell`` gets its key and one of ``LINK``, ``SPECIAL`` and ``UNREADABLE``. ``follow``: links may lead anywhere.
+    """
+
+    tell: Callable[[str, str], None]
+    follow: bool = False
+
+
+def files(root: str, prefix: str, watch: Watch | None = None) -> Iterator[tuple[str, os.stat_result]]:
     """Keys (relative, with "/") and status of all regular files whose key begins with ``prefix``.
 
     Sorted by the bytes of the whole key: a folder counts as its name with "/". Names that are not UTF-8
     come as ``os.fsdecode`` gives them. Links to files and folders are followed; a link back to a folder
     that the path already goes through is not, nor is one that leads nowhere. What vanishes meanwhile is
-    left out. Raises OSError where a folder may not be read: an incomplete listing would lose images.
+    left out. Raises OSError where a folder may not be read: an incomplete listing would lose images. With
+    ``watch`` only the root has to be readable.
     """
     parts = prefix.split("/")[:-1]
     above = [_identity("/".join([root, *parts[:depth]])) for depth in range(len(parts))]
@@ -46,11 +60,46 @@ def files(root: str, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
         key = level.base + os.fsdecode(name)
         if not key.startswith(prefix) or key == HIDDEN:
             continue
+        what = _looked(root, key, above, levels, watch)
+        if isinstance(what, _Level):
+            levels.append(what)
+        elif what:
+            yield key, what
+
+
+def _looked(
+    root: str, key: str, above: Sequence[Identity | None], levels: Sequence[_Level], watch: Watch | None
+) -> _Level | os.stat_result | None:
+    """The folder or file at a key; None where there is neither, which is told."""
+    try:
+        if watch and not watch.follow and _leads_out(f"{root}/{key}", root):
+            watch.tell(key, LINK)
+            return None
         if key.endswith("/"):
-            if deeper := _enter(root, key, [*above, *(one.identity for one in levels)]):
-                levels.append(deeper)
-        elif (status := _status(f"{root}/{key}")) and stat.S_ISREG(status.st_mode):
-            yield key, status
+            deeper = _enter(root, key, [*above, *(one.identity for one in levels)])
+            if watch and not deeper and _is_link(f"{root}/{key}"):  # back to a folder that the path goes through
+                watch.tell(key, LINK)
+            return deeper
+        status = _status(f"{root}/{key}")
+    except OSError as error:
+        if not watch or error.errno not in PASSED:
+            raise
+        watch.tell(key, UNREADABLE)
+        return None
+    if status and stat.S_ISREG(status.st_mode):
+        return status
+    if watch:
+        watch.tell(key, SPECIAL if status else LINK)
+    return None
+
+
+def _leads_out(path: str, root: str) -> bool:
+    """Whether a path is a link to what does not lie below ``root``."""
+    return _is_link(path) and not f"{os.path.realpath(path)}/".startswith(f"{os.path.realpath(root)}/")
+
+
+def _is_link(path: str) -> bool:
+    return os.path.islink(path.rstrip("/"))  # noqa: PTH114 - a Path each for millions of files is slow
 
 
 def folders(root: str, base: str) -> Iterator[str]:

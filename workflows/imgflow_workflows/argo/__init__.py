@@ -3,7 +3,7 @@
 What Argo does with each spelling was tried on a real cluster; a comment says where the plainer one fails.
 """
 
-from imgflow_workflows.argo.documents import (
+from imgflow_workflows.argo.manifests import (
     DIGEST,
     cron_workflow,
     parameters_of,
@@ -13,13 +13,13 @@ from imgflow_workflows.argo.documents import (
     workflow,
     workflow_template,
 )
-from imgflow_workflows.argo.options import NAME, Options, Placement, options_of
+from imgflow_workflows.argo.options import NAME, Options, PodSettings, options_of
 
 __all__ = [
     "DIGEST",
     "NAME",
     "Options",
-    "Placement",
+    "PodSettings",
     "cron_workflow",
     "options_of",
     "parameters_of",

@@ -12,7 +12,7 @@ from hera.workflows import Counter, Histogram, Parameter
 from hera.workflows.metrics import Label
 from hera.workflows.models import ValueFrom
 
-from imgflow_steps.contract import Status
+from imgflow_steps.records.row import Status
 
 COUNTS = "/data/counts"  # where collect leaves a file for each way that images end
 OUTCOMES = [status.value for status in Status]

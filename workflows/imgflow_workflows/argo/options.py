@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import yaml
+
 NAME = "imgflow"  # of the WorkflowTemplate, the pods' service account and the artifact repository's key
 STEP_LABEL = "imgflow.io/step"
 PLACEMENTS = "imgflow.io/placements"  # annotation: the chart's values of all containers, those of other pipelines too
@@ -30,8 +32,15 @@ HEAVY: Resources = {
 }
 
 
+# Argo's own containers of every pod, init and wait: they move files and compute nothing.
+EXECUTOR: Resources = {
+    "requests": {"cpu": "10m", "memory": "64Mi"},
+    "limits": {"cpu": "1", "memory": "512Mi"},
+}
+
+
 @dataclass(frozen=True, slots=True)
-class Placement:
+class PodSettings:
     """What the pods of one container ask of the cluster. A CPU limit is also the number of computing processes."""
 
     resources: Resources = field(default_factory=lambda: HEAVY)
@@ -48,16 +57,17 @@ class Options:
     tag: str = "dev"
     pull_policy: str = "IfNotPresent"
     namespace: str = ""  # "" leaves it to whoever creates the object
-    steps: Mapping[str, Placement] = field(default_factory=dict)
+    steps: Mapping[str, PodSettings] = field(default_factory=dict)
     at_once: int = 200  # pods of one Workflow; across Workflows the ConfigMap imgflow-limits says how many of each
+    executor: Resources = field(default_factory=lambda: EXECUTOR)  # of init and wait; empty leaves it to Argo
 
     def image(self, container: str) -> str:
         """The container image of a container."""
         return f"{self.prefix}{container}:{self.tag}"
 
-    def placement(self, container: str) -> Placement:
+    def placement(self, container: str) -> PodSettings:
         """What a container's pods ask for: as set, else little for list and collect and a core for the rest."""
-        default = Placement(resources=LIGHT) if container in {"list", "collect"} else Placement()
+        default = PodSettings(resources=LIGHT) if container in {"list", "collect"} else PodSettings()
         return self.steps.get(container, default)
 
 
@@ -80,26 +90,41 @@ def options_of(template: Mapping[str, Any]) -> Options:
             **{container: _placement(leaf) for container, leaf in named.items()},
         },
         at_once=spec["parallelism"],
+        executor=_amounts(_wait(spec).get("resources", {})),
     )
 
 
-def _of_values(values: Mapping[str, Any]) -> Placement:
+def patched(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What a Workflow puts into every pod besides what Argo makes of its fields: a part of a pod's ``spec``."""
+    patch: dict[str, Any] = yaml.safe_load(spec.get("podSpecPatch") or "{}")
+    return patch
+
+
+def _wait(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Argo's container that stays with the one that works."""
+    return next((one for one in patched(spec).get("containers", ()) if one["name"] == "wait"), {})
+
+
+def _amounts(resources: Mapping[str, Mapping[str, Any]]) -> Resources:
+    """Requests and limits with every amount as text; a value of the chart may be a number."""
+    return {kind: {name: str(n) for name, n in amounts.items()} for kind, amounts in resources.items()}
+
+
+def _of_values(values: Mapping[str, Any]) -> PodSettings:
     """A placement as the chart's values spell it."""
-    return Placement(
-        resources={
-            kind: {name: str(n) for name, n in amounts.items()} for kind, amounts in values["resources"].items()
-        },
+    return PodSettings(
+        resources=_amounts(values["resources"]),
         node_selector=values["nodeSelector"],
         tolerations=tuple(values["tolerations"]),
         gpus=values["gpus"],
     )
 
 
-def _placement(leaf: Mapping[str, Any]) -> Placement:
+def _placement(leaf: Mapping[str, Any]) -> PodSettings:
     lost = {toleration["key"] for toleration in NODE_LOST}
     resources = leaf["container"].get("resources", {})  # GPUs are among its limits
-    return Placement(
-        resources={kind: {name: str(n) for name, n in amounts.items()} for kind, amounts in resources.items()},
+    return PodSettings(
+        resources=_amounts(resources),
         node_selector=leaf.get("nodeSelector", {}),
         tolerations=tuple(t for t in leaf.get("tolerations", ()) if t.get("key") not in lost),
     )

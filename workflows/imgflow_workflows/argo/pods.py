@@ -26,9 +26,9 @@ from hera.workflows.models import (
 )
 from hera.workflows.volume import EmptyDirVolume
 
-from imgflow_steps.contract import Exit
-from imgflow_steps.memory import COORDINATOR
+from imgflow_steps.contract.job import Exit
 from imgflow_steps.store import PATIENCE
+from imgflow_steps.worker.memory import COORDINATOR
 from imgflow_workflows.argo import metrics
 from imgflow_workflows.argo.options import NAME, NODE_LOST, PART_OF, STEP_LABEL, Options
 
@@ -69,16 +69,17 @@ _RETRY = RetryStrategy(
 )
 
 
-def pod_spec_patch() -> str:
+def pod_spec_patch(options: Options) -> str:
     """What a Workflow has no field for: Argo's own containers under the restricted level, patience, progress, spread.
 
+    A quota on limits admits no pod in which any container names none, so Argo's own name theirs.
     Without the ticks a pod that ends within a minute never reports its progress.
     """
     patience = {"EXECUTOR_RETRY_BACKOFF_STEPS": str(EXECUTOR_TRIES)}
     ticks = {"ARGO_PROGRESS_PATCH_TICK_DURATION": "10s", "ARGO_PROGRESS_FILE_TICK_DURATION": "2s"}
     patch = {
-        "initContainers": [_executor("init", patience)],
-        "containers": [_executor("wait", patience | ticks)],
+        "initContainers": [_executor("init", patience, options)],
+        "containers": [_executor("wait", patience | ticks, options)],
         "topologySpreadConstraints": [
             {
                 "maxSkew": 1,
@@ -92,10 +93,12 @@ def pod_spec_patch() -> str:
     return yaml.safe_dump(patch, sort_keys=False)
 
 
-def _executor(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
+def _executor(name: str, environment: Mapping[str, str], options: Options) -> dict[str, Any]:
+    resources = {kind: dict(amounts) for kind, amounts in options.executor.items()}
     return {
         "name": name,
         "env": [{"name": variable, "value": value} for variable, value in environment.items()],
+        **({"resources": resources} if resources else {}),
         "securityContext": _SECURITY.model_dump(by_alias=True, exclude_none=True),
     }
 

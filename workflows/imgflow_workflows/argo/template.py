@@ -19,7 +19,7 @@ from hera.workflows.models import (
 
 from imgflow_steps.collect import Collect
 from imgflow_steps.list import List
-from imgflow_steps.pipeline import Pipeline
+from imgflow_steps.pipeline.model import Pipeline
 from imgflow_workflows.argo import metrics
 from imgflow_workflows.argo.options import NAME, PART_OF, Options
 from imgflow_workflows.argo.pods import (
@@ -52,8 +52,13 @@ def parameters() -> list[Parameter]:
     Argo checks neither enums nor bounds: the list container does.
     """
     return [
-        Parameter(name="municipality", description="Whose photographs. Percent-encode what is not a plain name."),
-        Parameter(name="source", value="", description="URL of photographs that lie elsewhere, percent-encoded."),
+        Parameter(
+            name="municipality",
+            description="Municipality (dataset) to work on. Percent-encode what is not a plain name.",
+        ),
+        Parameter(
+            name="source", value="", description="URL of photographs that are stored elsewhere, percent-encoded."
+        ),
         *(_parameter(List, name) for name in List.model_fields),
         _parameter(Collect, "max_rejected"),
     ]
@@ -87,7 +92,7 @@ def render(pipeline: Pipeline, options: Options) -> dict[str, Any]:
             },
         ),
         pod_metadata=labels("{{=" + MUNICIPALITY_LABEL + "}}"),
-        pod_spec_patch=pod_spec_patch(),
+        pod_spec_patch=pod_spec_patch(options),
         security_context=POD_SECURITY,
         tolerations=tolerations(),
         volumes=VOLUMES,
@@ -122,7 +127,13 @@ def _list(pipeline: Pipeline, options: Options) -> Container:
         "list",
         "list",
         "list",
-        ["list", f"--run={RUN}", *(f"--{name}={value}" for name, value in given.items()), "--output=/data/out"],
+        [
+            "list",
+            f"--run={RUN}",
+            "--namespace={{workflow.namespace}}",
+            *(f"--{name}={value}" for name, value in given.items()),
+            "--output=/data/out",
+        ],
         options,
         env=[Env(name="IMGFLOW_PIPELINE", value=document)],
         outputs=[

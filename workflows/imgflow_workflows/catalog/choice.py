@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgflow_steps import keys, selection
-from imgflow_steps.contract import BadParametersError
+from imgflow_steps.contract.metadata import FIELDS
+from imgflow_steps.contract.step import BadParametersError
+from imgflow_steps.records import keys, merge, selection
+from imgflow_workflows.catalog import exif
 from imgflow_workflows.catalog.ask import asked
 
 if TYPE_CHECKING:
@@ -43,16 +45,19 @@ def choose(store: Store, municipality: str, choice: Choice, path: Path) -> int:
         path, _fitting(store, municipality, choice) if choice.where else _drawn(store, municipality, choice)
     )
     if not count:
-        raise BadParametersError(f"no image of {municipality} fits: {choice.where}")
+        unread = "; what files tell is known after a run has read them" if exif.named(choice.where) else ""
+        raise BadParametersError(f"no image of {municipality} fits: {choice.where}{unread}")
     return count
 
 
 def _fitting(store: Store, municipality: str, choice: Choice) -> Iterator[str]:
-    if store.stat(keys.catalog(municipality)) is None:
+    table = "photographs" if exif.named(choice.where) else "catalog"
+    if table == "catalog" and store.stat(keys.catalog(municipality)) is None:
         raise BadParametersError(
-            f"{municipality} has no catalog that --where could ask; `imgflow ingest` of a table makes one"
+            f"{municipality} has no catalog that --where could ask; `imgflow ingest` of a table makes one, and what "
+            f"files tell themselves ({', '.join(FIELDS)}) is known after a run"
         )
-    sql = f"SELECT image FROM catalog WHERE (\n{choice.where}\n)"
+    sql = f"SELECT image FROM {table} WHERE (\n{choice.where}\n)"
     if choice.sample:
         sql += f" ORDER BY md5('{choice.seed}:' || image), image LIMIT {choice.sample}"
     with asked(store, f"SELECT image FROM ({sql}) ORDER BY image", municipality) as answer:
@@ -65,8 +70,8 @@ def _drawn(store: Store, municipality: str, choice: Choice) -> Iterator[str]:
     prefix = keys.images(municipality)
     images = (found.key.removeprefix(prefix) for found in store.entries(prefix))
     stamped = ((_stamp(choice.seed, image), image) for image in images if keys.is_image(image))
-    yield from sorted((image for _, image in heapq.nsmallest(choice.sample, stamped)), key=selection.order)
+    yield from sorted((image for _, image in heapq.nsmallest(choice.sample, stamped)), key=merge.order)
 
 
 def _stamp(seed: int, image: str) -> str:
-    return hashlib.md5(b"%d:%s" % (seed, selection.order(image)), usedforsecurity=False).hexdigest()
+    return hashlib.md5(b"%d:%s" % (seed, merge.order(image)), usedforsecurity=False).hexdigest()

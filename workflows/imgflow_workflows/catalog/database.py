@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from imgflow_steps.contract import BadParametersError
+from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.store.arriving import filling
+from imgflow_steps.store.leftovers import temporary
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -32,7 +32,7 @@ def database() -> Iterator[tuple[DuckDBPyConnection, Path]]:
         raise BadParametersError(
             "tables and SQL need DuckDB and pyarrow, which are not installed; pip install 'imgflow[query]'"
         ) from None
-    with TemporaryDirectory(prefix="imgflow-query-") as name:
+    with temporary() as name:
         folder = Path(name)
         config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": MEMORY,
@@ -41,6 +41,7 @@ def database() -> Iterator[tuple[DuckDBPyConnection, Path]]:
             "python_enable_replacements": False,  # a table is what was registered, never a variable of this program
         }
         with duckdb.connect(":memory:", config=config) as base, filling(folder):
+            base.execute("SET TimeZone = 'UTC'")  # a time with a zone is the same everywhere, and so is its text
             yield base, folder
 
 

@@ -11,7 +11,7 @@ from imgflow_workflows.catalog.ask import asked
 if TYPE_CHECKING:
     from pyarrow import RecordBatchReader
 
-    from imgflow_steps.run import Run
+    from imgflow_steps.records.run import Run
     from imgflow_steps.store import Store
 
 ALL = ("results.* EXCLUDE (municipality)",)
@@ -49,7 +49,9 @@ def images(store: Store, run: Run, where: str = "", limit: int = 0) -> Iterator[
 def _rows(columns: Sequence[str], where: str) -> str:
     told = columns is not ALL or where  # or the catalog is fetched for nothing
     joined = " LEFT JOIN catalog USING (municipality, image)" if told else ""
-    return f"SELECT {', '.join(columns)} FROM results{joined}" + (f" WHERE (\n{where}\n)" if where else "")
+    return f"SELECT {', '.join(columns)} FROM {'judged AS results' if told else 'results'}{joined}" + (
+        f" WHERE (\n{where}\n)" if where else ""
+    )
 
 
 def _at_most(limit: int) -> str:

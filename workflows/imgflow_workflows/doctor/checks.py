@@ -23,3 +23,4 @@ class Check:
     state: State
     seen: str
     mend: str = ""
+    reached: bool = True  # False where whatever was to be asked does not answer

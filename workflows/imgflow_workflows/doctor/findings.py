@@ -18,7 +18,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Diagnosis:
     """One cause, however many pods it has stopped.
 
     ``what`` says it in a sentence that is the same for all of them; ``mend`` are commands, each with its
@@ -32,9 +32,9 @@ class Finding:
     consequences: tuple[str, ...] = ()
 
 
-def together(findings: Iterable[Finding]) -> list[Finding]:
+def together(findings: Iterable[Diagnosis]) -> list[Diagnosis]:
     """The same cause found in several places, as one finding with all the evidence; in the order of the first."""
-    found: dict[tuple[str, str], Finding] = {}
+    found: dict[tuple[str, str], Diagnosis] = {}
     for one in findings:
         key = one.cause, one.what
         before = found.get(key)

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from imgflow_steps import keys
-from imgflow_steps.contract import BadParametersError
-from imgflow_steps.run import Run, read_summary, save
-from imgflow_steps.store import StoreError, open_store
-from imgflow_workflows.default import DEFAULT
+from imgflow_steps.contract.step import BadParametersError
+from imgflow_steps.records import keys
+from imgflow_steps.records.run import Run, save
+from imgflow_steps.records.summary import read_summary
+from imgflow_steps.store import StoreError, UnavailableError, open_store
+from imgflow_steps.store.leftovers import temporary
+from imgflow_steps.worker import reach
 from imgflow_workflows.doctor.checks import Check, State
+from imgflow_workflows.submit.default import DEFAULT
 
 if TYPE_CHECKING:
     from imgflow_steps.store import Store
@@ -37,7 +40,8 @@ def store(opened: Store) -> Check:
         back = opened.read(key)
         opened.delete([key])
     except (StoreError, OSError) as error:
-        return Check("store", State.WRONG, str(error), "imgflow config  # the store's address, and where it is set")
+        mend = "imgflow config  # the store's address, and where it is set"
+        return Check("store", State.WRONG, str(error), mend, reached=not isinstance(error, UnavailableError))
     if back != text:
         return Check(
             "store", State.WRONG, f"{opened.url} gives back other bytes than it was given", "use another server"
@@ -77,8 +81,8 @@ def libraries() -> Check:
 
     name = f"in a process of its own, {PIXELS[0]}x{PIXELS[1]} pixels through {' → '.join(DEFAULT.labels)}"
     mend = "reinstall imgflow: pip install --force-reinstall imgflow"
-    with tempfile.TemporaryDirectory(prefix="imgflow-doctor-") as folder:
-        here = open_store(folder)
+    with temporary() as folder:
+        here = open_store(str(folder))
         run = Run(id="doctor", municipality="doctor", pipeline=DEFAULT, created=time.time(), engine="local")
         began = time.perf_counter()
         try:
@@ -97,28 +101,33 @@ def libraries() -> Check:
 def _photograph() -> bytes:
     import numpy as np  # noqa: PLC0415 - pixels, for this check only
 
-    from imgflow_steps.picture import encode  # noqa: PLC0415
-    from imgflow_steps.pipeline import Output  # noqa: PLC0415
+    from imgflow_steps.codec import encode  # noqa: PLC0415
+    from imgflow_steps.contract.options import Encoding  # noqa: PLC0415
 
     width, height = PIXELS
     ramp = np.add.outer(np.arange(height), np.arange(width)) % 256
-    return encode(np.repeat(ramp[:, :, None].astype(np.uint8), 3, axis=2), Output(format="png"))
+    return encode(np.repeat(ramp[:, :, None].astype(np.uint8), 3, axis=2), Encoding(format="png"))
 
 
 def containers(opened: Store) -> Check:
     """Whether the docker command works, and has the container images of the default pipeline."""
-    from imgflow_workflows.engines.docker import DockerEngine  # noqa: PLC0415 - for this engine only
+    from imgflow_workflows.engines.docker import DockerEngine, MissingImageError  # noqa: PLC0415 - for this engine only
 
     try:
         DockerEngine(opened, workers=1).check(Run(id="doctor", municipality="doctor", pipeline=DEFAULT))
+    except MissingImageError as error:
+        return Check("containers", State.WRONG, str(error), "make containers  # builds them all")
+    except UnavailableError as error:
+        mend = "start Docker, such as with: sudo systemctl start docker  # or name another command in IMGFLOW_DOCKER"
+        return Check("containers", State.WRONG, str(error), mend, reached=False)
     except (BadParametersError, StoreError) as error:
-        mend = "make containers  # builds them; IMGFLOW_DOCKER names another command than docker"
+        mend = "export IMGFLOW_DOCKER=podman  # or install Docker; any command that takes docker's arguments will do"
         return Check("containers", State.WRONG, str(error), mend)
     return Check("containers", State.OK, "the command works and has the container images of every step")
 
 
 def workers(count: int) -> Check:
-    """Whether so many processes find a core and the memory that each may take."""
+    """Whether this many processes find a core and the memory that each may take."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     each = DEFAULT.limits.memory
@@ -127,6 +136,16 @@ def workers(count: int) -> Check:
     if count <= fit:
         return Check("workers", State.OK, seen)
     return Check("workers", State.WARNING, seen, f"--workers {fit}, or IMGFLOW_WORKERS={fit}")
+
+
+def confinement() -> Check:
+    """What keeps a decoder that a photograph has taken over from files, connections and programs."""
+    if not reach.confined(os.environ):
+        mend = f"unset {reach.CONFINE}"
+        return Check("confinement", State.WARNING, f"computing processes are not confined: {reach.CONFINE}=off", mend)
+    found = reach.means()
+    seen = ", ".join(["computing processes: an environment without secrets", *found])
+    return Check("confinement", State.OK, seen if found else f"{seen}; this kernel has neither Landlock nor seccomp")
 
 
 def _nearest(path: Path) -> Path:

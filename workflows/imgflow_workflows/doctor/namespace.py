@@ -6,13 +6,19 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
 
 from imgflow_steps import __version__
-from imgflow_steps.pipeline import PIXEL_STEPS
+from imgflow_steps.pipeline.registry import PIXEL_STEPS
 from imgflow_workflows.argo import DIGEST, options_of, workflow_template
-from imgflow_workflows.default import DEFAULT
+from imgflow_workflows.argo.options import NAME, patched
 from imgflow_workflows.doctor.checks import Check, State
+from imgflow_workflows.doctor.quotas import refusals
 from imgflow_workflows.doctor.rights import refused
+from imgflow_workflows.submit.default import DEFAULT
+from imgflow_workflows.text import counted
 
 Document = dict[str, Any]
 
@@ -23,6 +29,8 @@ INSTALL = (
     " https://github.com/argoproj/argo-workflows/releases/download/v4.0.2/install.yaml"
 )
 VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+REPOSITORIES, ENDPOINT = "artifact-repositories", "AWS_ENDPOINT_URL"
+PERSISTENCE = "imgflow.io/persistence"  # annotation of ConfigMap imgflow-store: on what the chart's MinIO keeps it
 SHOWN = 3  # differences that are told
 TOLD = 50  # container images that a node tells of at most, the largest; kubelet's nodeStatusMaxImages
 
@@ -113,6 +121,16 @@ def chart(name: str, site: Site) -> Check:
     return Check(name, State.OK, f"imgflow-{version}, with the store {store.get('data', {}).get('IMGFLOW_STORE', '')}")
 
 
+def persistence(name: str, site: Site) -> Check:
+    """What is in the store outlives a pod."""
+    kind = (site.get("store") or {}).get("metadata", {}).get("annotations", {}).get(PERSISTENCE, "")
+    if kind == "emptyDir":
+        seen = "the chart's MinIO keeps everything in an emptyDir: all photographs and results go with its pod"
+        mend = f"{site.helm} --set minio.persistence.type=pvc  # before there is anything in it, or another S3 server"
+        return Check(name, State.WARNING, seen, mend)
+    return Check(name, State.OK, f"the chart's MinIO keeps it on a {kind}" if kind else "the store is not the chart's")
+
+
 def template(name: str, site: Site) -> Check:
     """The WorkflowTemplate is what this imgflow renders, apart from what values of the chart decide."""
     there = site.get("template")
@@ -134,7 +152,8 @@ def differences(ours: Any, theirs: Any, path: str = "spec") -> Iterator[str]:
     """Where two documents differ; items of lists that have names are compared by them."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         for key in sorted(ours.keys() | theirs.keys()):
-            yield from differences(ours.get(key), theirs.get(key), f"{path}.{key}")
+            one, other = (patched(side) if key == "podSpecPatch" else side.get(key) for side in (ours, theirs))
+            yield from differences(one, other, f"{path}.{key}")
     elif isinstance(ours, list) and isinstance(theirs, list) and _named(ours) and _named(theirs):
         yield from differences({item["name"]: item for item in ours}, {item["name"]: item for item in theirs}, path)
     elif ours != theirs and str(ours) != str(theirs):  # a quantity may be a number or a text
@@ -212,12 +231,55 @@ def limits(name: str, site: Site) -> Check:
     return Check(name, State.OK, ", ".join(f"{step} {data[step]}" for step in steps))
 
 
+def artifacts(name: str, site: Site) -> Check:
+    """Argo finds where artifacts and logs go, and it is the bucket that imgflow uses."""
+    found = site.get("artifacts")
+    told = (found or {}).get("data", {}).get(NAME)
+    if told is None:
+        lacks = f"ConfigMap {REPOSITORIES} has no key {NAME}" if found else f"there is no ConfigMap {REPOSITORIES}"
+        return Check(name, State.WRONG, f"{lacks}: Argo has nowhere to keep artifacts, and no run begins", site.helm)
+    kept: Document = yaml.safe_load(told).get("s3", {})
+    store = (site.get("store") or {}).get("data", {})
+    bucket = store.get("IMGFLOW_STORE", "").removeprefix("s3://").partition("/")[0]
+    theirs, ours = (kept.get("bucket"), kept.get("endpoint")), (bucket, urlsplit(store.get(ENDPOINT, "")).netloc)
+    where = "bucket {} of {}".format(*theirs)
+    if theirs != ours:
+        seen = f"Argo keeps artifacts in {where}, and the store is {'bucket {} of {}'.format(*ours)}"
+        return Check(name, State.WRONG, seen, site.helm)
+    return Check(name, State.OK, f"Argo keeps artifacts and logs in {where}")
+
+
+def quotas(name: str, site: Site) -> Check:
+    """The namespace's quotas and limit ranges admit pods of every step."""
+    there = site.get("template")
+    if there is None:
+        return Check(name, State.UNKNOWN, "there is no WorkflowTemplate that describes any pods")
+    held, ranges = ((site.get(kind) or {}).get("items", []) for kind in ("quotas", "ranges"))
+    found = refusals(there, held, ranges)
+    if not found:
+        count = f"{counted(len(held), 'ResourceQuota')} and {counted(len(ranges), 'LimitRange')}"
+        return Check(name, State.OK, f"{count} admit pods of every step")
+    first, more = found[0], f"; and {len(found) - 1} more" if len(found) > 1 else ""
+    look = f"kubectl -n {site.namespace} describe resourcequotas,limitranges"
+    mend = f"{site.helm} --set {first.value}=…  # or ask whoever set them: {look}" if first.value else look
+    return Check(name, State.WRONG if first.never else State.WARNING, f"{first.what}{more}", mend)
+
+
 def rights(name: str, site: Site) -> Check:
     """Whoever asks may do what imgflow does."""
     return refused(name, site.namespace, site.rights)
 
 
-OF_CHART = {"template", "container images", "credentials", "service account", "limits"}
+OF_CHART = {
+    "persistence",
+    "template",
+    "container images",
+    "credentials",
+    "service account",
+    "limits",
+    "artifacts",
+    "quotas",
+}
 CHECKS: dict[str, tuple[tuple[str, ...], Callable[[str, Site], Check]]] = {
     "cluster": (("version",), cluster),
     "argo": (("kinds",), argo),
@@ -225,9 +287,12 @@ CHECKS: dict[str, tuple[tuple[str, ...], Callable[[str, Site], Check]]] = {
     "rights": (("rights",), rights),
     "namespace": (("namespace",), namespace),
     "chart": (("store",), chart),
+    "persistence": (("store",), persistence),
     "template": (("template",), template),
     "container images": (("template", "nodes"), container_images),
     "credentials": (("secret",), credentials),
     "service account": (("account",), service_account),
     "limits": (("limits",), limits),
+    "artifacts": (("artifacts",), artifacts),
+    "quotas": (("template", "quotas", "ranges"), quotas),
 }

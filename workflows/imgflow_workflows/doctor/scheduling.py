@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, cast
 
-from imgflow_workflows.doctor.findings import Evidence, Finding
+from imgflow_workflows.doctor.findings import Diagnosis, Evidence
 from imgflow_workflows.doctor.snapshot import seconds
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ OBSTACLES = {
 }
 
 
-def unschedulable(attempt: Attempt, snapshot: Snapshot) -> Finding | None:
+def unschedulable(attempt: Attempt, snapshot: Snapshot) -> Diagnosis | None:
     """No node takes the pod: none is large enough, none fits, or all are full and not with pods of this run."""
     waits = [s for kind, status, s in attempt.conditions() if kind == "PodScheduled" and status == "False"]
     if not waits or waits[0].reason != "Unschedulable" or not attempt.pending:
@@ -40,7 +40,7 @@ def unschedulable(attempt: Attempt, snapshot: Snapshot) -> Finding | None:
     return _finding(attempt, sign, f"no node takes pods of step {attempt.step}", ("kubectl describe nodes",))
 
 
-def _short(attempt: Attempt, snapshot: Snapshot, sign: Sign, short: list[str]) -> Finding | None:
+def _short(attempt: Attempt, snapshot: Snapshot, sign: Sign, short: list[str]) -> Diagnosis | None:
     asked = requests(attempt.pod)
     nodes = [node for node in snapshot.nodes if tolerated(node, attempt.pod)]
     never = [name for name in short if nodes and asked.get(name, 0) > largest(nodes, name)]
@@ -73,9 +73,9 @@ def _mend(kind: str, attempt: Attempt, snapshot: Snapshot) -> tuple[str, ...]:
     }[kind]
 
 
-def _finding(attempt: Attempt, sign: Sign, what: str, mend: tuple[str, ...]) -> Finding:
+def _finding(attempt: Attempt, sign: Sign, what: str, mend: tuple[str, ...]) -> Diagnosis:
     evidence = Evidence(attempt.name, "", sign.reason, sign.message, sign.time)
-    return Finding("unschedulable", what, (evidence,), mend)
+    return Diagnosis("unschedulable", what, (evidence,), mend)
 
 
 def _busy(snapshot: Snapshot) -> bool:
@@ -83,7 +83,8 @@ def _busy(snapshot: Snapshot) -> bool:
     return any(pod.get("status", {}).get("phase") == "Running" for pod in snapshot.pods)
 
 
-def _parsed(quantity: str) -> Decimal:
+def parsed(quantity: str) -> Decimal:
+    """An amount as Kubernetes writes it, as a number: CPU in cores, memory in bytes."""
     from kubernetes.utils import quantity as untyped  # noqa: PLC0415 - half a second, for a full cluster only
 
     return cast("Decimal", cast("Any", untyped).parse_quantity(quantity))
@@ -94,7 +95,7 @@ def requests(pod: Document) -> dict[str, Decimal]:
     asked: dict[str, Decimal] = {}
     for container in pod.get("spec", {}).get("containers", ()):
         for name, amount in container.get("resources", {}).get("requests", {}).items():
-            asked[name] = asked.get(name, 0) + _parsed(amount)
+            asked[name] = asked.get(name, 0) + parsed(amount)
     return asked
 
 
@@ -107,11 +108,11 @@ def tolerated(node: Document, pod: Document) -> bool:
 
 def largest(nodes: list[Document], name: str) -> Decimal:
     """The most that any node has of a resource when it is empty."""
-    return max(_parsed(node["status"].get("allocatable", {}).get(name, "0")) for node in nodes)
+    return max(parsed(node["status"].get("allocatable", {}).get(name, "0")) for node in nodes)
 
 
 def _spelt(pod: Document, name: str) -> str:
-    """The amounts as the pod spells them."""
-    containers = pod.get("spec", {}).get("containers", ())
+    """The amounts as the pod spells them, that of the container which works on images first."""
+    containers = sorted(pod.get("spec", {}).get("containers", ()), key=lambda one: one["name"] != "main")
     amounts = [c.get("resources", {}).get("requests", {}).get(name) for c in containers]
     return " + ".join(amount for amount in amounts if amount) or "?"

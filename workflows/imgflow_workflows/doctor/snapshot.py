@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from imgflow_steps.run import Phase, Progress, ShardProgress
+from imgflow_steps.records.progress import Progress, ShardProgress
+from imgflow_steps.records.summary import Phase
 from imgflow_workflows.argo.options import STEP_LABEL
-from imgflow_workflows.engines.nodes import nodes
+from imgflow_workflows.kube.workflow_nodes import nodes
 
 Document = dict[str, Any]
 
@@ -45,7 +46,12 @@ class Snapshot(BaseModel):
     events: list[Document] = Field(default_factory=list)
     nodes: list[Document] = Field(default_factory=list)  # machines
     limits: dict[str, str] = Field(default_factory=dict)  # ConfigMap imgflow-limits
+    harmed: dict[str, int] = Field(default_factory=dict)  # pictures by what is wrong with them
+    harmed_keys: list[tuple[str, str]] = Field(default_factory=list)  # first ones: what is wrong, and where
+    uncovered: list[tuple[str, str]] = Field(default_factory=list)  # run and digest that show what this run covers
     store_error: str = ""
+    secret_works: bool = False  # the store takes what Secret imgflow-s3 says now
+    unknown: bool = False  # the store answers, and has no such run
     unread: list[str] = Field(default_factory=list)
 
     @property

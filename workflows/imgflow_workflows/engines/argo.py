@@ -6,22 +6,24 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from imgflow_steps import keys
-from imgflow_steps.contract import BadParametersError
+from imgflow_steps.contract.step import BadParametersError
+from imgflow_steps.records import keys
+from imgflow_steps.records.summary import Phase
 from imgflow_steps.store import NotFoundError, UnavailableError
 from imgflow_workflows.argo import NAME, Options, cron_workflow, options_of, scheduled, workflow
 from imgflow_workflows.argo.options import PART_OF
 from imgflow_workflows.engines.attempts import attempts
-from imgflow_workflows.engines.nodes import Span, ended, failed_pods, phase, spans
+from imgflow_workflows.kube.workflow_nodes import Span, ended, failed_pods, phase, spans, standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from imgflow_steps.prune import Schedule
-    from imgflow_steps.run import Phase, Run
+    from imgflow_steps.records.run import Run
     from imgflow_steps.store import Store
-    from imgflow_workflows.engines.attempts import Attempt
-    from imgflow_workflows.engines.cluster import Cluster, Document
+    from imgflow_workflows.argo.schedule import Schedule
+    from imgflow_workflows.engines.attempts import ContainerLog
+    from imgflow_workflows.kube.client import Cluster, Document
+    from imgflow_workflows.standing import Standing
 
 TRIES = 5  # to replace a finished Workflow while others do the same
 
@@ -29,10 +31,10 @@ TRIES = 5  # to replace a finished Workflow while others do the same
 def open_cluster(namespace: str, kube_context: str = "") -> Cluster:
     """The Argo Server that ``ARGO_SERVER`` names, else the kubeconfig's cluster."""
     if os.environ.get("ARGO_SERVER"):
-        from imgflow_workflows.engines.argoserver import ArgoServer  # noqa: PLC0415
+        from imgflow_workflows.kube.argo_server import ArgoServer  # noqa: PLC0415
 
         return ArgoServer(namespace)
-    from imgflow_workflows.engines.cluster import Kubernetes  # noqa: PLC0415
+    from imgflow_workflows.kube.client import Kubernetes  # noqa: PLC0415
 
     return Kubernetes(namespace, kube_context)
 
@@ -46,9 +48,10 @@ class ArgoEngine:
     def __init__(self, store: Store, *, namespace: str, kube_context: str = "", cluster: Cluster | None = None) -> None:
         self._store = store
         self._cluster = cluster or open_cluster(namespace, kube_context)
+        self.place = f"namespace {namespace}"
 
     def submit(self, run: Run) -> None:
-        """Start the run's Workflow and return. One that runs already is left alone; one that ended is replaced.
+        """Start the run's Workflow and return. One that ended is replaced; one that runs is left alone, or resumed.
 
         Raises BadParametersError when the chart is not installed or the name is taken, UnavailableError, DeniedError.
         """
@@ -65,6 +68,8 @@ class ArgoEngine:
                 raise BadParametersError(
                     f"{where} has a Workflow {run.id!r} that is not of imgflow; choose another --run"
                 )
+            if phase(there) is Phase.SUSPENDED:
+                self._cluster.resume(run.id)
             if not ended(there):
                 return
             self._cluster.delete(run.id, there["metadata"]["uid"])
@@ -78,19 +83,32 @@ class ArgoEngine:
         """What the cluster starts by itself in this namespace. Raises UnavailableError, DeniedError."""
         return frozenset(scheduled(document) for document in self._cluster.schedules())
 
+    def abandon(self) -> None:
+        """Nothing of a run goes on here."""
+
     def phase(self, run: str) -> Phase | None:
         """Where Argo says the run stands; None when it has no such Workflow (any more)."""
         there = self._cluster.workflow(run)
         return phase(there) if there else None
 
+    def standing(self, run: str, since: float) -> Standing | None:
+        """The same of the attempt that was submitted at ``since``, and why it does not move where that is known."""
+        there = self._cluster.workflow(run)
+        return standing(there, since) if there else None
+
     def stop(self, run: str) -> None:
-        """End the run's pods; the report of what is done is still written. Raises NotFoundError."""
-        if self._cluster.workflow(run) is None:
-            raise NotFoundError(
-                f"namespace {self._cluster.namespace} has no Workflow {run!r}: it ended, or never began"
-            )
+        """End the run's pods, of a suspended one as well; the report of what is done is still written.
+
+        Raises NotFoundError where nothing runs any more.
+        """
+        there = self._cluster.workflow(run)
+        if there is None or ended(there):
+            what = f"no Workflow {run!r}: it ended, or never began" if there is None else f"run {run} has ended already"
+            raise NotFoundError(f"namespace {self._cluster.namespace} has {what}" if there is None else what)
         self._store.write(keys.stopped(run), b"")  # or the report of its end would say that it failed
         self._cluster.stop(run)
+        if phase(there) is Phase.SUSPENDED:
+            self._cluster.resume(run)  # or Argo would not look at it again
 
     def delete(self, run: str) -> None:
         """Delete the Workflow and its pods, if it is there."""
@@ -121,7 +139,7 @@ class ArgoEngine:
         if failed:
             yield from _without_log(run, step, {pod: bad[pod] for pod in bad.keys() - printed - live})
 
-    def attempts(self, run: str, shard: int, *, lines: int) -> list[Attempt]:
+    def attempts(self, run: str, shard: int, *, lines: int) -> list[ContainerLog]:
         """Pods as their Workflow tells of them; without it, whoever's log is in the store."""
         return attempts(self._store, run, shard, lines=lines, cluster=self._cluster)
 

@@ -12,14 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from imgflow_steps import keys
+from imgflow_steps.records import keys
 from imgflow_steps.store import NotFoundError, StoreError
-from imgflow_workflows.engines.nodes import pods
+from imgflow_workflows.kube.workflow_nodes import pods
 
 if TYPE_CHECKING:
-    from imgflow_steps.store import Found, Store
-    from imgflow_workflows.engines.cluster import Cluster
-    from imgflow_workflows.engines.nodes import Pod
+    from imgflow_steps.store import Store, StoredObject
+    from imgflow_workflows.kube.client import Cluster
+    from imgflow_workflows.kube.workflow_nodes import Pod
 
 READERS = 16  # logs looked into at the same time
 HEAD = 4 << 10  # bytes at a log's begin that tell whose it is
@@ -27,7 +27,7 @@ TAIL = 16 << 10  # bytes at a log's end that are read
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class ContainerLog:
     """One container's turn with a shard. What is not known any more is ""; ``attempt`` is then 0."""
 
     container: str
@@ -39,8 +39,8 @@ class Attempt:
     log: tuple[str, ...] = ()  # its last lines
 
 
-def attempts(store: Store, run: str, shard: int, *, lines: int, cluster: Cluster | None = None) -> list[Attempt]:
-    """The containers that had a shard, in order of time, each with so many last lines of its log.
+def attempts(store: Store, run: str, shard: int, *, lines: int, cluster: Cluster | None = None) -> list[ContainerLog]:
+    """The containers that had a shard, in order of time, each with this many last lines of its log.
 
     One small read per container of the run where no Workflow says which one it was. Raises StoreError.
     """
@@ -50,7 +50,7 @@ def attempts(store: Store, run: str, shard: int, *, lines: int, cluster: Cluster
     return _archived(store, run, shard, lines)
 
 
-def _of_pod(store: Store, cluster: Cluster, run: str, pod: Pod, lines: int) -> Attempt:
+def _of_pod(store: Store, cluster: Cluster, run: str, pod: Pod, lines: int) -> ContainerLog:
     log: deque[str] = deque(maxlen=lines)
     kept = next(store.entries(f"{keys.logs(run)}{pod.name}/"), None)
     try:
@@ -60,7 +60,7 @@ def _of_pod(store: Store, cluster: Cluster, run: str, pod: Pod, lines: int) -> A
             log.extend(line for _, line in cluster.logs(run, "", _AllBut(pod.name), follow=False))
     except StoreError as error:
         log.append(str(error))
-    return Attempt(pod.name, pod.step, pod.attempt, pod.node, pod.outcome, pod.message, tuple(log))
+    return ContainerLog(pod.name, pod.step, pod.attempt, pod.node, pod.outcome, pod.message, tuple(log))
 
 
 class _AllBut(Container[str]):
@@ -73,7 +73,7 @@ class _AllBut(Container[str]):
         return name != self._name
 
 
-def _archived(store: Store, run: str, shard: int, lines: int) -> list[Attempt]:
+def _archived(store: Store, run: str, shard: int, lines: int) -> list[ContainerLog]:
     with ThreadPoolExecutor(READERS) as pool:
         begun = [
             (start.get("time", 0.0), log, start)
@@ -87,11 +87,11 @@ def _archived(store: Store, run: str, shard: int, lines: int) -> list[Attempt]:
         outcome = {0: "Succeeded", None: ""}.get(end.get("exit"), "Failed")
         name = log.key.removeprefix(keys.logs(run)).partition("/")[0]
         message = str(end.get("error", ""))
-        found.append(Attempt(name, start["step"], outcome=outcome, message=message, log=tuple(said[-lines:])))
+        found.append(ContainerLog(name, start["step"], outcome=outcome, message=message, log=tuple(said[-lines:])))
     return found
 
 
-def _start(store: Store, log: Found) -> dict[str, Any]:
+def _start(store: Store, log: StoredObject) -> dict[str, Any]:
     """The first event that a container logged; {} where it came to none."""
     if not log.bytes:
         return {}
@@ -111,7 +111,7 @@ def _event(line: str) -> dict[str, Any]:
     return event if isinstance(event, dict) else {}
 
 
-def _end(store: Store, log: Found) -> Iterator[str]:
+def _end(store: Store, log: StoredObject) -> Iterator[str]:
     if not log.bytes:
         return
     start = max(0, log.bytes - TAIL)

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -17,24 +18,32 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import ValidationError
 
-from imgflow_steps import keys
-from imgflow_steps.contract import BadParametersError, Exit, Job, Result
-from imgflow_steps.run import Phase, Run, load, read_summary
+from imgflow_steps.contract.job import LIFELINE, Exit, Job, Result
+from imgflow_steps.contract.step import BadParametersError
+from imgflow_steps.records import keys
+from imgflow_steps.records.run import Run, load
+from imgflow_steps.records.summary import Phase, read_summary
 from imgflow_steps.store import Store, UnavailableError
+from imgflow_steps.store.variables import VARIABLES
 from imgflow_workflows.engines.attempts import attempts
-from imgflow_workflows.engines.jobs import chain, ended, jobs, tried
+from imgflow_workflows.engines.here import Here
+from imgflow_workflows.engines.jobs import chain, ended, jobs, tried, use
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import BinaryIO
 
-    from imgflow_workflows.engines.attempts import Attempt
+    from imgflow_workflows.engines.attempts import ContainerLog
 
 GRACE = 10  # seconds that a stopped container has to write down what it knows
 OVERHEAD = 1 << 30  # bytes of memory that a container needs beside its computing process
 
 
-class DockerEngine:
+class MissingImageError(BadParametersError):
+    """The command works, and lacks a container image."""
+
+
+class DockerEngine(Here):
     """Runs a run to its end in containers, ``workers`` shards at the same time.
 
     ``command`` is docker or anything that takes its arguments, such as podman; unset it is
@@ -43,24 +52,27 @@ class DockerEngine:
 
     name = "docker"
     detached = False
+    place = ""
 
     def __init__(
         self, store: Store, *, workers: int, command: str = "", prefix: str = "localhost/imgflow-", tag: str = "dev"
     ) -> None:
-        self._store, self._workers = store, workers
+        super().__init__(store)
+        self._workers = workers
         self._command = shlex.split(command or os.environ.get("IMGFLOW_DOCKER", "docker"))
         self._prefix, self._tag = prefix, tag
-        self._stopping = Event()
+        self._stopping, self._abandoned = Event(), Event()
         self._running: set[str] = set()
 
     def submit(self, run: Run) -> None:
         """List, compute and collect. Raises UnavailableError, BadParametersError; Ctrl-C loses nothing flushed."""
         self.check(run)
         self._stopping.clear()
+        self._abandoned.clear()
         self._store.delete([keys.stopped(run.id)])
         self._end(run.id)  # what an earlier attempt left running
         do, wait = partial(self._container, run), self._stopping.wait
-        with ThreadPoolExecutor(self._workers) as crew:
+        with ThreadPoolExecutor(use(self._workers)) as crew:
             try:
                 listed = ended(crew.submit(tried, Job(step="list", run=run.id), do, wait).result())
                 shards = [jobs(run, shard, listed.layout) for shard in range(listed.shards)]
@@ -70,7 +82,7 @@ class DockerEngine:
             except BaseException:
                 self._stopping.set()
                 crew.shutdown(wait=False, cancel_futures=True)
-                while self._running:
+                while self._running and not self._abandoned.is_set():
                     self._end(run.id)
                     time.sleep(0.2)  # one that is only being created shows up later
                 raise
@@ -82,10 +94,10 @@ class DockerEngine:
         self._running.add(name)
         try:
             if self._stopping.is_set() or self._store.stat(keys.stopped(run.id)):
-                return Result(job=job, exit=Exit.TEMPORARY, error=f"run {run.id} was stopped; retry goes on with it")
+                return Result(job=job, exit=Exit.TEMPORARY, error=f"run {run.id} was stopped; retry resumes it")
             with tempfile.TemporaryFile() as log:
                 process = _start(argv, log)
-                answer, _ = process.communicate(job.model_dump_json().encode())
+                answer = _asked(process, job)
                 log.seek(0)
                 self._store.write(log_key(run.id, name, attempt), log.read(), "text/plain")
                 return _result(job, process.returncode, answer, name, _tail(log))
@@ -104,16 +116,18 @@ class DockerEngine:
         try:
             self._tool("image", "inspect", *images)
         except UnavailableError as error:
-            raise BadParametersError(
+            raise MissingImageError(
                 f"a container image is missing; `make containers` builds them all. {error}"
             ) from None
 
+    def abandon(self) -> None:
+        """See ``Engine``. Containers of the run are no longer this one's to end."""
+        self._abandoned.set()
+        self._stopping.set()
+
     def phase(self, run: str) -> Phase | None:
         """Running while it has a container, then what collect said; between two containers nobody can tell."""
-        if self._containers(run):
-            return Phase.RUNNING
-        summary = read_summary(self._store, run)
-        return summary.status if summary else None
+        return Phase.RUNNING if self._containers(run) else super().phase(run)
 
     def stop(self, run: str) -> None:
         """End the run's containers, and have the process that submitted it start no more."""
@@ -142,7 +156,7 @@ class DockerEngine:
                 return
             time.sleep(1)
 
-    def attempts(self, run: str, shard: int, *, lines: int) -> list[Attempt]:
+    def attempts(self, run: str, shard: int, *, lines: int) -> list[ContainerLog]:
         """Containers that have ended."""
         return attempts(self._store, run, shard, lines=lines)
 
@@ -195,14 +209,22 @@ def run_arguments(job: Job, run: Run, store: str, name: str) -> list[str]:
     if folder or source:
         reach += ["--security-opt=label=disable"]  # else SELinux, where it is on, keeps a container out
     if "s3" in {urlsplit(store).scheme, urlsplit(run.source).scheme}:
-        from imgflow_steps.store.settings import VARIABLES  # noqa: PLC0415 - loads minio
-
         # By name and not by value, so that no secret shows in a list of processes.
         known = [variable for variables in VARIABLES.values() for variable in variables if variable in os.environ]
         reach += ["--network=host", *(f"--env={variable}" for variable in known)]
     else:
         reach += ["--network=none"]
-    return ["run", "--rm", "--interactive", f"--name={name}", *step, *locked, f"--memory={memory}", *reach]
+    return [
+        "run",
+        "--rm",
+        "--interactive",
+        f"--env={LIFELINE}=1",
+        f"--name={name}",
+        *step,
+        *locked,
+        f"--memory={memory}",
+        *reach,
+    ]
 
 
 def _folder(url: str) -> Path | None:
@@ -232,6 +254,17 @@ def _start(argv: Sequence[str], log: BinaryIO) -> subprocess.Popen[bytes]:
         raise BadParametersError(
             f"cannot start {argv[0]!r}: {error.strerror}; name a docker-compatible command in IMGFLOW_DOCKER"
         ) from error
+
+
+def _asked(process: subprocess.Popen[bytes], job: Job) -> bytes:
+    """What a container answers. Its standard input stays open until then: it ends when this process is gone."""
+    with process:
+        assert process.stdin  # noqa: S101 - narrows the types: both are pipes
+        assert process.stdout  # noqa: S101
+        with suppress(BrokenPipeError):  # it is dead already, and its log says why
+            process.stdin.write(job.model_dump_json().encode() + b"\n")
+            process.stdin.flush()
+        return process.stdout.read()
 
 
 def _result(job: Job, code: int, answer: bytes, name: str, tail: str) -> Result:

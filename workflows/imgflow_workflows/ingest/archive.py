@@ -15,17 +15,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from stat import S_IFMT, S_ISLNK, S_ISREG
 from typing import IO
 
-from imgflow_steps import keys
-from imgflow_steps.contract import BadParametersError
-from imgflow_steps.store import Store
-from imgflow_workflows.ingest.copying import Photo, Reason, Refusal, Refuse, itself, refused
-from imgflow_workflows.ingest.spool import spool
+from imgflow_steps.contract.step import BadParametersError
+from imgflow_steps.records import keys
+from imgflow_steps.records.admission import ADMISSION, Admission
+from imgflow_steps.store import Store, names
+from imgflow_steps.store.leftovers import temporary
+from imgflow_workflows.ingest.names import spool
+from imgflow_workflows.results.skips import Refuse, SkippedFile, SkipReason
+from imgflow_workflows.transfer.copying import Photo, is_known, itself, passing, refused
 
 RATIO = 100  # times that an archive may grow when it is unpacked; photographs hardly do
 ENCRYPTED = 1  # flag of a zip's member
+PACKED = "it is a link, a device or a pipe, not a file; pack files themselves"
 SMALL = 256 << 20  # bytes up to which it may grow as it likes
 LATEST = 1 << 33  # seconds since the epoch, in the year 2242: what file systems can write down
 DAMAGED = (
@@ -59,6 +63,7 @@ class Zip:
     """The members of a zip, by their names."""
 
     path: Path
+    rules: Admission = ADMISSION
 
     @contextmanager
     def photos(self, store: Store, municipality: str, refuse: Refuse) -> Iterator[Iterator[Photo]]:
@@ -66,14 +71,14 @@ class Zip:
         with _readable(self.path):
             archive = zipfile.ZipFile(self.path)
         with archive, _folder() as folder:
-            members = [one for one in archive.infolist() if not one.filename.endswith("/")]
+            members = [one for one in archive.infolist() if not one.filename.endswith(("/", "\\"))]
             self._check(members)
             yield self._photos(archive, members, folder, store, keys.images(municipality), refuse)
 
     def _check(self, members: list[zipfile.ZipInfo]) -> None:
         limit, seen = Limit(self.path), set[str]()
         for member in members:
-            name = member.filename
+            name = _slashed_name(member)
             _check_name(self.path, name)
             limit.add(member.file_size)
             if member.flag_bits & ENCRYPTED:
@@ -92,9 +97,12 @@ class Zip:
         refuse: Refuse,
     ) -> Iterator[Photo]:
         for number, member in enumerate(members):
-            name, size = _plain(member.filename), member.file_size
-            if refusal := refused(name, name, size):
+            name, size = _plain(_slashed_name(member)), member.file_size
+            if refusal := refused(self.rules, name, name, size):
                 refuse(refusal)
+                continue
+            if not S_ISREG(mode := member.external_attr >> 16) and S_IFMT(mode):
+                refuse(SkippedFile(name, SkipReason.LINK if S_ISLNK(mode) else SkipReason.SPECIAL, PACKED))
                 continue
             stamp = _zip_time(member)
             opened = partial(archive.open, member)
@@ -113,6 +121,8 @@ class Tar:
     """The members of a tar, compressed or not: read twice from its beginning to its end."""
 
     path: Path
+    rules: Admission = ADMISSION
+    checksum: bool = False  # all of it is compared with what was copied
 
     @contextmanager
     def photos(self, store: Store, municipality: str, refuse: Refuse) -> Iterator[Iterator[Photo]]:
@@ -137,25 +147,25 @@ class Tar:
         """Members are unpacked here, not where they are copied: a tar has no other order than its own."""
         for number, member in enumerate(_members(archive)):
             name = _plain(member.name)
-            if _is_link(member) and keys.is_image(name):
-                why = f"it is a link to {member.linkname}; pack files themselves (tar --dereference --hard-dereference)"
-                refuse(Refusal(name, Reason.LINK, why))
+            if not member.isreg() and not self.rules.why_not(name):
+                refuse(SkippedFile(name, SkipReason.LINK, _why(member)) if _is_link(member) else _special(name))
                 continue
-            if refusal := refused(name, name, member.size):
+            if refusal := refused(self.rules, name, name, member.size):
                 refuse(refusal)
                 continue
             stamp = _tar_time(member)
             version, path, known = f"{member.size}-{stamp}", folder / str(number), store.stat(prefix + name)
-            if not known or (known.bytes, known.version) != (member.size, version):
-                _unpack(path, partial(_opened, archive, member), stamp)
-            yield Photo(
+            photo = Photo(
                 key=prefix + name,
                 path=f"{self.path}: {name}",
                 bytes=member.size,
                 version=version,
                 known=partial(itself, known),
-                file=partial(_passing, path),
+                file=partial(passing, path),
             )
+            if self.checksum or not known or not is_known(known, photo):
+                _unpack(path, partial(_opened, archive, member), stamp)
+            yield photo
 
 
 @dataclass(slots=True)
@@ -177,20 +187,28 @@ class Limit:
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    with TemporaryDirectory(prefix="imgflow-ingest-", ignore_cleanup_errors=True) as name:  # Ctrl-C leaves threads
+    with temporary() as name:  # Ctrl-C leaves threads
         yield Path(name)
 
 
 def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """Its files and links one after the other; those passed are forgotten, or memory would grow with their number."""
+    """All but its folders one after the other; those passed are forgotten, or memory would grow with their number."""
     while member := archive.next():
-        if member.isfile() or _is_link(member):
+        if not member.isdir():
             yield member
         archive.members = []  # type: ignore[attr-defined]  # what TarFile keeps of every member it has seen
 
 
 def _is_link(member: tarfile.TarInfo) -> bool:
     return member.issym() or member.islnk()
+
+
+def _why(member: tarfile.TarInfo) -> str:
+    return f"it is a link to {member.linkname}; pack files themselves (tar --dereference --hard-dereference)"
+
+
+def _special(name: str) -> SkippedFile:
+    return SkippedFile(name, SkipReason.SPECIAL, PACKED)
 
 
 def _zip_time(member: zipfile.ZipInfo) -> int:
@@ -210,12 +228,17 @@ def _plain(name: str) -> str:
     return name.removeprefix("./")
 
 
+def _slashed_name(member: zipfile.ZipInfo) -> str:
+    """A member's name; some programs of Windows write it with backslashes, which the format does not know."""
+    return member.filename.replace("\\", "/")
+
+
 def _check_name(path: Path, name: str) -> None:
     if name.startswith("/") or ".." in name.split("/") or "\\" in name:
         raise BadParametersError(
-            f"{path} holds {name!r}, which would lie outside of it; nothing was copied. Who made it?"
+            f"{path} holds {name!r}, which is outside of it; the archive may be malicious, and nothing was copied"
         )
-    if (why := keys.unstorable(_plain(name))) and "UTF-8" in why:
+    if (why := names.unstorable(_plain(name))) and "UTF-8" in why:
         raise BadParametersError(f"{path} holds {name!r}: {why}; pack it again with names in UTF-8")
 
 
@@ -249,14 +272,6 @@ def _unpacked(path: Path, opened: partial[IO[bytes]], stamp: int) -> Iterator[Pa
             _unpack(path, opened, stamp)
         except DAMAGED as error:
             raise OSError(f"it is damaged inside of the archive ({error})") from error
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
-
-
-@contextmanager
-def _passing(path: Path) -> Iterator[Path]:
-    try:
         yield path
     finally:
         path.unlink(missing_ok=True)

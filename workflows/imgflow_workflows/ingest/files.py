@@ -8,16 +8,18 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from stat import S_ISREG
 
-from imgflow_steps import keys
-from imgflow_steps.contract import BadParametersError
+from imgflow_steps.contract.step import BadParametersError
+from imgflow_steps.records import keys
+from imgflow_steps.records.admission import ADMISSION, Admission
 from imgflow_steps.store import Store
 from imgflow_steps.store.versions import version_of
-from imgflow_workflows.ingest.copying import Photo, Reason, Refusal, Refuse, in_place, refused
-from imgflow_workflows.ingest.spool import Spool, spool
-from imgflow_workflows.ingest.web import NOWHERE, Web, fetched, is_url, named_by_url
-from imgflow_workflows.words import counted
+from imgflow_steps.store.web import NOWHERE, Web, fetched, is_url, named_by_url
+from imgflow_workflows.ingest.names import Spool, spool
+from imgflow_workflows.ingest.paths import below, file_status
+from imgflow_workflows.results.skips import Refuse, SkippedFile, SkipReason
+from imgflow_workflows.text import counted
+from imgflow_workflows.transfer.copying import Photo, in_place, refused
 
 NAMED = 3  # missing files that an error names
 
@@ -29,34 +31,40 @@ class FileList:
     lines: Iterable[str]
     lenient: bool = False  # leave out what is not there
     web: Web = NOWHERE
+    rules: Admission = ADMISSION
 
     @contextmanager
     def photos(self, store: Store, municipality: str, refuse: Refuse) -> Iterator[Iterator[Photo]]:
         """See ``Source``. The list is read to its end first."""
         prefix, missing = keys.images(municipality), Missing(self.lenient, refuse)
         with spool() as kept:
-            for path in filter(None, (line.rstrip("\r\n") for line in self.lines)):
+            for path in filter(None, (line.rstrip("\r\n") for line in _without_mark(self.lines))):
                 if is_url(path):
                     self.web.check(path)
-                    _add(kept, named_by_url(path), path, 1, "", refuse)
+                    self._add(kept, named_by_url(path), path, 1, "", refuse)
                     continue
                 if not (status := file_status(path)):
                     missing.add(path)
                     continue
                 place = os.path.normpath(Path.cwd() / path)
-                _add(kept, named(path), place, status.st_size, version_of(status), refuse)
+                self._add(kept, named(path), place, status.st_size, version_of(status), refuse)
             missing.check("the list")
             yield (
                 Photo(prefix + name, path, size, version, partial(store.stat, prefix + name), file_of(path, self.web))
                 for name, path, size, version in kept
             )
 
+    def _add(self, kept: Spool, name: str, place: str, size: int, version: str, refuse: Refuse) -> None:
+        if refusal := refused(self.rules, name, place, size):
+            refuse(refusal)
+        else:
+            kept.add(name, place, size, version)
 
-def _add(kept: Spool, name: str, place: str, size: int, version: str, refuse: Refuse) -> None:
-    if refusal := refused(name, place, size):
-        refuse(refusal)
-    else:
-        kept.add(name, place, size, version)
+
+def _without_mark(lines: Iterable[str]) -> Iterator[str]:
+    """The lines without the byte order mark that Windows writes before the first one."""
+    for number, line in enumerate(lines):
+        yield line if number else line.removeprefix("\ufeff")
 
 
 def file_of(place: str, web: Web) -> Callable[[], AbstractContextManager[Path]]:
@@ -77,7 +85,7 @@ class Missing:
         """Note one."""
         self.count += 1
         if self.lenient:
-            self.refuse(Refusal(path, Reason.MISSING, "there is no such file"))
+            self.refuse(SkippedFile(path, SkipReason.MISSING, "there is no such file"))
         elif len(self.first) < NAMED:
             self.first += (path,)
 
@@ -91,17 +99,7 @@ class Missing:
             )
 
 
-def file_status(path: str) -> os.stat_result | None:
-    """The status of a regular file; None for anything else."""
-    try:
-        status = os.stat(path)  # noqa: PTH116 - a Path each for millions of files is slow
-    except (OSError, ValueError):
-        return None
-    return status if S_ISREG(status.st_mode) else None
-
-
 def named(path: str) -> str:
     """A photograph's name by its path: relative to the current folder where it lies below it."""
     plain = os.path.normpath(path)
-    here = f"{Path.cwd()}/"
-    return plain.removeprefix(here).lstrip("/")
+    return below(plain.removeprefix(f"{Path.cwd()}/"))

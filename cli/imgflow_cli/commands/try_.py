@@ -1,0 +1,95 @@
+"""try: one photograph through some steps, at once, to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imgflow_cli.flags import QuietFlag
+from imgflow_cli.output import Voice, emit, table
+from imgflow_steps.contract.sample import Rejected
+from imgflow_steps.pipeline.lint import doubts
+from imgflow_steps.pipeline.model import Pipeline
+from imgflow_workflows.errors import ExitCode, ImgflowError
+from imgflow_workflows.submit import pipeline_file
+from imgflow_workflows.text import size
+
+FORMS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}
+FINDINGS = 20  # lines at most
+
+
+def try_(
+    steps: Annotated[
+        str, typer.Argument(metavar="STEPS|@FILE", help="Steps in short, such as 'scale:320x240,blur:gaussian'.")
+    ],
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="The photograph; only read.")],
+    file: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Where to; PHOTO.try.jpg beside it when not given."),
+    ] = None,
+    quiet: QuietFlag = False,
+) -> None:
+    """Take one photograph through some steps at once, and write before and after as one picture.
+
+    It prints the size after each step and how long the step took. No run is started, and nothing else is written.
+    """
+    pipeline = pipeline_file.short(steps).openable()
+    voice = Voice(quiet=quiet)
+    for fault in doubts(pipeline):
+        voice.say(f"note: {fault}")
+    try:
+        data = photo.read_bytes()
+    except OSError as error:
+        raise ImgflowError(f"{photo} cannot be read: {error.strerror}") from error
+    target = file or photo.with_name(f"{photo.name}.try.jpg")
+    if target.suffix.lower() not in FORMS:
+        raise ImgflowError(f"{target} is not the name of a picture", f"its suffix may be {', '.join(FORMS)}")
+    if not target.parent.is_dir():
+        raise ImgflowError(f"{target} cannot be written: there is no such directory")
+    if target.exists() and target.samefile(photo):
+        raise ImgflowError(f"{photo} would be written over", "choose another file with --output")
+    page = _try(data, pipeline, photo, FORMS[target.suffix.lower()])
+    try:
+        target.write_bytes(page)
+    except OSError as error:
+        raise ImgflowError(f"{target} cannot be written: {error.strerror}", "choose another with --output") from error
+    emit(str(target))
+
+
+def _try(data: bytes, pipeline: Pipeline, photo: Path, form: str) -> bytes:
+    """The sheet; what happened is said on the way."""
+    from imgflow_steps.pipeline.apply import StepFailedError  # noqa: PLC0415 - as below
+    from imgflow_steps.records.results import scalars  # noqa: PLC0415 - as below
+    from imgflow_workflows.preview import attempt, sheet, write  # noqa: PLC0415 - loads Pillow: not for wrong usage
+
+    try:
+        trial = attempt(data, pipeline, photo.name)
+    except Rejected as error:
+        message = f"{photo} would be rejected: {error.code}: {error.message}"
+        raise ImgflowError(
+            message, "`imgflow submit` would reject it, too, and continue with the others", ExitCode.FAILED
+        ) from None
+    except StepFailedError as error:
+        raise ImgflowError(
+            f"{photo} would fail: {error}", "that is a fault of the step's code", ExitCode.FAILED
+        ) from error
+    rows = [
+        [s.label, s.pictures, f"{s.width}x{s.height}", "colour" if s.colour else "grey", f"{s.ms:.1f}"]
+        for s in trial.stages
+    ]
+    table(["STEP", "PICTURES", "SIZE", "CHANNELS", "MS"], rows)
+    found = [[piece or "-", name, value] for piece, said in trial.found for name, value in scalars(said)]
+    if found:
+        table(["PIECE", "FOUND", "VALUE"], found[:FINDINGS])
+    last = trial.stages[-1]
+    many = f"{last.pictures} pictures of " if last.pictures != 1 else ""
+    weight = f", {size(trial.bytes)}" if trial.bytes else ""
+    took = f"{sum(stage.ms for stage in trial.stages):.0f} ms"
+    page = sheet(
+        trial,
+        f"before: {trial.width} x {trial.height}, {size(len(data))}",
+        f"after: {many}{last.width} x {last.height}{weight}, {took}",
+    )
+    return write(page, form)

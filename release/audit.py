@@ -1,0 +1,84 @@
+# noqa: INP001 - a script beside what it describes, no package
+"""What releases are made of: licences of all packages in container images, their hashes, and known vulnerabilities.
+
+``make audit`` says what is wrong and ends with 1. What it cannot see here it names.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from importlib.metadata import Distribution, distributions
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+LIST = ROOT / "release/licences.toml"
+PIN = re.compile(r"^([a-z0-9][a-z0-9.-]*)==([^\s\\]+)", re.MULTILINE)
+HASHED = re.compile(r"--hash=sha256:[0-9a-f]{64}")
+BASE = re.compile(r"^FROM (\S+)", re.MULTILINE)
+
+
+def held() -> set[str]:
+    """All packages that any container image holds, by normalised name."""
+    return {name for lock in ROOT.glob("images/*/requirements.txt") for name, _ in PIN.findall(lock.read_text())}
+
+
+def licences(found: Distribution, words: dict[str, str]) -> set[str]:
+    """What a package says of itself, as SPDX where that is known."""
+    about = found.metadata
+    if expression := about.get("License-Expression"):
+        return set(re.split(r" AND | OR |[()]", expression)) - {""}
+    classifiers = [one.rpartition(" :: ")[2] for one in about.get_all("Classifier") or [] if one.startswith("License")]
+    said = classifiers or [(about.get("License") or "unknown").strip().partition("\n")[0]]
+    return {words.get(one, one) for one in said}
+
+
+def strange(installed: dict[str, Distribution], names: set[str]) -> list[str]:
+    """Packages under a licence that nobody has looked at."""
+    known = tomllib.loads(LIST.read_text(encoding="utf-8"))
+    looked_at = {name: licences(installed[name], known["words"]) for name in names & installed.keys()}
+    more = {name: of - set(known["allowed"]) for name, of in sorted(looked_at.items()) if name not in known["packages"]}
+    return [
+        f"{name}: {', '.join(sorted(of))}; look at it, and add it to release/licences.toml or drop it"
+        for name, of in more.items()
+        if of
+    ]
+
+
+def without_hash() -> list[str]:
+    """Lines of locks that would install whatever an index has."""
+    return [
+        f"{lock.parent.name}: {line.strip()} has no hash; run make pins"
+        for lock in sorted(ROOT.glob("images/*/requirements.txt"))
+        for line in lock.read_text().replace("\\\n", " ").splitlines()
+        if line.strip() and not line.startswith("#") and not HASHED.search(line)
+    ]
+
+
+def here() -> dict[str, Distribution]:
+    """What is installed beside this script."""
+    return {re.sub(r"[-_.]+", "-", one.metadata["Name"]).lower(): one for one in distributions()}
+
+
+def main() -> int:
+    """Say what is wrong, and what was not looked at; gives the exit code."""
+    installed, names = here(), held()
+    wrong = [*strange(installed, names), *without_hash()]
+    for line in wrong:
+        sys.stderr.write(f"{line}\n")
+    seen = len(names & installed.keys())
+    sys.stdout.write(f"{seen} of {len(names)} packages in container images have a licence that was looked at\n")
+    if unseen := sorted(names - installed.keys()):
+        sys.stdout.write(f"not looked at, since they are not installed here: {', '.join(unseen)}\n")
+    bases = {base for file in ROOT.glob("images/*/Dockerfile") for base in BASE.findall(file.read_text())}
+    if moving := sorted(base for base in bases if "@sha256:" not in base and not base.startswith("$")):
+        sys.stdout.write(f"without a digest: {', '.join(moving)}\n")
+    sys.stdout.write(
+        "not looked at: advisories; where their service can be reached, run pip-audit on images/*/requirements.txt\n"
+    )
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""Results as HTTP: one picture as itself, several as parts or an archive, findings as a document."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zipfile
+from collections.abc import Mapping
+from io import BytesIO
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
+
+from fastapi import Response
+
+from imgflow_service.api.cache import SUFFIX
+
+if TYPE_CHECKING:
+    from imgflow_service.api.made import Made, Piece
+
+FOUND = 4 << 10  # characters of findings that a header may hold
+YEAR = 31_536_000  # seconds
+EPOCH = (1980, 1, 1, 0, 0, 0)  # of files in an archive: the same bytes every time
+
+
+def answer(made: Made, headers: Mapping[str, str], accept: str) -> Response:
+    """A result, as its client would have it."""
+    told = dict(headers) | {"X-Imgflow-Source": made.source}
+    if "application/json" in accept or not any(piece.content_type for piece in made.pieces):
+        return Response(json.dumps(_document(made)), media_type="application/json", headers=told)
+    if len(made.pieces) == 1:
+        piece = made.pieces[0]
+        return Response(piece.data, media_type=piece.content_type, headers={**told, **_about(piece)})
+    if "application/zip" in accept:
+        return Response(_archive(made), media_type="application/zip", headers=told)
+    boundary = token_hex(16)
+    kind = f"multipart/mixed; boundary={boundary}"
+    return Response(_parts(made, boundary), media_type=kind, headers=told)
+
+
+def _about(piece: Piece) -> dict[str, str]:
+    told = {"X-Imgflow-Result": f"{piece.width}x{piece.height}"}
+    if piece.found and len(found := json.dumps(dict(piece.found))) <= FOUND:
+        told["X-Imgflow-Found"] = found
+    return told
+
+
+def name(piece: Piece) -> str:
+    """What a picture of several is called."""
+    return f"{piece.piece or 'image'}.{SUFFIX[piece.content_type]}"
+
+
+def _parts(made: Made, boundary: str) -> bytes:
+    body = []
+    for piece in made.pieces:
+        head = {
+            "Content-Type": piece.content_type,
+            "Content-Disposition": f'attachment; filename="{name(piece)}"',
+            "Content-Length": str(len(piece.data)),
+            **_about(piece),
+        }
+        lines = "".join(f"{field}: {value}\r\n" for field, value in head.items())
+        body += [f"--{boundary}\r\n{lines}\r\n".encode(), piece.data, b"\r\n"]
+    return b"".join([*body, f"--{boundary}--\r\n".encode()])
+
+
+def _archive(made: Made) -> bytes:
+    out = BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:  # pictures do not shrink any more
+        for piece in made.pieces:
+            archive.writestr(zipfile.ZipInfo(name(piece), EPOCH), piece.data)
+    return out.getvalue()
+
+
+def _document(made: Made) -> dict[str, Any]:
+    """A result as JSON; pictures in base 64."""
+    return {
+        "source": made.source,
+        "pictures": [
+            {
+                "piece": piece.piece,
+                "width": piece.width,
+                "height": piece.height,
+                "content_type": piece.content_type,
+                "sha256": piece.sha256,
+                "found": dict(piece.found),
+                "data": base64.b64encode(piece.data).decode(),
+            }
+            for piece in made.pieces
+        ],
+    }
+
+
+def timing(parts: Mapping[str, float]) -> str:
+    """Milliseconds by part, as ``Server-Timing`` has them."""
+    return ",".join(f"{part.replace('.', '-')};dur={ms:.1f}" for part, ms in parts.items())

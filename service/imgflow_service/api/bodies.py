@@ -1,0 +1,60 @@
+"""The picture of a request, however it was sent: read as a stream, and never more than may be held."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+
+from imgflow_service.api.admission import Place
+from imgflow_service.wire.problems import Problem
+
+STEP = 1 << 20  # bytes that are reserved at a time of a body that does not say its length
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One file of a request, and its name where it has one."""
+
+    data: bytes
+    name: str = ""
+
+
+def declared(request: Request, largest: int) -> int | None:
+    """What a request says of the length of its body; None where it does not. Raises Problem when that is too much."""
+    text = request.headers.get("content-length")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 20):  # noqa: PLR2004 - digits
+        raise Problem("bad-request", "the length of the body is not a number")
+    if int(text) > largest:
+        raise Problem("too-many-bytes", f"{text} bytes; the limit is {largest}")
+    return int(text)
+
+
+async def whole(request: Request, place: Place, largest: int) -> bytes:
+    """The body. Raises Problem: too-many-bytes, busy, bad-request when it breaks off."""
+    if length := declared(request, largest):
+        place.reserve(length)
+    parts = [part async for part in counted(request, place, largest)]
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def counted(
+    request: Request, place: Place, largest: int, held: Callable[[], int] | None = None
+) -> AsyncIterator[bytes]:
+    """The body as it comes, each part reserved before it is kept; ``held`` says how much is where it is less."""
+    received = 0
+    try:
+        async for part in request.stream():
+            received += len(part)
+            if received > largest:
+                raise Problem("too-many-bytes", f"more than {largest} bytes, the limit")
+            now = held() + len(part) if held else received
+            place.reserve(now if "content-length" in request.headers else -(-now // STEP) * STEP)
+            if part:
+                yield part
+    except ClientDisconnect:
+        raise Problem("bad-request", "the body breaks off") from None

@@ -1,0 +1,44 @@
+"""``python -m imgflow_service.jobs``: work through jobs until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+
+from prometheus_client import start_http_server
+
+from imgflow_service.jobs.queue import Queue
+from imgflow_service.jobs.worker import Worker
+from imgflow_service.settings import ServiceSettings
+from imgflow_service.wire.listening import announce, asked_to_end, run
+from imgflow_steps.contract.step import BadParametersError
+from imgflow_steps.store import open_store
+from imgflow_steps.worker.log import facts
+
+_LOG = logging.getLogger("imgflow_service.jobs")
+
+
+def main() -> int:
+    """Work; gives the exit code."""
+    return run(_work)
+
+
+def _work(settings: ServiceSettings) -> None:
+    if not settings.jobs.broker or not settings.store:
+        raise BadParametersError(
+            "jobs need a broker and a store: set IMGFLOW_SERVE_JOBS_BROKER (redis://HOST:6379/0) and IMGFLOW_STORE"
+        )
+    worker = Worker(settings, open_store(settings.store), Queue(settings.jobs))
+    metrics, _ = start_http_server(settings.api.metrics_port, settings.api.host, worker.telemetry.registry)
+    worker.start()
+    _LOG.info("listening", extra=facts(metrics=metrics.server_port, store=settings.store))
+    announce(metrics=metrics.server_port)
+    asyncio.run(asked_to_end())
+    worker.stop(settings.drain.grace)
+    metrics.shutdown()
+    _LOG.info("ended")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

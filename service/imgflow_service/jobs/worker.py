@@ -1,0 +1,183 @@
+"""What becomes of the images of jobs: each through the processors, its results and its row into the store."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from celery import Task
+from celery.exceptions import MaxRetriesExceededError
+from celery.worker import state
+
+from imgflow_service.jobs.queue import FAULTS, TASK, Queue
+from imgflow_service.jobs.records import Jobs, Result, Row, born, result_name
+from imgflow_service.jobs.telemetry import Telemetry
+from imgflow_service.wire.messages import ImageRequest
+from imgflow_service.wire.problems import Problem
+from imgflow_service.wire.processor_pb2 import ProcessRequest
+from imgflow_service.wire.processors import Processors
+from imgflow_steps.records import keys
+from imgflow_steps.store import NotFoundError, StoreError
+from imgflow_steps.worker.log import facts
+
+if TYPE_CHECKING:
+    from imgflow_service.jobs.records import Job
+    from imgflow_service.settings import ServiceSettings
+    from imgflow_steps.store import Store
+
+T = TypeVar("T")
+
+SUFFIX = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
+AGAIN = {"busy": 100, "timeout": 2, "internal": 2}  # tries after the first, by what went wrong
+STORE_AGAIN = 100
+LONGEST = 30.0  # seconds between two tries
+SWEEP = 5.0  # seconds between two looks for what the broker has lost
+PRUNE = 3600.0
+
+_LOG = logging.getLogger("imgflow_service.jobs")
+
+
+class Loop:
+    """An event loop in a thread of its own, for those who have none."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="jobs-loop", daemon=True).start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """What ``work`` gives or raises."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+class Worker:
+    """Takes images from the line until ``stop``; any number of workers share a line."""
+
+    def __init__(self, settings: ServiceSettings, store: Store, queue: Queue) -> None:
+        self.jobs, self.queue = Jobs(store), queue
+        self._settings, self._store = settings, store
+        self._loop = Loop()
+        self._ending = threading.Event()
+        self._told: set[str] = set()
+        self.telemetry = Telemetry()
+        self._processors = self._loop.run(self._open())
+
+        def image(task: Task[Any, Any], identity: str, number: int) -> None:
+            self._image(task, identity, number)
+
+        queue.app.task(bind=True, name=TASK, max_retries=None)(image)
+        self._controller = queue.app.WorkController(
+            app=queue.app, pool="threads", concurrency=settings.jobs.concurrency, loglevel="WARNING"
+        )
+        self._threads = [
+            threading.Thread(target=self._controller.start, name="jobs", daemon=True),
+            threading.Thread(target=self._watch, name="jobs-watch", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Begin, with what an earlier process has left open where the line is in memory."""
+        state.should_stop = None
+        for thread in self._threads:
+            thread.start()
+        if self.queue.embedded:
+            self._put_again()
+
+    def stop(self, grace: float) -> None:
+        """Take no more, and give what is in hand its time; what is not done is done later, by another."""
+        self._ending.set()
+        state.should_stop = 0
+        self._threads[0].join(grace)
+        self._loop.run(self._processors.close())
+
+    async def _open(self) -> Processors:
+        return Processors(self._settings.api.processors, self._settings.limits.bytes)
+
+    def _image(self, task: Task[Any, Any], identity: str, number: int) -> None:
+        try:
+            job = self.jobs.find(identity)
+            if job is None or self._store.stat(job.row(number)):
+                return
+            row = self._row(job, number)
+            self.jobs.write(job, number, row)
+        except Problem as problem:
+            self._again(task, AGAIN[problem.code], problem.retry_after, problem, identity, number)
+        except StoreError as error:
+            self._again(task, STORE_AGAIN, 1.0, error, identity, number)
+        else:
+            self.telemetry.files.labels(row.status).inc()
+            said = {"job": identity, "file": number, "status": row.status, "code": row.code}
+            _LOG.info("file", extra=facts(**said, pictures=len(row.results)))
+
+    def _again(
+        self, task: Task[Any, Any], most: int, least: float, error: Exception, identity: str, number: int
+    ) -> None:
+        """Another try, a little later; the last one's fault is the image's row."""
+        tries = task.request.retries
+        _LOG.warning("again", extra=facts(job=identity, file=number, tries=tries, message=str(error)))
+        try:
+            raise task.retry(exc=error, countdown=min(LONGEST, max(least, 0.5 * 2**tries)), max_retries=most)
+        except (MaxRetriesExceededError, Problem):
+            code = error.code if isinstance(error, Problem) else "store"
+            if job := self.jobs.find(identity):
+                self.jobs.write(job, number, Row(status="failed", code=code, message=str(error)))
+
+    def _row(self, job: Job, number: int) -> Row:
+        if self.jobs.cancelled(job):
+            return Row(status="cancelled", code="cancelled", message="it was cancelled before it began")
+        results: list[Result] = []
+        try:
+            data = self._store.read(job.sent(number))
+            for action, pipeline in enumerate(job.pipelines):
+                results += self._made(job, number, action, pipeline, data)
+        except NotFoundError:
+            return Row(status="failed", code="not-found", message="what was sent is no longer in the store")
+        except Problem as problem:
+            if problem.code in AGAIN:
+                raise
+            found = "rejected" if problem.lasting else "failed"
+            return Row(status=found, code=problem.code, message=problem.detail)
+        return Row(status="processed", results=tuple(results))
+
+    def _made(self, job: Job, number: int, action: int, pipeline: str, data: bytes) -> list[Result]:
+        name = job.files[number].name
+        request = ProcessRequest(name=name, pipeline_json=pipeline, request_id=f"{job.id}-{number}")
+        response = self._loop.run(self._processors.process(ImageRequest(request, data), self._settings.timeout))
+        made = []
+        for at, picture in enumerate(one for one in response.pictures if one.content_type):
+            suffix = SUFFIX[picture.content_type]
+            key = keys.job(job.id, f"results/{number:04d}-{action:02d}-{at:05d}.{suffix}")
+            self._store.write(key, picture.data, picture.content_type)
+            about = {field: getattr(picture, field) for field in ("content_type", "width", "height", "sha256")}
+            made.append(Result(name=result_name(job, number, action, at, suffix), key=key, **about))
+        return made
+
+    def _watch(self) -> None:
+        """Look now and then for what a broker that was restarted has lost, and for what is too old to keep."""
+        pruned = 0.0
+        while not self._ending.wait(SWEEP):
+            try:
+                if time.monotonic() - pruned > PRUNE or not pruned:
+                    self.jobs.prune(self._settings.jobs.days)
+                    pruned = time.monotonic()
+                opened = self.jobs.open()
+                self.telemetry.oldest.set(max(0.0, time.time() - born(opened[0])) if opened else 0)
+                self.telemetry.queued.set(self.queue.waiting())
+                if opened:
+                    self.queue.restore()
+                    if self.queue.lost():
+                        self._put_again()
+            except (StoreError, Problem, ValueError, *FAULTS) as error:
+                _LOG.warning("watch", extra=facts(message=str(error)))
+
+    def _put_again(self) -> None:
+        for identity in self.jobs.open():
+            job = self.jobs.find(identity)
+            if job is None or self.jobs.close(job):
+                continue
+            rows = self.jobs.rows(job)
+            missing = [number for number in range(len(job.files)) if number not in rows]
+            _LOG.info("again", extra=facts(job=identity, files=len(missing)))
+            self.queue.put(job, missing)

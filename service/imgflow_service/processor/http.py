@@ -1,0 +1,130 @@
+"""The same work over HTTP: the picture is the body, what shall become of it is the query, the answer is a picture.
+
+POST /process?width=1024&height=768&grayscale=true
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+from uuid import uuid4
+
+from imgflow_service.wire.messages import ImageRequest
+from imgflow_service.wire.problems import Problem
+from imgflow_service.wire.processor_pb2 import ProcessRequest, ProcessResponse, Scaling
+
+if TYPE_CHECKING:
+    from imgflow_service.processor.pictures import Pictures
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+KNOWN = ("width", "height", "mode", "scale", "grayscale", "format", "quality", "pipeline", "name")
+
+_LOG = logging.getLogger(__name__)
+
+
+class Http:
+    """An ASGI application."""
+
+    def __init__(self, pictures: Pictures, largest: int, ready: Callable[[], bool]) -> None:
+        self._pictures, self._largest, self._ready = pictures, largest, ready
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        request_id = uuid4().hex
+        try:
+            await self._serve(scope, receive, send, request_id)
+        except Problem as problem:
+            await _send(send, problem.status, problem.headers(), problem.document(request_id))
+        except Exception:  # noqa: BLE001 - said in the log, and to the client in words
+            _LOG.exception("internal")
+            said = Problem("internal", "the log says more")
+            await _send(send, said.status, said.headers(), said.document(request_id))
+
+    async def _serve(self, scope: Mapping[str, Any], receive: Receive, send: Send, request_id: str) -> None:
+        match scope["method"], scope["path"]:
+            case "GET", "/livez":
+                await _send(send, 200, {}, b"ok\n")
+            case "GET", "/readyz":
+                await _send(send, *((200, {}, b"ok\n") if self._ready() else (503, {}, b"draining\n")))
+            case "POST", "/process":
+                image = await self._body(receive)
+                request = _asked(scope["query_string"].decode("latin-1"), request_id)
+                response = await self._pictures.process(ImageRequest(request, image), None)
+                await _send(send, 200, *_picture(response))
+            case _, "/process" | "/livez" | "/readyz":
+                raise Problem("method-not-allowed", "a picture is sent with POST /process")
+            case _:
+                raise Problem("not-found", "a picture is sent with POST /process")
+
+    async def _body(self, receive: Receive) -> bytes:
+        parts: list[bytes] = []
+        held, more = 0, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Problem("bad-request", "the body breaks off")
+            part = message.get("body", b"")
+            held += len(part)
+            if held <= self._largest:  # what comes after is read and thrown away: a client hears no answer otherwise
+                parts.append(part)
+            more = message.get("more_body", False)
+        if held > self._largest:
+            raise Problem("too-many-bytes", f"{held} bytes; the limit is {self._largest}")
+        return b"".join(parts)
+
+
+def _asked(query: str, request_id: str) -> ProcessRequest:
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    if unknown := [name for name in given if name not in KNOWN]:
+        raise Problem("bad-request", f"there is no parameter {unknown[0][:80]!r}; there are: {', '.join(KNOWN)}")
+    request = ProcessRequest(request_id=request_id, name=given.get("name", ""))
+    if "pipeline" in given:
+        request.pipeline_json = given["pipeline"]
+        return request
+    wanted = _truth(given, "scale", default=True)
+    scaling = Scaling(enabled=wanted, mode=given.get("mode", ""))
+    scaling.width, scaling.height = _number(given, "width"), _number(given, "height")
+    request.scaling.CopyFrom(scaling)
+    request.grayscale = _truth(given, "grayscale", default=False)
+    request.format, request.quality = given.get("format", ""), _number(given, "quality")
+    return request
+
+
+def _number(given: Mapping[str, str], name: str) -> int:
+    text = given.get(name, "0")
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9):  # noqa: PLR2004 - digits of a message's number
+        raise Problem("bad-request", f"{name} is a whole number, not {text[:80]!r}")
+    return int(text)
+
+
+def _truth(given: Mapping[str, str], name: str, *, default: bool) -> bool:
+    text = given.get(name, str(default)).lower()
+    if text not in WORDS:
+        raise Problem("bad-request", f"{name} is true or false, not {text[:80]!r}")
+    return WORDS[text]
+
+
+def _picture(response: ProcessResponse) -> tuple[dict[str, str], bytes]:
+    if len(response.pictures) != 1:
+        raise Problem("bad-pipeline", f"{len(response.pictures)} pictures came of it; over HTTP a processor gives one")
+    picture = response.pictures[0]
+    source = f"{response.source_width}x{response.source_height} {response.source_format}"
+    headers = {
+        "content-type": picture.content_type,
+        "x-imgflow-source": source,
+        "x-imgflow-result": f"{picture.width}x{picture.height}",
+        "x-imgflow-processor": response.processor,
+    }
+    return headers, picture.data
+
+
+async def _send(send: Send, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    told = {**headers, "content-length": str(len(body))}
+    lines = [(name.encode(), value.encode("latin-1")) for name, value in told.items()]
+    await send({"type": "http.response.start", "status": status, "headers": lines})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,241 @@
+"""Account for every image: one verdict each, the results, the report, and then the summary.
+
+Every pass streams: memory does not grow with the images.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imgflow_steps.collect.given_up import GivenUp
+from imgflow_steps.contract.job import Counts, Exit
+from imgflow_steps.records import costs, keys, lease, results
+from imgflow_steps.records.costs import Costs, Ledger
+from imgflow_steps.records.duplicates import Duplicates, duplicates
+from imgflow_steps.records.listing import Listing, read_listing
+from imgflow_steps.records.merge import with_rows
+from imgflow_steps.records.prediction import read_prediction
+from imgflow_steps.records.progress import ShardProgress, read_shards
+from imgflow_steps.records.row import Row, Status, read_entries
+from imgflow_steps.records.rows import compact, merged
+from imgflow_steps.records.run import worked
+from imgflow_steps.records.summary import Example, Phase, Summary
+from imgflow_steps.report import report
+from imgflow_steps.report.covered import Coverage
+from imgflow_steps.report.data import Facts, groups, read_left_out
+from imgflow_steps.report.statistics import Account
+from imgflow_steps.store import NotFoundError
+from imgflow_steps.store.leftovers import temporary
+from imgflow_steps.store.walk import UNREADABLE
+
+if TYPE_CHECKING:
+    from imgflow_steps.records.duplicates import Hashes
+    from imgflow_steps.records.run import Run
+    from imgflow_steps.store import Store
+
+UPLOADS = 16  # files written or read at the same time
+EXAMPLES = 10  # images without a result that the console names
+GIVEN_UP = 20  # shards whose end the report tells
+LISTED, JUDGED = "listing.jsonl", "verdicts.jsonl"  # in a temporary folder
+MEDIA = {
+    ".jsonl": "application/jsonl",
+    ".csv": "text/csv; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+}
+
+
+def run(store: Store, run: Run, *, output: Path | None) -> Summary:
+    """Give every listed image its verdict, write what people and programs read, and tidy up.
+
+    The report goes to ``output`` when something else carries it into the store. The summary is written
+    when all of that is in place; remembering what the run took, compacting rows and, unless images failed, deleting
+    scratch come after it. Of a run that was never listed to its end there is nothing but a summary that says so.
+    """
+    listing = read_listing(store, run.id) or Listing()
+    with temporary() as name:
+        folder = Path(name)
+        target = output or folder / "report"
+        target.mkdir(parents=True, exist_ok=True)
+        try:
+            store.download(keys.listing(run.id), folder / LISTED)
+        except NotFoundError:
+            return _unlisted(store, run)
+        verdicts, table = folder / "results.jsonl", folder / "results.csv"
+        account, ledger = Account(run=run.id, starts=starts(run), covered=Coverage.of(run.pipeline)), Ledger(run)
+        shards = read_shards(store, run.id)
+        hashes = _judge(store, run, folder, shards, _counted(account, ledger, since=listing.ended))
+        found = duplicates(hashes, run.collect.near)
+        results.write(verdicts, table, results.marked(folder / JUDGED, found), account.findings)
+        alike = groups(folder / JUDGED, found)
+        summary = _summary(store, run, account, listing, found)
+        took = ledger.costs(listing, run.workers or max((shard.workers for shard in shards), default=1))
+        facts = Facts(
+            run=run,
+            summary=summary,
+            listing=listing,
+            account=account,
+            alike=alike,
+            left_out=read_left_out(store, run),
+            given_up=[shard for shard in shards if shard.error][:GIVEN_UP],
+            thumbs=report.copy_thumbs(store, account, alike, target),
+            expected=read_prediction(store, run.id),
+            took=took,
+        )
+        report.write(target, facts, results.read_jsonl(verdicts))
+        files = {keys.results_jsonl(run.id): verdicts, keys.results_csv(run.id): table}
+        pages = {} if output else _pages(target, keys.report(run.id))
+        _upload(store, files | pages)
+        if output is None:
+            store.delete([found.key for found in store.entries(keys.report(run.id)) if found.key not in pages])
+    store.write(keys.summary_json(run.id), summary.model_dump_json(indent=1).encode(), "application/json")
+    lease.ended(store, run.id, run.engine)
+    _tidy(store, run, summary, took)
+    return summary
+
+
+def _unlisted(store: Store, run: Run) -> Summary:
+    message = f"listing did not finish; `imgflow retry {run.id}` restarts it"
+    ended = {"status": Phase.FAILED, "exit": Exit.IMAGES_FAILED, "message": message, "report": ""}
+    summary = _summary(store, run, Account(run=run.id), Listing(), Duplicates()).model_copy(update=ended)
+    store.write(keys.summary_json(run.id), summary.model_dump_json(indent=1).encode(), "application/json")
+    lease.ended(store, run.id, run.engine)
+    return summary
+
+
+def _judge(
+    store: Store, run: Run, folder: Path, shards: Iterable[ShardProgress], counted: Callable[[Row], Row]
+) -> Hashes:
+    causes = GivenUp(store, run.id, shards)
+    with merged(store, run.rows) as rows:
+        judged = (
+            results.verdict(entry, row, run.id, "" if row else causes.of(entry.image))
+            for entry, row in with_rows(read_entries(folder / LISTED), rows)
+        )
+        return results.spool(folder / JUDGED, map(counted, judged))
+
+
+def _counted(account: Account, ledger: Ledger, *, since: float) -> Callable[[Row], Row]:
+    """Counts a verdict, and what it took if it was computed after ``since``: an earlier attempt's has been told."""
+
+    def count(row: Row) -> Row:
+        account.add(row)
+        if row.run == account.run and row.ended > since:
+            ledger.add(row)
+        return row
+
+    return count
+
+
+def _summary(store: Store, run: Run, account: Account, listing: Listing, found: Duplicates) -> Summary:
+    code, message = judge_run(account.counts, run, listing)
+    status = Phase.FAILED if code else Phase.SUCCEEDED
+    if code and store.stat(keys.stopped(run.id)):
+        status, message = Phase.INTERRUPTED, f"stopped before its end; `imgflow retry {run.id}` resumes it"
+    lost, ended = account.failed.get(results.LOST), time.time()
+    return Summary(
+        run=run.id,
+        municipality=run.municipality,
+        digest=run.digest,
+        status=status,
+        exit=code,
+        counts=account.counts,
+        missing=lost.images if lost else 0,
+        failed={code: reason.images for code, reason in account.failed.items()},
+        rejected={code: reason.images for code, reason in account.rejected.items()},
+        examples=_examples(account),
+        other=listing.other,
+        unlisted=listing.unlisted,
+        duplicates=len(found.places),
+        duplicate_groups=found.groups,
+        near=found.near,
+        message=message,
+        report=f"{store.url.rstrip('/')}/{keys.report(run.id)}index.html",
+        started=run.created,
+        ended=ended,
+        attempts=len(run.earlier) + 1,
+        worked=worked(run, ended),
+    )
+
+
+def starts(run: Run) -> tuple[float, ...]:
+    """When each attempt after the first one began."""
+    return (*(one.began for one in run.earlier[1:]), run.created) if run.earlier else ()
+
+
+def _examples(account: Account) -> list[Example]:
+    rows = [row for group in (*account.failed.values(), *account.rejected.values()) for row in group.examples]
+    return [
+        Example(image=row.image, status=row.status, code=row.code, message=row.message)
+        for row in sorted(rows, key=lambda row: row.status is Status.REJECTED)[:EXAMPLES]
+    ]
+
+
+def judge_run(counts: Counts, run: Run, listing: Listing) -> tuple[Exit, str]:
+    """How a run ends, and why in one line, "" when all is well."""
+    if listing.listed and listing.listed != counts.listed:
+        return Exit.IMAGES_FAILED, (
+            f"list counted {listing.listed:,} images, but its listing holds {counts.listed:,}: was the run submitted "
+            f"twice at once? `imgflow retry {run.id}` lists again"
+        )
+    if counts.failed:
+        return (
+            Exit.IMAGES_FAILED,
+            f"{counts.failed:,} of {counts.listed:,} images failed; `imgflow retry {run.id}` tries them again",
+        )
+    if counts.listed and not (counts.processed or counts.cached):
+        return (
+            Exit.TOO_MANY_REJECTED,
+            f"nothing came of the run: {'the only image was' if counts.listed == 1 else 'all images were'} rejected",
+        )
+    limit = run.collect.max_rejected
+    if counts.rejected > _allowed(limit, counts.listed):
+        return (
+            Exit.TOO_MANY_REJECTED,
+            f"{counts.rejected:,} of {counts.listed:,} images were rejected; allowed are {limit}",
+        )
+    if unreadable := listing.unlisted.get(UNREADABLE):
+        return Exit.IMAGES_FAILED, (
+            f"{unreadable:,} folders or files could not be read: {', '.join(listing.unreadable)}; make them readable, "
+            f"and `imgflow retry {run.id}` lists again"
+        )
+    return Exit.DONE, "" if listing.listed or listing.absent else "nothing was listed: there is no image"
+
+
+def _allowed(limit: str, listed: int) -> float:
+    return listed * float(limit[:-1]) / 100 if limit.endswith("%") else int(limit)
+
+
+def _pages(folder: Path, prefix: str) -> dict[str, Path]:
+    return {prefix + path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+
+
+def _upload(store: Store, files: Mapping[str, Path]) -> None:
+    """Put files into the store, by key."""
+    with ThreadPoolExecutor(UPLOADS) as pool:
+        media = [MEDIA[path.suffix] for path in files.values()]
+        for _done in pool.map(store.upload, files.values(), files, media):
+            pass
+
+
+def _tidy(store: Store, run: Run, summary: Summary, took: Costs | None) -> None:
+    """What nobody waits for, all at once."""
+    with ThreadPoolExecutor() as pool:
+        waiting = [pool.submit(compact, store, run.rows), pool.submit(store.sweep)]
+        if took:
+            waiting.append(pool.submit(costs.write, store, took))
+        if not summary.counts.failed:  # else what was computed so far is what a retry of a later step begins with
+            waiting.append(pool.submit(_delete, store, keys.all_scratch(run.id)))
+    for done in waiting:
+        done.result()
+
+
+def _delete(store: Store, prefix: str) -> None:
+    store.delete(found.key for found in store.entries(prefix))

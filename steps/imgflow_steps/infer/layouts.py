@@ -1,0 +1,182 @@
+"""In which layout a model describes things: read from its metadata, the names and shapes of its outputs."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from imgflow_steps.contract.step import BadParametersError
+
+STRIDES = (8, 16, 32)
+ANCHORS = 3  # of YOLO v5 at a place
+STRIDE = 4  # of CenterFace
+CENTERFACE = (1, 2, 2, 10)  # channels: certainty, size, offset, landmarks
+LONGEST = 16  # a vector without labels that is longer is more likely what a picture is like than what is in it
+BOXES = ("yolo", "yolo5", "yolox", "end2end", "detr", "ssd", "lists", "centerface", "map")
+REFUSED = {"pose", "obb", "segment"}  # tasks of Ultralytics whose shapes could pass for others
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is known of a model: its outputs on two trial pictures, the sizes of these, labels and metadata."""
+
+    names: Sequence[str]
+    trials: Sequence[Sequence[Any]]
+    sizes: Sequence[tuple[int, int]]  # height and width of the input
+    labels: tuple[str, ...]
+    metadata: Mapping[str, str]
+
+    @property
+    def shapes(self) -> list[list[tuple[int, ...]]]:
+        """By output, then by trial picture."""
+        return [[np.shape(trial[i]) for trial in self.trials] for i in range(len(self.names))]
+
+    @property
+    def said(self) -> str:
+        """The outputs, in words."""
+        parts = [
+            f"{name} is {np.asarray(value).dtype} {np.shape(value)}"
+            for name, value in zip(self.names, self.trials[0], strict=True)
+        ]
+        return ", ".join(parts)
+
+
+def is_ultralytics(metadata: Mapping[str, str]) -> bool:
+    """Whether Ultralytics wrote the model, for things: it then takes RGB from 0 to 1, with bars."""
+    return metadata.get("author") == "Ultralytics" and metadata.get("task") == "detect"
+
+
+def layout(told: Told, read: str) -> str:
+    """The layout of boxes, maps or vectors; "" is numbers and scores.
+
+    Raises BadParametersError where nothing fits, or more than one layout does.
+    """
+    task = told.metadata.get("task", "")
+    if task in REFUSED:
+        raise BadParametersError(f"{told.said} of a {task} model; supported are models for scores and for boxes")
+    fitting = [name for name, fits in FITS.items() if fits(told)]
+    if read in {"scores", "number"}:
+        return ""
+    if read != "auto":
+        if read not in fitting and read not in {"end2end", "vector", "classes"}:
+            raise BadParametersError(f"{told.said}; that is not how a model of read: {read} describes things")
+        return read
+    if len(fitting) > 1:
+        raise BadParametersError(f"{told.said}, which fits more than one layout; write {_choice(fitting)}")
+    if fitting == ["end2end"] and not _says_end2end(told):
+        raise BadParametersError(f"{told.said}; if these are boxes without duplicates, write read: end2end")
+    return fitting[0] if fitting else ""
+
+
+def _choice(names: Sequence[str]) -> str:
+    return " or ".join(f"read: {name}" for name in names)
+
+
+def places(size: tuple[int, int], strides: Sequence[int] = STRIDES) -> int:
+    """At how many places a detector looks: height and width of its input divided by each stride."""
+    return sum(-(-size[0] // stride) * -(-size[1] // stride) for stride in strides)
+
+
+def _alone(told: Told) -> list[tuple[tuple[int, ...], tuple[int, int]]]:
+    """Shape and input size by trial picture of the only output; none where there are several."""
+    return list(zip(told.shapes[0], told.sizes, strict=True)) if len(told.names) == 1 else []
+
+
+def _columns(told: Told, before: int, columns: int) -> bool:
+    return columns == before + len(told.labels) if told.labels else columns > before
+
+
+def _yolo(told: Told) -> bool:
+    return bool(_alone(told)) and all(
+        len(shape) == 3 and shape[2] == places(size) and _columns(told, 4, shape[1])  # noqa: PLR2004
+        for shape, size in _alone(told)
+    )
+
+
+def _rows(told: Told, each: int) -> bool:
+    return bool(_alone(told)) and all(
+        len(shape) == 3 and shape[1] == each * places(size) and _columns(told, 5, shape[2])  # noqa: PLR2004
+        for shape, size in _alone(told)
+    )
+
+
+def _end2end(told: Told) -> bool:
+    shapes = [shape for shape, _ in _alone(told)]
+    fixed = all(len(shape) == 3 and shape[0] == 1 and shape[2] == 6 for shape in shapes)  # noqa: PLR2004
+    return bool(shapes) and fixed and not _rows(told, 1) and not _rows(told, ANCHORS) and not _transformer(told)
+
+
+def _says_end2end(told: Told) -> bool:
+    try:
+        arguments = ast.literal_eval(told.metadata.get("args", "{}"))
+    except (ValueError, SyntaxError):
+        arguments = {}
+    asked = arguments.get("nms") if isinstance(arguments, dict) else False
+    return told.metadata.get("end2end", "").lower() == "true" or bool(asked)
+
+
+def _transformer(told: Told) -> bool:
+    """RT-DETR as Ultralytics writes it: one output, relative boxes beside scores."""
+    named = "rtdetr" in told.metadata.get("description", "").lower().replace("-", "")
+    return named and all(len(shape) == 3 and _columns(told, 4, shape[2]) for shape, _ in _alone(told))  # noqa: PLR2004
+
+
+def _detr(told: Told) -> bool:
+    if len(told.names) != 2:  # noqa: PLR2004 - logits and boxes
+        return len(told.names) == 1 and _transformer(told)
+    return all(
+        len(logits) == len(boxes) == 3 and logits[:2] == boxes[:2] and boxes[2] == 4  # noqa: PLR2004
+        for logits, boxes in (
+            sorted(pair, key=lambda shape: shape[-1:] == (4,)) for pair in zip(*told.shapes, strict=True)
+        )
+    )
+
+
+def _ssd(told: Told) -> bool:
+    return {"detection_boxes", "detection_scores", "detection_classes"} <= {
+        name.partition(":")[0] for name in told.names
+    }
+
+
+def _lists(told: Told) -> bool:
+    if {"boxes", "labels", "scores"} <= set(told.names):
+        return True
+    kinds = sorted((np.asarray(value).dtype.kind, np.ndim(value)) for value in told.trials[0])
+    return kinds == [("f", 1), ("f", 2), ("i", 1)]
+
+
+def _centerface(told: Told) -> bool:
+    return len(told.names) == len(CENTERFACE) and all(
+        shape == (1, channels, -(-size[0] // STRIDE), -(-size[1] // STRIDE))
+        for channels, shapes in zip(CENTERFACE, told.shapes, strict=True)
+        for shape, size in zip(shapes, told.sizes, strict=True)
+    )
+
+
+def _map(told: Told) -> bool:
+    return bool(_alone(told)) and all(shape == (1, 1, *size) for shape, size in _alone(told))
+
+
+def _classes(told: Told) -> bool:
+    return bool(_alone(told)) and all(
+        len(shape) == 4 and shape[1] == len(told.labels) and min(shape[2:]) > 1  # noqa: PLR2004
+        for shape, _ in _alone(told)
+    )
+
+
+FITS = {
+    "yolo": _yolo,
+    "yolo5": lambda told: _rows(told, ANCHORS),
+    "yolox": lambda told: _rows(told, 1),
+    "end2end": _end2end,
+    "detr": _detr,
+    "ssd": _ssd,
+    "lists": _lists,
+    "centerface": _centerface,
+    "map": _map,
+    "classes": _classes,
+}

@@ -1,0 +1,1 @@
+"""Arithmetic on the pixels of one picture; it knows no file format."""

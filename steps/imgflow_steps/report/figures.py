@@ -1,0 +1,72 @@
+"""How numbers are written for people. Pure functions; a space inside a figure never breaks a line."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+NBSP = "\N{NO-BREAK SPACE}"
+NONE = "\N{EN DASH}"  # where a figure is not known
+
+
+def count(n: int, one: str = "", many: str = "") -> str:
+    """``12,345``, and what is counted: ``1 image``, ``2 images``."""
+    noun = one if n == 1 else many or f"{one}s"
+    return f"{n:,}{NBSP}{noun}" if one else f"{n:,}"
+
+
+def share(part: float, whole: float) -> str:
+    """``12.3 %``; what is there but rounds to nothing stays visible."""
+    percent = 100 * part / whole if whole else 0.0
+    if 0 < percent < 0.1:  # noqa: PLR2004 - one decimal
+        return f"<0.1{NBSP}%"
+    if 99.9 < percent < 100:  # noqa: PLR2004 - one decimal
+        return f">99.9{NBSP}%"
+    return f"{percent:.1f}{NBSP}%"
+
+
+def milliseconds(ms: float) -> str:
+    """``0.42 ms``, ``12 ms``, ``1.2 s``, ``3 min 4 s``."""
+    if ms >= 60_000:  # noqa: PLR2004 - a minute
+        return duration(ms / 1000)
+    value, unit = (ms, "ms") if ms < 1000 else (ms / 1000, "s")  # noqa: PLR2004 - a second
+    return f"{number(value, 2 if value < 100 else 3)}{NBSP}{unit}"  # noqa: PLR2004 - digits worth reading
+
+
+def duration(seconds: float) -> str:
+    """``0.4 s``, ``12 s``, ``2 min 13 s``, ``3 h 5 min``, ``2 d 4 h``."""
+    if seconds < 10:  # noqa: PLR2004 - tenths matter
+        return f"{seconds:.1f}{NBSP}s"
+    rest = round(seconds)
+    parts: list[str] = []
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
+        amount, rest = divmod(rest, length)
+        if amount or parts:
+            parts.append(f"{amount}{NBSP}{unit}")
+    return " ".join(part for part in parts[:2] if not part.startswith("0"))
+
+
+def size(n: float) -> str:
+    """``512 B``, ``3.4 MB``."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if n < 1000 or unit == "TB":  # noqa: PLR2004 - decimal units, as disks are sold
+            break
+        n /= 1000
+    return f"{n:.0f}{NBSP}{unit}" if n >= 100 or unit == "B" else f"{n:.1f}{NBSP}{unit}"  # noqa: PLR2004
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A measured number with this many digits that count, never in scientific notation while it is readable."""
+    text = f"{value:.{digits}g}"
+    if "e+" in text and abs(value) < 1e12:  # noqa: PLR2004 - beyond a trillion, powers read better
+        return f"{value:,.0f}"
+    return text
+
+
+def moment(seconds: float) -> str:
+    """``2025-11-21 07:12 UTC``; a dash for a time that is not known."""
+    return datetime.fromtimestamp(seconds, UTC).strftime(f"%Y-%m-%d{NBSP}%H:%M{NBSP}UTC") if seconds else NONE
+
+
+def box(width: int, height: int) -> str:
+    """``4000x3000`` with a multiplication sign; a dash for a picture that was never opened."""
+    return f"{width}\N{MULTIPLICATION SIGN}{height}" if width else NONE

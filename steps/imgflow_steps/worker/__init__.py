@@ -1,0 +1,1 @@
+"""How a container does its job: processes that compute, what outlives them, and what is said meanwhile."""

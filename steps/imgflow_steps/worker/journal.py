@@ -1,0 +1,76 @@
+"""Which image a computing process is at: what remains of it when the process does not."""
+
+from __future__ import annotations
+
+import mmap
+import signal
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+NOTE = struct.Struct("dq")  # the monotonic clock when computing began, then the image's number. The clock is written
+NUMBER = struct.Struct("q")  # before the number, so a torn read never makes an image look older than it is.
+NOBODY, OPENING = -1, -2  # in place of a number
+
+
+class Journal:
+    """A file that says which image a process computes, and since when.
+
+    Waiting for the store is not computing, so a slow store never makes an image a suspect. The file is written
+    through memory: a system call would hand the interpreter to a store's thread, twice for every image.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.write_bytes(NOTE.pack(0, NOBODY))
+        with path.open("r+b") as file:
+            self._note = mmap.mmap(file.fileno(), NOTE.size)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._note.close()
+
+    @contextmanager
+    def computing(self, number: int, seconds: float) -> Iterator[None]:
+        """Say that the image is being computed; unsaid only when that ends in order.
+
+        After ``seconds`` of processor time, of all its threads together, the system ends the process by SIGPROF. Unlike
+        the clock on the wall, that measures the image and not what else the machine has to do.
+        """
+        NOTE.pack_into(self._note, 0, time.monotonic(), number)
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+        NUMBER.pack_into(self._note, NOTE.size - NUMBER.size, NOBODY)
+
+    @contextmanager
+    def opening(self, seconds: float) -> Iterator[None]:
+        """Say that a step is being opened, such as a model, for which no image answers; else as ``computing``."""
+        with self.computing(OPENING, seconds):
+            yield
+
+
+def suspect(journal: Path) -> tuple[int, float] | None:
+    """The image that a process computes or died over, and for how many seconds; None between two."""
+    number, seconds = _read(journal)
+    return (number, seconds) if number >= 0 else None
+
+
+def opening(journal: Path) -> float:
+    """For how many seconds a process has been opening a step, or had when it died; 0 while it does not."""
+    number, seconds = _read(journal)
+    return seconds if number == OPENING else 0.0
+
+
+def _read(journal: Path) -> tuple[int, float]:
+    try:
+        since, number = NOTE.unpack(journal.read_bytes())
+    except (OSError, struct.error):
+        return NOBODY, 0.0
+    return number, time.monotonic() - since

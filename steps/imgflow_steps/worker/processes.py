@@ -1,0 +1,173 @@
+"""Computing processes that survive a crash, a hang and a lack of memory: each costs only the work that caused it.
+
+What the work is they do not know: batches of a shard, or the single images of a service.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from concurrent.futures.process import BrokenProcessPool
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
+
+from pebble import CONSTS, ProcessExpired, ProcessPool
+
+from imgflow_steps.contract.sample import Rejected
+from imgflow_steps.worker.reach import Reach, confined, environment
+from imgflow_steps.worker.spawn import Spawn, deaf, end_with_parent
+
+if TYPE_CHECKING:
+    from pebble import ProcessFuture
+
+    from imgflow_steps.contract.options import Limits
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+STACK = 512 << 10  # bytes for a thread of a computing process, of the memory that the process may have
+LOCK_SECONDS = 5.0  # a process killed while it hands over its result keeps pebble's lock; its fellows wait so long
+
+# What computing processes start with, unless somebody has set it who knows better.
+ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1",  # or numpy takes 40 MB for each core, of a process's memory
+    "OPENCV_FOR_THREADS_NUM": "1",  # processes, not threads, fill the cores
+    # Pixels of one image in the memory of the one before: a tenth of the time goes into clearing fresh pages otherwise.
+    # One arena, for the threads that fetch and publish: with one for each, a process grows by 90 bytes an image.
+    "GLIBC_TUNABLES": ":".join(
+        f"glibc.malloc.{name}={value}"
+        for name, value in {
+            "hugetlb": 1,
+            "mmap_threshold": 32 << 20,
+            "trim_threshold": 128 << 20,
+            "arena_max": 1,
+        }.items()
+    ),
+    "PYDANTIC_DISABLE_PLUGINS": "__all__",  # looking for them takes a sixth of the start
+}
+
+DIED = (CancelledError, MemoryError, ProcessExpired, BrokenProcessPool)  # what a task raises whose process is gone
+
+
+class Processes:
+    """``workers`` processes that share the tasks and, when needed, a fresh one for each task that is to be alone.
+
+    Each may hold ``memory`` bytes (enforced on Linux), imports the module ``load`` while it starts and then gets at
+    what ``reach`` says, and at nothing else.
+    """
+
+    def __init__(self, workers: int, memory: int, load: str, reach: Reach = Reach()) -> None:  # noqa: B008 - frozen
+        self.workers = workers
+        self.generation = 0  # of the shared processes, which are started anew when pebble gives them up
+        self._memory, self._load, self._reach = memory, load, reach
+        self._lock = threading.Lock()
+        self._tasks: set[ProcessFuture[Any]] = set()
+        self._alone: ProcessPool | None = None
+        self._shared = self._open(workers, tasks=0)
+        try:
+            with deaf():
+                assert self._shared.active  # noqa: S101 - asking starts the processes; they load while work is sought
+        except BaseException:
+            _close(self._shared)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def idle(self) -> bool:
+        """Whether the shared processes live and have nothing to do."""
+        return self._shared.active and not self._tasks
+
+    def close(self) -> None:
+        """End all processes, whatever they are at."""
+        for pool in filter(None, (self._shared, self._alone)):
+            _close(pool)
+
+    def schedule(self, work: Callable[P, T], alone: bool, *args: P.args, **kwargs: P.kwargs) -> ProcessFuture[T]:
+        """Hand a task to a process; ``alone`` to a fresh one that does nothing else, before or after.
+
+        Cancelling the future ends the process that is at it. A future whose process is gone raises one of ``DIED``.
+        """
+        with self._lock, deaf():
+            if not self._shared.active:  # pebble gives a pool up when a process dies while none has a task
+                _close(self._shared)
+                self._shared = self._open(self.workers, tasks=0)
+                self.generation += 1
+            if alone and not (self._alone and self._alone.active):
+                self._alone = self._open(1, tasks=1)
+            pool = self._alone if alone and self._alone else self._shared
+            future = pool.schedule(work, args=args, kwargs=kwargs)
+        self._tasks.add(future)
+        future.add_done_callback(self._tasks.discard)
+        return future
+
+    def _open(self, workers: int, tasks: int) -> ProcessPool:
+        return ProcessPool(
+            max_workers=workers,
+            max_tasks=tasks,
+            initializer=_prepare,
+            initargs=[self._memory, self._load, self._reach, self._reach.told(os.environ)],
+            context=Spawn(ENVIRONMENT | environment(os.environ), self._reach.keep),
+        )
+
+
+def too_slow(error: BaseException) -> bool:
+    """Whether a process was ended since it took too long, on the clock or of the processor."""
+    spent = isinstance(error, ProcessExpired) and error.exitcode == -signal.SIGPROF
+    return spent or isinstance(error, CancelledError)
+
+
+def cause(error: BaseException) -> str:
+    """How a process ended, in words that follow "the computing process"."""
+    if isinstance(error, ProcessExpired):
+        code = error.exitcode or 0
+        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    if isinstance(error, BrokenProcessPool):
+        return "ended before it began"
+    return "took too long" if isinstance(error, CancelledError) else "ran out of memory"
+
+
+def verdict(error: BaseException, limits: Limits) -> Rejected:
+    """What an image is told over which two processes ended, the second time with nothing beside it."""
+    if isinstance(error, CancelledError):
+        return Rejected(
+            "stalled",
+            f"not done after {limits.patience:g} seconds on the clock, twice, although it used less than "
+            f"{limits.seconds:g} seconds of processor time (limits.seconds): the machine is busy, or a step waits",
+        )
+    signalled = -(error.exitcode or 0) if isinstance(error, ProcessExpired) else 0
+    if signalled == signal.SIGPROF:
+        return Rejected(
+            "timeout",
+            f"computing took more than {limits.seconds:g} seconds of processor time, twice, the second time alone",
+        )
+    if isinstance(error, MemoryError) or signalled == signal.SIGKILL:
+        return Rejected("out-of-memory", "computing needs more memory than a process may have, even alone")
+    return Rejected("crashed", f"the computing process {cause(error)}, twice, the second time alone")
+
+
+def _prepare(memory: int, load: str, reach: Reach, told: dict[str, str]) -> None:
+    """Make a computing process ready: bounded, confined, and not patient with a lock that nobody will release."""
+    CONSTS.channel_lock_timeout = LOCK_SECONDS
+    threading.stack_size(STACK)
+    if sys.platform == "linux":  # elsewhere the limit does not cover mapped memory, or breaks the loader
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    import_module(load)
+    if confined(told):
+        reach.confine()  # before there is another thread: the kernel takes rights from this one and its later ones
+    os.environ.update(told)
+    end_with_parent()
+
+
+def _close(pool: ProcessPool) -> None:
+    pool.stop()  # type: ignore[no-untyped-call]  # pebble annotates only in part
+    pool.join()

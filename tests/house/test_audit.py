@@ -1,0 +1,53 @@
+"""What SECURITY.md promises is held by tests that are there, and what is shipped by licences that were looked at."""
+
+from __future__ import annotations
+
+import re
+import sys
+from email.message import Message
+from importlib.metadata import Distribution
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "release"))
+import audit  # noqa: E402 - a script beside what it writes, no package
+
+NAMED = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
+
+
+def rows() -> list[str]:
+    text = (ROOT / "SECURITY.md").read_text()
+    table = text[text.index("| What comes from strangers") : text.index("What confines a computing process")]
+    return [line for line in table.splitlines()[2:] if line]
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row.split("|")[1].strip())
+def test_every_threat_names_tests_that_are_there(row: str) -> None:
+    named = NAMED.findall(row)
+
+    assert named
+    for path, name in named:
+        assert re.search(rf"^def {name}\(", (ROOT / path).read_text(), re.MULTILINE), f"{path} has no {name}"
+
+
+def test_what_containers_hold_is_under_licences_that_were_looked_at() -> None:
+    assert audit.strange(audit.here(), audit.held()) == []
+    assert audit.without_hash() == []
+
+
+def test_a_licence_that_nobody_has_looked_at_is_found() -> None:
+    class Found(Distribution):
+        @property
+        def metadata(self) -> Message:  # type: ignore[override]  # as importlib gives it
+            about = Message()
+            about["License-Expression"] = "MIT AND AGPL-3.0-only"
+            return about
+
+        def read_text(self, filename: str) -> str | None: ...
+        def locate_file(self, path: object) -> Path: ...  # type: ignore[override,empty-body]
+
+    [wrong] = audit.strange({"numpy": Found()}, {"numpy"})
+
+    assert wrong.startswith("numpy: AGPL-3.0-only;")

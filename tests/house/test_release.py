@@ -1,0 +1,71 @@
+"""A release: one version everywhere, and the same bytes from the same commit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from release import build
+
+
+def test_a_version_is_the_same_in_every_place_and_is_written_into_all(root: Path, tmp_path: Path) -> None:
+    found = build.versions()
+    assert len(set.union(*found.values())) == 1, found
+    assert all(found.values())
+    for name in build.PLACES:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(root / name, tmp_path / name)
+
+    build.write_version("7.8.9", tmp_path)
+
+    assert set(map(frozenset, build.versions(tmp_path).values())) == {frozenset({"7.8.9"})}
+    before = (root / "pyproject.toml").read_text().splitlines()
+    changed = [line for line in (tmp_path / "pyproject.toml").read_text().splitlines() if line not in before]
+    assert changed == ['version = "7.8.9"']
+    with pytest.raises(SystemExit, match="is not a version"):
+        build.write_version("next", tmp_path)
+
+
+@pytest.mark.thorough
+def test_two_builds_have_the_same_bytes_and_hold_what_a_release_needs(tmp_path: Path) -> None:
+    one, two = (build.build(tmp_path / name, images=["list", "fused"]) for name in ("one", "two"))
+
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in two]
+    [version] = set.union(*build.versions().values())
+    names = {path.relative_to(tmp_path / "one").as_posix() for path in one}
+    assert names == {
+        f"imgflow-{version}-py3-none-any.whl",
+        f"imgflow-{version}.tar.gz",
+        f"imgflow-{version}.tgz",
+        f"sbom/imgflow-list-{version}.cdx.json",
+        f"sbom/imgflow-fused-{version}.cdx.json",
+        "SHA256SUMS",
+    }
+    for line in (tmp_path / "one/SHA256SUMS").read_text().splitlines():
+        digest, name = line.split("  ")
+        assert hashlib.sha256((tmp_path / "one" / name).read_bytes()).hexdigest() == digest
+    with zipfile.ZipFile(tmp_path / "one" / f"imgflow-{version}-py3-none-any.whl") as wheel:
+        assert {"imgflow_cli/__main__.py", "imgflow/__init__.py", "imgflow_service/__init__.py"} <= set(
+            wheel.namelist()
+        )
+    with tarfile.open(tmp_path / "one" / f"imgflow-{version}.tgz") as chart:
+        packed = chart.getnames()
+        assert packed[0] == "imgflow/Chart.yaml"
+        assert not [name for name in packed if name.startswith("imgflow/ci")]
+    listed = json.loads((tmp_path / "one/sbom" / f"imgflow-list-{version}.cdx.json").read_text())
+    assert {"minio", "pydantic"} <= {component["name"] for component in listed["components"]}
+
+
+def test_the_command_is_a_module_as_well() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "imgflow_cli", "--version"], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.startswith("imgflow ")

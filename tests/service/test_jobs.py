@@ -1,0 +1,352 @@
+"""Some images and some lists of operations in, results a little later: as seed clients of image services send them."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+import zipfile
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from tests import photographs
+from tests.brokers import Broker, broker_binary
+from tests.services import Served, Start
+
+from imgflow_service.jobs.records import names
+from imgflow_steps.pipeline import apply
+from imgflow_steps.pipeline.model import parse
+
+OPERATIONS = {"operations": [["resize", "200x300"], ["split", True], ["blur", "gaussian"]], "output": "png"}
+Document = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("jobs") / "store"
+
+
+@pytest.fixture(scope="session")
+def keeper(start_service: Start, processor: Served, store: Path) -> Served:
+    """A front with a store and no broker, as `imgflow serve` has it."""
+    return start_service("api", IMGFLOW_SERVE_API_PROCESSORS=behind(processor), IMGFLOW_STORE=str(store))
+
+
+def behind(processor: Served) -> str:
+    return f"127.0.0.1:{processor.ports['grpc']}"
+
+
+def posted(
+    front: Served, files: list[tuple[str, bytes]], *actions: Document, wait: float = 60, **headers: str
+) -> Document:
+    given = [("files", (name, data, "image/jpeg")) for name, data in files]
+    answer = front.client.post(
+        "/process",
+        params={"wait": wait} if wait else None,
+        data={"actions": [json.dumps(one) for one in actions]},
+        files=given,
+        headers=headers,
+    )
+    assert answer.status_code in {200, 202}, answer.text
+    told: Document = answer.json()
+    return told
+
+
+def fetched(front: Served, href: str) -> bytes:
+    answer = front.client.get(href)
+    assert answer.status_code == 200, answer.text
+    return answer.content
+
+
+def finished(front: Served, job: str) -> Document:
+    told: Document = front.client.get(f"/v1/jobs/{job}", params={"wait": 60}).json()
+    assert told["counts"]["waiting"] == 0, told
+    return told
+
+
+def test_every_operation_on_every_file_gives_the_bytes_of_a_run(keeper: Served) -> None:
+    a, b = photographs.jpeg(1, 640, 480), photographs.jpeg(2, 300, 700)
+
+    told = posted(keeper, [("a.jpg", a), ("b.jpg", b)], OPERATIONS)
+
+    assert told["status"] == "done"
+    assert told["counts"] == {"listed": 2, "waiting": 0, "processed": 2, "rejected": 0, "failed": 0, "cancelled": 0}
+    for sent, name, file in zip((a, b), ("a", "b"), told["files"], strict=True):
+        expected = [one.data for one in apply.process(sent, parse(OPERATIONS), f"{name}.jpg").pictures]
+        assert [one["href"].rpartition("/")[2] for one in file["results"]] == [f"{name}-{i}.png" for i in range(4)]
+        assert [fetched(keeper, one["href"]) for one in file["results"]] == expected
+        assert {Image.open(BytesIO(one)).size for one in expected} == {(100, 150)}
+        assert fetched(keeper, file["sent"]) == sent
+
+
+def test_the_answer_comes_at_once_and_says_where_the_job_is(keeper: Served) -> None:
+    files = [("files", ("a.jpg", photographs.jpeg(3, 64, 48), "image/jpeg"))]
+    answer = keeper.client.post("/process", data={"actions": json.dumps(OPERATIONS)}, files=files)
+
+    assert answer.status_code == 202
+    told = answer.json()
+    assert answer.headers["location"] == told["links"]["self"] == f"/v1/jobs/{told['job']}"
+    assert finished(keeper, told["job"])["status"] == "done"
+
+
+def test_operations_may_stand_in_any_order_and_several_actions_are_named_apart(keeper: Served) -> None:
+    photo = photographs.jpeg(4, 320, 240)
+    first = {"operations": [["split", True], ["resize", "50%"]], "output": "jpg"}
+    second = {"operations": [["blur", "median"], ["split", False]], "output": "png"}
+
+    told = posted(keeper, [("a.jpg", photo)], first, second)
+
+    [file] = told["files"]
+    names_of = [one["href"].rpartition("/")[2] for one in file["results"]]
+    assert names_of == ["a-1-0.jpg", "a-1-1.jpg", "a-1-2.jpg", "a-1-3.jpg", "a-2-0.png"]
+    assert [(one["width"], one["height"]) for one in file["results"]] == [(80, 60)] * 4 + [(320, 240)]
+    expected = [
+        one.data for actions in (first, second) for one in apply.process(photo, parse(actions), "a.jpg").pictures
+    ]
+    assert [fetched(keeper, one["href"]) for one in file["results"]] == expected
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [("200x300", (200, 300)), ("50%", (160, 120)), ("300x", (300, 225)), ("x120", (160, 120))]
+)
+def test_resize_is_exact_with_two_sides_and_keeps_proportions_with_one(
+    keeper: Served, size: str, expected: tuple[int, int]
+) -> None:
+    told = posted(
+        keeper, [("a.jpg", photographs.jpeg(5, 320, 240))], {"operations": [["resize", size]], "output": "jpg"}
+    )
+    [result] = told["files"][0]["results"]
+    assert (result["width"], result["height"]) == expected
+
+
+def test_what_is_no_picture_is_a_row_of_its_own_and_counts_add_up(keeper: Served) -> None:
+    files = [("a.jpg", photographs.jpeg(6, 64, 48)), ("b.jpg", b"no picture"), ("c.jpg", photographs.jpeg(7)[:600])]
+
+    told = posted(keeper, files, OPERATIONS)
+
+    assert [file["status"] for file in told["files"]] == ["processed", "rejected", "rejected"]
+    assert told["files"][1]["code"] == "unsupported-format"
+    counts = told["counts"]
+    assert counts["listed"] == sum(count for name, count in counts.items() if name != "listed") == 3
+    assert told["status"] == "done"
+
+
+def test_all_faults_of_all_operations_are_told_with_their_places(keeper: Served) -> None:
+    wrong = {"operations": [["blur", "gaussian|updownsampling|bilateral|median"], ["splitt", True]], "output": "jpg"}
+    answer = keeper.client.post(
+        "/process", data={"actions": json.dumps(wrong)}, files=[("files", ("a.jpg", b"x", "image/jpeg"))]
+    )
+    assert answer.status_code == 400
+    told = answer.json()
+    assert told["code"] == "bad-pipeline"
+    assert [fault["place"] for fault in told["faults"]] == ["operations.0.blur.kind", "operations.1"]
+    assert "'gaussian', 'updownsampling', 'bilateral' or 'median'" in told["detail"]
+
+
+@pytest.mark.parametrize(
+    ("data", "files", "said"),
+    [
+        ({}, [("files", ("a.jpg", b"x"))], "no actions"),
+        ({"actions": "{}"}, [], "multipart"),
+        ({"actions": "{"}, [("files", ("a.jpg", b"x"))], "not JSON"),
+        ({"actions": json.dumps(OPERATIONS)}, [("file", ("a.jpg", b"x"))], "no files"),
+    ],
+    ids=str,
+)
+def test_a_form_that_lacks_something_is_told_what(keeper: Served, data: Any, files: Any, said: str) -> None:
+    answer = keeper.client.post("/process", data=data, files=files)
+    assert answer.status_code == 400
+    assert said in answer.json()["detail"]
+
+
+def test_the_same_idempotency_key_is_the_same_job_and_another_request_is_refused(keeper: Served) -> None:
+    files = [("a.jpg", photographs.jpeg(8, 64, 48))]
+    first = posted(keeper, files, OPERATIONS, **{"Idempotency-Key": "once"})
+    again = posted(keeper, files, OPERATIONS, **{"Idempotency-Key": "once"})
+    assert first["job"] == again["job"]
+    assert posted(keeper, files, OPERATIONS)["job"] != first["job"]
+
+    answer = keeper.client.post(
+        "/process",
+        data={"actions": json.dumps(OPERATIONS)},
+        files=[("files", ("b.jpg", b"x"))],
+        headers={"Idempotency-Key": "once"},
+    )
+    assert answer.status_code == 400
+    assert "Idempotency-Key" in answer.json()["detail"]
+
+
+def test_static_has_a_page_for_people_and_a_document_for_programs(keeper: Served) -> None:
+    hostile = "<script>alert(1)</script>.jpg"
+    told = posted(keeper, [("a.jpg", photographs.jpeg(9, 64, 48)), (hostile, photographs.jpeg(10, 64, 48))], OPERATIONS)
+
+    index = keeper.client.get("/static/")
+    assert index.headers["content-type"].startswith("text/html")
+    assert told["links"]["results"] in index.text
+    page = keeper.client.get(told["links"]["results"])
+    assert "<script" not in page.text
+    assert page.text.count("<img") == 2 + 8
+    listed = keeper.client.get("/static/", headers={"Accept": "application/json"}).json()["jobs"]
+    assert told["job"] in [one["job"] for one in listed]
+    for result in told["files"][1]["results"]:
+        assert Image.open(BytesIO(fetched(keeper, result["href"]))).format == "PNG"
+    for missing in (f"/static/{told['job']}/nothing.png", "/static/0/a.png", f"/static/{told['job']}/..%2fjob.json"):
+        assert keeper.client.get(missing).status_code == 404
+
+
+def test_events_tell_of_a_job_until_it_is_done(keeper: Served) -> None:
+    told = posted(keeper, [(f"{i}.jpg", photographs.jpeg(i, 640, 480)) for i in range(6)], OPERATIONS, wait=0)
+    with keeper.client.stream("GET", told["links"]["events"]) as answer:
+        text = "".join(answer.iter_text())
+    events = [block.split("\n") for block in text.strip().split("\n\n")]
+    assert events[-1][0] == "event: done"
+    assert json.loads(events[-1][1].removeprefix("data: "))["counts"]["processed"] == 6
+
+
+def test_all_pictures_come_as_one_archive(keeper: Served) -> None:
+    told = posted(
+        keeper, [("a.jpg", photographs.jpeg(11, 64, 48)), ("a.png", photographs.jpeg(12, 64, 48))], OPERATIONS
+    )
+    with zipfile.ZipFile(BytesIO(fetched(keeper, told["links"]["zip"]))) as archive:
+        assert archive.testzip() is None
+        assert sorted(archive.namelist()) == sorted(
+            [f"a-{i}.png" for i in range(4)] + [f"a~2-{i}.png" for i in range(4)]
+        )
+
+
+def test_jobs_come_in_pages_the_newest_first(keeper: Served) -> None:
+    mine = [posted(keeper, [("a.jpg", photographs.jpeg(13, 64, 48))], OPERATIONS)["job"] for _ in range(3)]
+    first = keeper.client.get("/v1/jobs", params={"limit": 2}).json()
+    second = keeper.client.get(first["next"]).json()
+    assert [one["job"] for one in first["jobs"]] == mine[:0:-1]
+    assert second["jobs"][0]["job"] == mine[0]
+
+
+def test_names_are_apart_whatever_clients_send() -> None:
+    given = ["a.jpg", "A.JPG", "a.png", "../../etc/passwd", "", "..", "c:\\x\\a.jpg", "\ud800.jpg", "a" * 999 + ".jpg"]
+    kept = names(given)
+    stems = [name.rpartition(".")[0] or name for name in kept]
+    assert len({stem.casefold() for stem in stems}) == len(given)
+    assert not [name for name in kept if "/" in name or len(name) > 230 or name in {"", ".", ".."}]
+
+
+def test_a_service_without_a_store_says_that_it_has_no_jobs(front: Served) -> None:
+    assert front.client.get("/v1/jobs").status_code == 404
+    assert "IMGFLOW_STORE" in front.client.get("/static/").json()["detail"]
+
+
+def test_jobs_that_an_end_left_open_are_done_after_the_next_start(
+    start_service: Start, processor: Served, tmp_path: Path
+) -> None:
+    nowhere = {"IMGFLOW_SERVE_API_PROCESSORS": "127.0.0.1:1", "IMGFLOW_STORE": str(tmp_path)}
+    first = start_service("api", **nowhere, IMGFLOW_SERVE_DRAIN_GRACE="0")
+    told = posted(
+        first, [("a.jpg", photographs.jpeg(14, 64, 48)), ("b.jpg", photographs.jpeg(15, 64, 48))], OPERATIONS, wait=0
+    )
+    first.end(signal.SIGKILL)
+
+    second = start_service("api", **{**nowhere, "IMGFLOW_SERVE_API_PROCESSORS": behind(processor)})
+
+    assert finished(second, told["job"])["counts"]["processed"] == 2
+
+
+def test_a_job_that_is_cancelled_does_not_begin_and_its_counts_add_up(start_service: Start, tmp_path: Path) -> None:
+    nowhere = {"IMGFLOW_SERVE_API_PROCESSORS": "127.0.0.1:1", "IMGFLOW_STORE": str(tmp_path)}
+    nowhere |= {"IMGFLOW_SERVE_TIMEOUT": "1", "IMGFLOW_SERVE_JOBS_CONCURRENCY": "1"}
+    front = start_service("api", **nowhere, IMGFLOW_SERVE_DRAIN_GRACE="0")
+    files = [(f"{i}.jpg", photographs.jpeg(i, 64, 48)) for i in range(4)]
+    told = posted(front, files, OPERATIONS, wait=0)
+    answer = front.client.delete(told["links"]["self"])
+    assert answer.status_code == 200
+    done = finished(front, told["job"])
+    assert done["counts"]["cancelled"] + done["counts"]["failed"] == 4
+    assert done["counts"]["cancelled"] >= 3
+
+
+# With a broker: a real one, on this machine.
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    """A Redis that has not started."""
+    if not (binary := broker_binary()):
+        pytest.skip("neither valkey-server nor redis-server works here")
+    one = Broker(binary, tmp_path)
+    yield one
+    one.kill()
+
+
+def test_jobs_outlast_a_killed_worker_and_a_broker_that_forgets(
+    start_service: Start, processor: Served, tmp_path: Path, broker: Broker
+) -> None:
+    broker.start("no")
+    told = {
+        "IMGFLOW_SERVE_JOBS_BROKER": broker.url,
+        "IMGFLOW_STORE": str(tmp_path / "store"),
+        "IMGFLOW_SERVE_API_PROCESSORS": behind(processor),
+        "IMGFLOW_SERVE_JOBS_PATIENCE": "5",
+    }
+    front = start_service("api", **told)
+    files = [(f"{i}.jpg", photographs.jpeg(i, 1600, 1200)) for i in range(12)]
+    stuck = start_service("jobs", **{**told, "IMGFLOW_SERVE_API_PROCESSORS": "127.0.0.1:1"})
+    job = posted(front, files, OPERATIONS, wait=0)["job"]
+    stuck.end(signal.SIGKILL)
+    broker.kill()
+    assert front.client.get(f"/v1/jobs/{job}").json()["counts"]["waiting"] == 12
+    refused = front.client.post(
+        "/process", data={"actions": json.dumps(OPERATIONS)}, files=[("files", ("a.jpg", files[0][1]))]
+    )
+    assert (refused.status_code, refused.json()["code"]) == (503, "busy")
+    assert refused.headers["retry-after"]
+
+    broker.start("no")
+    start_service("jobs", **told)
+
+    done = finished(front, job)
+    assert done["counts"]["processed"] == 12
+    assert len({one["sha256"] for file in done["files"] for one in file["results"]}) == 48
+
+
+def test_what_a_killed_worker_had_in_hand_is_done_by_another(
+    start_service: Start, processor: Served, tmp_path: Path, broker: Broker
+) -> None:
+    broker.start()
+    told = {
+        "IMGFLOW_SERVE_JOBS_BROKER": broker.url,
+        "IMGFLOW_STORE": str(tmp_path / "store"),
+        "IMGFLOW_SERVE_API_PROCESSORS": behind(processor),
+        "IMGFLOW_SERVE_JOBS_PATIENCE": "3",
+        "IMGFLOW_SERVE_JOBS_QUEUE": "8",
+    }
+    front = start_service("api", **told)
+    stuck = start_service("jobs", **{**told, "IMGFLOW_SERVE_API_PROCESSORS": "127.0.0.1:1"})
+    files = [(f"{i}.jpg", photographs.jpeg(i, 640, 480)) for i in range(8)]
+    job = posted(front, files, OPERATIONS, wait=0)["job"]
+    time.sleep(2)  # it takes what it can
+    stuck.end(signal.SIGKILL)
+    start_service("jobs", **told)
+
+    assert finished(front, job)["counts"]["processed"] == 8
+
+    many = [("files", (f"{i}.jpg", files[0][1])) for i in range(9)]
+    refused = front.client.post("/process", data={"actions": json.dumps(OPERATIONS)}, files=many)
+    assert (refused.status_code, refused.json()["code"]) == (503, "busy")
+
+
+def test_the_command_of_the_documentation_makes_a_job(keeper: Served, tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs/service.md").read_text()
+    [command] = [block for block in text.split("```") if "/process\n" in block and block.startswith("sh\ncurl")]
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).write_bytes(photographs.jpeg(1, 640, 480))
+    told = (
+        command.removeprefix("sh\n")
+        .replace("http://127.0.0.1:8080", keeper.url())
+        .replace("curl ", "curl -sS --noproxy '*' ", 1)
+    )
+    done = subprocess.run(["bash", "-ec", told], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert finished(keeper, json.loads(done.stdout)["job"])["counts"]["processed"] == 2

@@ -1,0 +1,176 @@
+"""PNGs: exact transparent colours, no missing rows, and no picture lost for what stands beside it."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests import photographs
+
+from imgflow_steps import codec
+from imgflow_steps.contract.options import DecodePlan, Limits
+from imgflow_steps.contract.sample import Rejected
+
+if TYPE_CHECKING:
+    from imgflow_steps.contract.sample import Pixels
+
+PHOTOGRAPH = photographs.pixels(4, 40, 24)
+
+
+def chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def png(size: tuple[int, int], depth: int, colour: int, rows: bytes, *beside: bytes, interlace: int = 0) -> bytes:
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", *size, depth, colour, 0, 0, interlace))
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(beside) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def by_pillow(image: Image.Image = PHOTOGRAPH) -> bytes:
+    out = BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def beside(data: bytes, *chunks: bytes) -> bytes:
+    return data[:33] + b"".join(chunks) + data[33:]
+
+
+def decoded(data: bytes, *, luma: bool = False) -> Pixels:
+    return codec.decode(data, DecodePlan(luma=luma), Limits()).pixels
+
+
+def rejected(data: bytes) -> Rejected:
+    with pytest.raises(Rejected) as verdict:
+        decoded(data)
+    return verdict.value
+
+
+def wrong_checksum(whole: bytes) -> bytes:
+    return whole[:-1] + bytes([whole[-1] ^ 1])
+
+
+SIDE_DATA = {
+    "text with a wrong checksum": wrong_checksum(chunk(b"tEXt", b"Comment\0of no use")),
+    "text that swells": chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(50_000_000))),
+    "XMP of two megabytes": chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(bytes(2_000_000))),
+    "text of another compression": chunk(b"zTXt", b"Comment\0\7abc"),
+    "profile that swells": chunk(b"iCCP", b"profile\0\0" + zlib.compress(bytes(50_000_000))),
+    "profile with a wrong checksum": wrong_checksum(chunk(b"iCCP", b"profile\0\0" + zlib.compress(b"no profile"))),
+    "profile of another compression": chunk(b"iCCP", b"profile\0\7abc"),
+    "profile without a name": chunk(b"iCCP", b""),
+    "short pHYs": chunk(b"pHYs", b"\0\0\1"),
+    "short gAMA": chunk(b"gAMA", b"\0\0"),
+    "short sRGB": chunk(b"sRGB", b""),
+    "short cHRM": chunk(b"cHRM", bytes(9)),
+    "short acTL": chunk(b"acTL", b"\0"),
+    "short fcTL": chunk(b"fcTL", bytes(9)),
+    "empty tRNS": chunk(b"tRNS", b""),
+    "short tRNS": chunk(b"tRNS", b"\0\x09"),
+    "a name that is none": chunk(b"\x11TXt", b"whatever"),
+    "unknown, and called critical": wrong_checksum(chunk(b"IxXX", b"whatever")),
+    "unknown with a wrong checksum": wrong_checksum(chunk(b"imFl", b"whatever")),
+}
+
+
+@pytest.mark.parametrize("name", SIDE_DATA)
+def test_damaged_or_large_data_beside_a_picture_never_costs_the_picture(name: str) -> None:
+    data = by_pillow()
+    np.testing.assert_array_equal(decoded(beside(data, SIDE_DATA[name])), decoded(data))
+    behind = data[:-12] + SIDE_DATA[name] + data[-12:]
+    np.testing.assert_array_equal(decoded(behind), decoded(data))
+    head = codec.header(beside(data, SIDE_DATA[name]), Limits())
+    assert (head.width, head.height) == PHOTOGRAPH.size
+
+
+def test_what_the_pixels_need_is_named_where_it_is_damaged() -> None:
+    palette = chunk(b"PLTE", bytes(range(6)))
+    rows = bytes([0, 0x80] * 2)
+    assert decoded(png((2, 2), 1, 3, rows, palette)).shape == (2, 2, 3)
+    assert "palette" in rejected(png((2, 2), 1, 3, rows)).message
+    assert "PLTE" in rejected(png((2, 2), 1, 3, rows, wrong_checksum(palette))).message
+
+
+def test_the_png_inside_of_iphone_programs_is_named() -> None:
+    data = by_pillow()
+    at = data.index(b"IDAT")
+    packed = zlib.compress(bytes((1 + 3 * 40) * 24))[2:-4]  # without the frame of zlib
+    apples = data[:8] + chunk(b"CgBI", b"P\0 \2") + data[8 : at - 4] + chunk(b"IDAT", packed) + data[-12:]
+    verdict = rejected(apples)
+    assert (verdict.code, "CgBI" in verdict.message) == ("unsupported-format", True)
+
+
+def test_transparency_with_a_wrong_checksum_is_still_transparency() -> None:
+    data = beside(by_pillow(Image.new("L", (3, 2), 9)), wrong_checksum(chunk(b"tRNS", b"\0\x09")))
+    np.testing.assert_array_equal(decoded(data)[:, :, 1], 0)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("luma", [False, True])
+def test_the_transparent_grey_is_meant_in_the_bits_of_the_file(depth: int, luma: bool) -> None:
+    highest = (1 << depth) - 1
+    values = sorted({0, 1, highest // 2, highest - 1, highest})
+    for key in values:
+        bits = "".join(f"{value:0{depth}b}" for value in values)
+        row = b"\0" + int(bits.ljust(-(-len(bits) // 8) * 8, "0"), 2).to_bytes(-(-len(bits) // 8))
+        data = png((len(values), 1), depth, 0, row, chunk(b"tRNS", struct.pack(">H", key)))
+        np.testing.assert_array_equal(decoded(data, luma=luma)[0, :, 1], [0 if v == key else 255 for v in values])
+
+
+@pytest.mark.parametrize("interlace", [0, 1])
+@pytest.mark.parametrize("depth", [8, 16])
+def test_the_transparent_colour_is_one_colour_and_not_its_neighbours(depth: int, interlace: int) -> None:
+    near = [(18, 16, 16), (18, 16, 17), (18, 17, 16), (19, 16, 16)]
+    kind = ">3H" if depth == 16 else ">3B"
+    rows = b"".join(b"\0" + struct.pack(kind, *((4096 if depth == 16 else 0) + v for v in one)) for one in near)
+    key = struct.pack(">3H", *((4096 if depth == 16 else 0) + v for v in near[0]))
+    data = png((1, len(near)), depth, 2, rows, chunk(b"tRNS", key))
+    if interlace:
+        passes = [near[0], near[2], near[1], near[3]]  # a column of four: rows 0, 2, then 1 and 3
+        rows = b"".join(b"\0" + struct.pack(kind, *((4096 if depth == 16 else 0) + v for v in one)) for one in passes)
+        data = png((1, len(near)), depth, 2, rows, chunk(b"tRNS", key), interlace=1)
+    np.testing.assert_array_equal(decoded(data)[:, 0, 3], [0, 255, 255, 255])
+
+
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.6, 0.99])
+@pytest.mark.parametrize("kind", ["RGB", "L", "RGBA", "P", "1", "I;16", "LA"])
+def test_a_picture_whose_rows_are_missing_is_truncated(kind: str, part: float) -> None:
+    grey = np.asarray(PHOTOGRAPH.convert("L"), np.uint16) * 200 + 1
+    image = Image.fromarray(grey) if kind == "I;16" else PHOTOGRAPH.convert(kind)
+    data = by_pillow(image)
+    rows = zlib.decompress(data[data.index(b"IDAT") + 4 : data.rindex(b"IEND") - 8])
+    short = zlib.compress(rows[: int(len(rows) * part)])
+    at, end = data.index(b"IDAT") - 4, data.rindex(b"IEND") - 4
+    assert rejected(data[:at] + chunk(b"IDAT", short) + data[end:]).code == "truncated"
+
+
+def test_a_picture_with_a_black_bottom_is_whole() -> None:
+    for kind in ("RGB", "L", "RGBA", "P", "1"):
+        image = Image.new(kind, (30, 20))
+        assert decoded(by_pillow(image)).shape[:2] == (20, 30)
+    interlaced = png((1, 4), 8, 0, bytes(8), interlace=1)
+    assert decoded(interlaced).shape == (4, 1, 1)
+    assert rejected(png((1, 4), 8, 0, bytes(7), interlace=1)).code == "truncated"
+
+
+def test_bytes_behind_a_picture_do_not_make_a_damaged_one_short() -> None:
+    data = by_pillow()
+    damaged = bytearray(data)
+    damaged[data.index(b"IDAT") + 30] ^= 0xFF
+    assert rejected(bytes(damaged) + bytes(200)).code == "undecodable"
+
+
+def test_linear_light_is_shown_as_browsers_show_it() -> None:
+    ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[np.newaxis])
+    linear = decoded(beside(by_pillow(ramp), chunk(b"gAMA", struct.pack(">I", 100_000))))[0, :, 0]
+    assert [int(linear[i]) for i in (0, 1, 55, 128, 255)] == [0, 13, 128, 188, 255]
+    for gamma, more in ((45_455, b""), (100_000, chunk(b"sRGB", b"\0")), (0, b"")):  # sRGB, and what is no gamma
+        same = decoded(beside(by_pillow(ramp), more, chunk(b"gAMA", struct.pack(">I", gamma))))
+        np.testing.assert_array_equal(same[0, :, 0], np.arange(256))
+    clear = beside(by_pillow(Image.new("RGBA", (2, 2), (55, 55, 55, 55))), chunk(b"gAMA", struct.pack(">I", 100_000)))
+    assert decoded(clear)[0, 0].tolist() == [128, 128, 128, 55]

@@ -1,0 +1,75 @@
+"""What processes hear that compute, and who starts them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+INTERRUPTED = """
+import os, signal, threading, time
+from imgflow_steps.worker.spawn import deaf
+
+threading.Thread(target=time.sleep, args=[10], daemon=True).start()  # hears what is sent, also if this thread is deaf
+try:
+    with deaf():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.1)
+        print("started")
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_waits_until_processes_have_been_told_what_they_are_for() -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["started", "interrupted"]
+
+
+ORPHANED = """
+import ctypes, os, sys, time
+from imgflow_steps.worker.spawn import Spawn, end_with_parent
+
+def compute(how):
+    end_with_parent()
+    print(os.getpid(), flush=True)
+    if how == "python":
+        time.sleep(60)
+    ctypes.PyDLL(None).sleep(60)  # with the interpreter in its hand, as a library may
+
+if __name__ == "__main__":
+    import orphaned
+    Spawn(os.environ).Process(target=orphaned.compute, args=[sys.argv[1]]).start()
+    time.sleep(60)
+"""
+
+
+def ended(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state == "Z"  # of an init that waits for nobody
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes below /proc")
+@pytest.mark.parametrize("how", ["python", "native"])
+def test_a_process_ends_with_the_one_that_started_it_whatever_it_computes(tmp_path: Path, how: str) -> None:
+    (tmp_path / "orphaned.py").write_text(ORPHANED)
+    env = {**os.environ, "PYTHONPATH": "."}
+    argv = [sys.executable, "orphaned.py", how]
+    with subprocess.Popen(argv, cwd=tmp_path, env=env, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout
+        child = int(parent.stdout.readline())
+        assert not ended(child)
+        parent.kill()
+
+    until = time.monotonic() + 20
+    while not ended(child):
+        assert time.monotonic() < until, "it computes on"
+        time.sleep(0.02)

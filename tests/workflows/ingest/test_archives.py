@@ -1,0 +1,50 @@
+"""What in an archive is not a file is never unpacked, and is counted."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+
+from imgflow_steps.records import keys
+from imgflow_steps.store import Store
+from imgflow_workflows.ingest.archive import Tar, Zip
+from imgflow_workflows.results.skips import SkipReason
+from imgflow_workflows.transfer.copying import IngestSummary, Source, ingest
+
+
+def run(source: Source, store: Store) -> IngestSummary:
+    return ingest(source, store, "Demo", workers=4, tell=lambda _: None)
+
+
+def dataset(store: Store) -> set[str]:
+    prefix = keys.images("Demo")
+    return {found.key.removeprefix(prefix) for found in store.entries(prefix)}
+
+
+def test_links_and_pipes_in_a_zip_are_refused_and_counted(directory_store: Store, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for name, mode in {"1.jpg": 0o100644, "2.jpg": 0o120777, "3.jpg": 0o010644, "4.jpg": 0}.items():
+            member = zipfile.ZipInfo(name)
+            member.external_attr = mode << 16
+            archive.writestr(member, b"/etc/passwd")
+        archive.writestr("__MACOSX/._1.jpg", b"x")
+
+    summary = run(Zip(tmp_path / "photos.zip"), directory_store)
+
+    assert dict(summary.refused) == {SkipReason.LINK: 1, SkipReason.SPECIAL: 1, SkipReason.HIDDEN: 1}
+    assert dataset(directory_store) == {"1.jpg", "4.jpg"}
+
+
+def test_devices_in_a_tar_are_counted(directory_store: Store, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "photos.tar", "w") as archive:
+        for name, kind in {"1.jpg": tarfile.REGTYPE, "2.jpg": tarfile.FIFOTYPE, "3.jpg": tarfile.CHRTYPE}.items():
+            member = tarfile.TarInfo(name)
+            member.type, member.size = kind, 3 * (kind == tarfile.REGTYPE)
+            archive.addfile(member, io.BytesIO(b"one"))
+
+    summary = run(Tar(tmp_path / "photos.tar"), directory_store)
+
+    assert dict(summary.refused) == {SkipReason.SPECIAL: 2}
+    assert dataset(directory_store) == {"1.jpg"}

@@ -1,0 +1,85 @@
+"""A workbook of Excel is a table: its cells keep their values, and what cannot be read is said before a copy."""
+
+from __future__ import annotations
+
+import zipfile
+from datetime import date, datetime
+from pathlib import Path
+
+import openpyxl
+import pytest
+from tests import photographs
+
+from imgflow_steps.contract.step import BadParametersError
+from imgflow_steps.store import open_store
+from imgflow_workflows.catalog.ask import asked
+from imgflow_workflows.errors import ImgflowError
+from imgflow_workflows.ingest import workbook
+from imgflow_workflows.ingest.sources import source_of
+from imgflow_workflows.transfer.copying import ingest
+
+HEADER = ["Pfad", "Jahr", "aufgenommen", "Größe", "ok", "id"]
+ROWS = [
+    ["a.jpg", 2020, datetime(2020, 5, 1, 12, 30), 1.5, True, "007"],  # noqa: DTZ001 - Excel knows no zone
+    ["b.jpg", 2021, date(2021, 5, 2), 2, False, "008"],
+]
+
+
+def made(path: Path, *sheets: tuple[str, list[list[object]]]) -> Path:
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for name, rows in sheets:
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    book.save(path)
+    for name in ("a.jpg", "b.jpg"):
+        (path.parent / name).write_bytes(photographs.jpeg(ord(name[0])))
+    return path
+
+
+def test_cells_keep_their_values_and_a_note_names_the_sheet(tmp_path: Path) -> None:
+    path = made(tmp_path / "Fotos.xlsx", ("leer", []), ("Fotos", [[None] * 6, HEADER, ROWS[0], [None] * 6, ROWS[1]]))
+    store, notes = open_store(str(tmp_path / "store")), []
+    table = source_of(str(path), "", "Pfad", hosts=(), lenient=False, say=notes.append)
+
+    ingest(table, store, "Stadt", tell=lambda _: None)
+
+    with asked(store, "SELECT * EXCLUDE (municipality) FROM catalog ORDER BY image", "") as answer:
+        rows = [tuple(row.values()) for row in answer.read_all().to_pylist()]
+    assert [row[1:3] for row in rows] == [("a.jpg", 2020), ("b.jpg", 2021)]
+    assert [str(row[3]) for row in rows] == ["2020-05-01 12:30:00", "2021-05-02"]
+    assert [row[4:] for row in rows] == [(1.5, True, "007"), (2.0, False, "008")]
+    assert "reading sheet Fotos of Fotos.xlsx" in notes
+
+
+def test_another_sheet_is_named(tmp_path: Path) -> None:
+    path = made(tmp_path / "x.xlsx", ("one", [["path"], ["a.jpg"]]), ("two", [["path"], ["b.jpg"]]))
+
+    first = workbook.read(path, tmp_path / "rows.csv")
+    assert (tmp_path / "rows.csv").read_text() == "a.jpg\n"
+    assert first.notes == ("reading sheet one of x.xlsx; the others are two; --sheet names another one",)
+    workbook.read(path, tmp_path / "rows.csv", "two")
+    assert (tmp_path / "rows.csv").read_text() == "b.jpg\n"
+    with pytest.raises(BadParametersError, match=r"--sheet three: .* has the sheets one, two"):
+        workbook.read(path, tmp_path / "rows.csv", "three")
+
+
+def test_what_is_not_a_workbook_or_swells_when_it_is_unpacked_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "text.xlsx").write_text("path\na.jpg\n")
+    with zipfile.ZipFile(tmp_path / "zip.xlsx", "w") as archive:
+        archive.writestr("a.txt", "a")
+
+    for name in ("text.xlsx", "zip.xlsx"):
+        with pytest.raises(BadParametersError, match=r"cannot be read as a workbook: .*nothing was copied"):
+            workbook.read(tmp_path / name, tmp_path / "rows.csv")
+    monkeypatch.setattr(workbook, "UNPACKED", 1000)
+    with pytest.raises(BadParametersError, match=r"unpacks to .*, more than 1(\.0)? kB"):
+        workbook.read(made(tmp_path / "x.xlsx", ("one", [HEADER, *ROWS])), tmp_path / "rows.csv")
+
+
+def test_a_sheet_is_only_of_a_table(tmp_path: Path) -> None:
+    with pytest.raises(ImgflowError, match="--sheet and --encoding are about a table"):
+        source_of(str(tmp_path), "", "", hosts=(), lenient=False, say=print, sheet="one")

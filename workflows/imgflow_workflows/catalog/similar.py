@@ -1,0 +1,108 @@
+"""Images of a municipality that are like one of them: by a model's vectors where there are some, else by dhash.
+
+Two passes over the rows of the newest run's pipeline; what is kept are the nearest ones alone.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from imgflow_steps.contract.step import BadParametersError
+from imgflow_steps.records import keys
+from imgflow_steps.records.findings import vectors
+from imgflow_steps.records.rows import merged
+from imgflow_workflows.catalog.ask import newest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+    from imgflow_steps.records.row import Row
+    from imgflow_steps.store import Store
+
+By = Literal["auto", "vector", "dhash"]
+BITS = 128  # of a dhash
+DIGITS = 4  # of a likeness
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """One image and how like it is: the cosine of two vectors, or the share of bits that two hashes have in common."""
+
+    image: str
+    alike: float
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Similar:
+    """The nearest images, the nearest first; ``by`` is vector or dhash, ``name`` which of its vectors."""
+
+    image: str
+    run: str
+    by: str
+    name: str
+    near: list[Near]
+
+
+def similar(store: Store, municipality: str, image: str, *, by: By = "auto", limit: int = 10) -> Similar:
+    """Images that are like one that the newest run has processed.
+
+    Of several vectors of an image, such as of its pieces, the nearest counts. Raises BadParametersError where nothing
+    is known that could be compared.
+    """
+    record = newest(store, municipality).get(municipality)
+    if not record:
+        raise BadParametersError(f"{municipality} has no results yet; `imgflow submit` makes some")
+    prefix, run = keys.rows(municipality, record.digest), record.run.id
+    with merged(store, prefix) as rows:
+        mine = next((row for row in rows if row.image == image), None)
+    if not mine or not mine.outputs:
+        raise BadParametersError(f"run {run} has no result of {image}; `imgflow why` shows what became of it")
+    given = _vectors(mine)
+    if by == "vector" and not given:
+        raise BadParametersError(f"no model gave a vector for {image} in run {run}; an infer with read: vector does")
+    name = next(iter(given), "") if by != "dhash" else ""
+    if not name and not mine.dhash:
+        raise BadParametersError(f"{image} is blank, or nearly so, and cannot be compared; give another image")
+    measure = _by_vector(name, given[name]) if name else _by_dhash(mine.dhash)
+    with merged(store, prefix) as rows:
+        near = heapq.nsmallest(limit, _measured(rows, image, measure), key=lambda one: (-one.alike, one.image))
+    return Similar(image, run, "vector" if name else "dhash", name, near)
+
+
+def _vectors(row: Row) -> dict[str, NDArray[np.float32]]:
+    """All vectors of an image by name, a row each, of length 1; one of zeros has no direction, and is none."""
+    given: dict[str, list[NDArray[np.float32]]] = {}
+    for output in row.outputs:
+        for name, vector in vectors(output.found).items():
+            if length := float(np.linalg.norm(vector)):
+                given.setdefault(name, []).append(vector / np.float32(length))
+    return {name: np.stack(several) for name, several in given.items() if len({one.size for one in several}) == 1}
+
+
+def _by_vector(name: str, mine: NDArray[np.float32]) -> Callable[[Row], float | None]:
+    def measure(row: Row) -> float | None:
+        theirs = _vectors(row).get(name)
+        if theirs is None or theirs.shape[1] != mine.shape[1]:
+            return None
+        return float((mine @ theirs.T).max())
+
+    return measure
+
+
+def _by_dhash(mine: str) -> Callable[[Row], float | None]:
+    bits = int(mine, 16)
+    return lambda row: 1 - (bits ^ int(row.dhash, 16)).bit_count() / BITS if row.dhash and row.outputs else None
+
+
+def _measured(rows: Iterable[Row], image: str, measure: Callable[[Row], float | None]) -> Iterator[Near]:
+    for row in rows:
+        if row.image != image and (alike := measure(row)) is not None:
+            yield Near(row.image, round(alike, DIGITS), row.width, row.height)

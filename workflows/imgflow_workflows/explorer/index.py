@@ -1,0 +1,115 @@
+"""One table of all images that a store knows, as the pages ask it: made once, read by many requests at a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from imgflow_steps.contract.metadata import FIELDS
+from imgflow_steps.contract.step import BadParametersError
+from imgflow_workflows.catalog import ask
+from imgflow_workflows.catalog.database import quoted, said
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from imgflow_steps.records.run import Run
+    from imgflow_steps.store import Store
+
+PATIENCE = 20.0  # seconds that one question may take
+KEY = ("municipality", "image")
+
+
+class Index:
+    """The images of a store: ``images`` has a row for each, its result's columns first, then its catalog's.
+
+    A column of both is the catalog's where the file itself tells it (``taken``, say); any other is ``catalog_…``.
+    Raises BadParametersError where the extra for SQL is missing, and StoreError.
+    """
+
+    def __init__(self, store: Store, municipality: str = "") -> None:
+        self.store, self.municipality = store, municipality
+        self._lock = threading.Lock()  # of making it anew; questions go on with the old one until then
+        self._open: ExitStack | None = None
+        self._base: DuckDBPyConnection | None = None
+        self.columns: dict[str, str] = {}
+        self.runs: dict[str, Run] = {}  # the newest of each municipality, whose results these are
+        self.seconds = 0.0
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read the store again."""
+        with self._lock, ExitStack() as stack:
+            began = time.monotonic()
+            base = stack.enter_context(ask.answering(self.store, "results catalog", self.municipality))
+            _make(base)
+            described = base.execute("DESCRIBE images").fetchall()
+            runs = {name: one.run for name, one in ask.newest(self.store, self.municipality).items()}
+            before, self._open, self._base = self._open, stack.pop_all(), base
+            self.columns = {name: str(kind) for name, kind, *_ in described}
+            self.runs, self.seconds = runs, time.monotonic() - began
+        if before:
+            before.close()
+
+    def close(self) -> None:
+        """Let the table go."""
+        if self._open:
+            self._open.close()
+
+    def ask(self, sql: str, values: list[Any] | None = None) -> list[tuple[Any, ...]]:
+        """The rows of one SELECT. Raises BadParametersError saying what is wrong with it, or that it took too long."""
+        import duckdb  # noqa: PLC0415 - an extra
+
+        with self._cursor() as cursor:
+            try:
+                kinds = [statement.type.name for statement in cursor.extract_statements(sql)]
+                if kinds != ["SELECT"]:
+                    raise BadParametersError(
+                        "a condition is one expression, such as: width > 1000 AND status = 'cached'"
+                    )
+                return cursor.execute(sql, values or []).fetchall()
+            except duckdb.InterruptException:
+                raise BadParametersError(f"this took longer than {PATIENCE:.0f} seconds, and was ended") from None
+            except duckdb.Error as error:
+                raise BadParametersError(f"the SQL cannot be answered: {said(error)}") from error
+
+    def tag(self, municipality: str, image: str, tags: str) -> None:
+        """Show an image's tags as they are in its catalog by now."""
+        with self._cursor() as cursor:
+            cursor.execute(
+                "UPDATE images SET tags = ? WHERE municipality = ? AND image = ?", [tags, municipality, image]
+            )
+
+    @contextmanager
+    def _cursor(self) -> Iterator[DuckDBPyConnection]:
+        assert self._base  # noqa: S101 - narrows the type: it is made before anybody asks
+        cursor = self._base.cursor()
+        ends = threading.Timer(PATIENCE, cursor.interrupt)
+        ends.daemon = True
+        ends.start()
+        try:
+            yield cursor
+        finally:
+            ends.cancel()
+            cursor.close()
+
+
+def _make(base: DuckDBPyConnection) -> None:
+    results = [name for name, *_ in base.execute("DESCRIBE results").fetchall()]
+    catalog = [name for name, *_ in base.execute("DESCRIBE catalog").fetchall() if name not in KEY]
+    own = {name.casefold() for name in catalog}
+    known = {name.casefold() for name in results}
+    shown = [f"made.{quoted(name)}" for name in results if name not in KEY and not (name in FIELDS and name in own)]
+    for name in catalog:
+        both = name.casefold() in known and name.casefold() not in FIELDS
+        shown.append(f"told.{quoted(name)}" + (f" AS {quoted(f'catalog_{name}')}" if both else ""))
+    if "tags" not in own | known:
+        shown.append("NULL::VARCHAR AS tags")
+    base.execute(
+        f"CREATE TABLE images AS SELECT municipality, image, regexp_replace(image, '/?[^/]*$', '') AS folder, "
+        f"{', '.join(shown)} FROM (SELECT DISTINCT ON (municipality, image) * FROM results ORDER BY piece) AS made "
+        "FULL JOIN catalog AS told USING (municipality, image) ORDER BY municipality, image"
+    )

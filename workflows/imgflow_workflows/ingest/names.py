@@ -1,0 +1,45 @@
+"""The photographs of a source by name, on disk: no two of a name, and any number of them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from imgflow_steps.contract.step import BadParametersError
+
+Place = tuple[str, str, int, str]  # name, where it lies, bytes, version
+
+
+class Spool:
+    """Photographs in the order of their names. Made by ``spool``."""
+
+    def __init__(self, base: sqlite3.Connection) -> None:
+        self._base = base
+
+    def add(self, name: str, where: str, size: int, version: str) -> None:
+        """Keep one; the very same one again is kept once.
+
+        Raises BadParametersError when another one has its name.
+        """
+        try:
+            self._base.execute("INSERT INTO photos VALUES (?, ?, ?, ?)", (name, where, size, version))
+        except sqlite3.IntegrityError:
+            [(other,)] = self._base.execute("SELECT place FROM photos WHERE name = ?", (name,))
+            if other != where:
+                raise BadParametersError(
+                    f"{other} and {where} would both be {name} in the dataset; nothing was copied. Rename one"
+                ) from None
+
+    def __iter__(self) -> Iterator[Place]:
+        """All of them, sorted by name."""
+        yield from self._base.execute("SELECT name, place, bytes, version FROM photos ORDER BY name")
+
+
+@contextmanager
+def spool() -> Iterator[Spool]:
+    """An empty spool in a temporary file that is gone at the end."""
+    with closing(sqlite3.connect("", isolation_level=None)) as base:  # "": SQLite's own temporary file
+        base.execute("PRAGMA journal_mode = OFF")
+        base.execute("CREATE TABLE photos (name TEXT PRIMARY KEY, place TEXT, bytes INT, version TEXT) WITHOUT ROWID")
+        yield Spool(base)

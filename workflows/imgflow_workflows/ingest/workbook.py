@@ -1,0 +1,90 @@
+"""A table in a workbook of Excel: the rows of one sheet, as the text that a CSV of it would hold in any language."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from zipfile import BadZipFile, ZipFile
+
+from imgflow_steps.contract.step import BadParametersError
+from imgflow_workflows.ingest.delimited import Delimited, named
+from imgflow_workflows.text import size
+
+SUFFIXES = frozenset({".xlsx", ".xlsm"})
+UNPACKED = 1 << 30  # bytes of all parts of a workbook, which are read as a whole
+
+
+def read(path: Path, rows: Path, sheet: str = "") -> Delimited:
+    """Write the rows below the header of ``sheet``, or else of the first sheet that has rows, to ``rows`` as a CSV.
+
+    Dates become ISO 8601, whole numbers have no point, and cells with an error of Excel are empty.
+    Raises BadParametersError where it is not a workbook, is locked by a password, or has no such sheet.
+    """
+    from python_calamine import CalamineError, PasswordError, load_workbook  # noqa: PLC0415 - an extra
+
+    _check_size(path)
+    try:
+        with load_workbook(path) as book:
+            name, cells, others = _chosen(path, {one: book.get_sheet_by_name(one) for one in book.sheet_names}, sheet)
+    except PasswordError:
+        raise BadParametersError(f"{path} is locked by a password; nothing was copied. Save it without one") from None
+    except CalamineError as error:
+        raise BadParametersError(f"{path} cannot be read as a workbook: {error}; nothing was copied") from None
+    header, *body = cells or [[]]
+    columns, renamed = named([_text(cell) for cell in header])
+    with rows.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([_text(cell) for cell in row] for row in body)
+    more = f"; the others are {', '.join(others)}; --sheet names another one" if others else ""
+    return Delimited("utf-8", ",", columns, 1, (f"reading sheet {name} of {path.name}{more}", *renamed))
+
+
+def _check_size(path: Path) -> None:
+    try:
+        with ZipFile(path) as parts:
+            unpacked = sum(part.file_size for part in parts.infolist())
+    except (BadZipFile, OSError) as error:
+        raise BadParametersError(
+            f"{path} cannot be read as a workbook: {error}; nothing was copied. Save it as .xlsx or as 'CSV UTF-8'"
+        ) from None
+    if unpacked > UNPACKED:
+        raise BadParametersError(
+            f"{path} unpacks to {size(unpacked)}, more than {size(UNPACKED)}; nothing was copied. Save it as CSV"
+        )
+
+
+def _chosen(path: Path, sheets: dict[str, object], wanted: str) -> tuple[str, Sequence[Sequence[object]], list[str]]:
+    """Name and rows of a sheet, and the names of the others that have rows."""
+    filled = {name: cells for name, sheet in sheets.items() if any(map(any, cells := list(_rows(sheet))))}
+    if wanted and wanted not in sheets:
+        raise BadParametersError(f"--sheet {wanted}: {path} has the sheets {', '.join(sheets)}; nothing was copied")
+    if not filled or (wanted and wanted not in filled):
+        return wanted or next(iter(sheets), ""), [], []
+    name = wanted or next(iter(filled))
+    return name, filled[name], [] if wanted else [other for other in filled if other != name]
+
+
+def _rows(sheet: object) -> Iterator[list[object]]:
+    """Rows from the first one that is not empty."""
+    cells = iter(sheet.to_python())  # type: ignore[attr-defined]  # CalamineSheet
+    for row in cells:
+        if any(cell != "" for cell in row):
+            yield row
+            break
+    yield from cells
+
+
+def _text(cell: object) -> str:
+    match cell:
+        case bool():
+            return str(cell).lower()
+        case float() if cell.is_integer() and abs(cell) < 1 << 53:
+            return str(int(cell))
+        case datetime() | time():
+            return cell.isoformat(*([" "] if isinstance(cell, datetime) else []))
+        case date():
+            return cell.isoformat()
+        case timedelta():
+            return str(cell)
+    return str(cell)

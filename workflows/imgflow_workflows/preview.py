@@ -1,0 +1,117 @@
+"""One photograph through a pipeline, here and at once: what each step made of it, and a picture of before and after.
+
+No store, no run, no other process; the pixels are those that a run would give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image, ImageDraw, ImageFont
+
+from imgflow_steps import codec
+from imgflow_steps.codec.grid import grid
+from imgflow_steps.contract.options import DecodePlan, Encoding
+from imgflow_steps.contract.sample import Sample
+from imgflow_steps.contract.step import Target
+from imgflow_steps.pipeline.apply import OpenPipeline
+from imgflow_steps.pixels import resize
+from imgflow_steps.pixels.arrays import to_pixels
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from imgflow_steps.contract.sample import Pixels
+    from imgflow_steps.pipeline.model import Pipeline
+
+SIDE = 640  # pixels of the box that either side is shown in
+GAP = 24  # pixels between the sides, and around them
+SHOWN = 16  # pictures that are shown of those that came of it
+LETTERS = 17  # pixels
+PAPER, INK, QUIET = (250, 250, 250), (30, 35, 40), (105, 115, 120)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What there was after one part of the work: how many pictures, the first one's size, and milliseconds it took."""
+
+    label: str
+    pictures: int
+    width: int
+    height: int
+    colour: bool
+    ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What became of a photograph. ``before`` fits a box of ``SIDE``; ``width`` and ``height`` are the photograph's."""
+
+    before: Pixels
+    width: int
+    height: int
+    after: list[Pixels]
+    found: list[tuple[str, Mapping[str, Any]]]  # piece, and what models said of it
+    stages: list[Stage]
+    bytes: int  # of the pictures, encoded; 0 where the pipeline publishes none
+
+
+def attempt(data: bytes, pipeline: Pipeline, image: str) -> Trial:
+    """Take an encoded photograph through the steps, as a run does with an image of this name.
+
+    Raises Rejected as a run would reject it, BadParametersError where a step cannot be opened.
+    """
+    opened = OpenPipeline(pipeline)
+    shown = codec.decode(data, DecodePlan(width=SIDE, height=SIDE), pipeline.limits)
+    before = resize.into(shown.pixels, Target(SIDE, SIDE), extent=shown.extent)
+    stages: list[Stage] = []
+    samples: Sequence[Sample] = []
+
+    def watch(label: str, now: Sequence[Sample]) -> None:
+        nonlocal samples
+        samples = now
+        stages.append(_stage(label, now))
+
+    made = opened.process(data, image, watch)
+    stages += [_stage("encode", samples)] if pipeline.output.format != "none" else []
+    return Trial(
+        before=before,
+        width=made.width,
+        height=made.height,
+        after=[sample.pixels for sample in samples],
+        found=[(picture.piece, picture.found) for picture in made.pictures if picture.found],
+        stages=[replace(stage, ms=made.ms[stage.label]) for stage in stages],
+        bytes=sum(len(picture.data) for picture in made.pictures),
+    )
+
+
+def _stage(label: str, samples: Sequence[Sample]) -> Stage:
+    if not samples:
+        return Stage(label, 0, 0, 0, colour=False)
+    height, width, channels = samples[0].pixels.shape
+    return Stage(label, len(samples), width, height, colour=channels > 2)  # noqa: PLR2004 - L, LA, then RGB
+
+
+def sheet(trial: Trial, left: str, right: str) -> Image.Image:
+    """Before and after beside each other, in boxes of the same size, each with a line of text below.
+
+    Several pictures stand in a grid, the first ``SHOWN`` of them.
+    """
+    sides = [grid(side, SIDE, GAP // 4, PAPER, enlarge=True) for side in ([trial.before], trial.after[:SHOWN])]
+    height = max(side.height for side in sides)
+    width = 3 * GAP + sum(side.width for side in sides)
+    page = Image.new("RGB", (width, height + 3 * GAP + LETTERS), PAPER)
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(LETTERS)
+    x = GAP
+    for side, words, ink in zip(sides, (left, right), (QUIET, INK), strict=True):
+        page.paste(side, (x, GAP))
+        draw.text((x, height + GAP + GAP // 2), words, fill=ink, font=font)
+        x += side.width + GAP
+    return page
+
+
+def write(page: Image.Image, form: str) -> bytes:
+    """The sheet as JPEG or PNG."""
+    return codec.encode(to_pixels(page), Encoding.model_validate({"format": form, "quality": 90}))

@@ -1,0 +1,1 @@
+"""What a run published: copied out, and compared with what another one did."""

@@ -1,0 +1,359 @@
+"""What was asked for on the command line, as the ``run.json`` that is going to be written."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from imgflow_steps import __version__
+from imgflow_steps.collect import Collect
+from imgflow_steps.contract.redaction import has_user, redacted
+from imgflow_steps.contract.step import file_fields
+from imgflow_steps.list import List
+from imgflow_steps.pipeline.model import Pipeline, explain
+from imgflow_steps.pipeline.notation import nearest
+from imgflow_steps.records import keys
+from imgflow_steps.records.run import Run, load
+from imgflow_steps.records.sharding import NO_STEPS
+from imgflow_steps.store import expanded, names, open_store
+from imgflow_steps.store.leftovers import temporary
+from imgflow_steps.worker.memory import sensible
+from imgflow_workflows.catalog.choice import ALL, Choice, choose
+from imgflow_workflows.errors import ImgflowError
+from imgflow_workflows.runs.state import municipalities, readable
+from imgflow_workflows.submit import openable, pipeline_file
+from imgflow_workflows.submit.deduplicate import Selected, once
+from imgflow_workflows.submit.default import DEFAULT
+from imgflow_workflows.submit.presence import check_images
+
+if TYPE_CHECKING:
+    from imgflow_steps.store import Store
+    from imgflow_workflows.settings import Settings
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """The flags of submit and plan that say what to do; "" and () where nothing was asked."""
+
+    municipality: str
+    source: str = ""
+    pipeline: Path | pipeline_file.Written | None = None
+    steps: str = ""  # in short, or @FILE
+    format: str = ""
+    changes: Sequence[str] = ()  # of --set
+    max_rejected: str = ""
+    retry: str = ""
+    run: str = ""
+    choice: Choice = ALL
+    once: bool = False  # without near-duplicates
+    take_over: bool = False  # from whoever works on the run
+    include: Sequence[str] = ()  # patterns of what is listed
+    exclude: Sequence[str] = ()
+    follow: bool = False  # links that lead out of a source, too
+    checksum: bool = False  # files of a directory are known again by their content
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A run, and the files of this machine that it needs in the store, by key."""
+
+    run: Run
+    files: dict[str, Path]
+    choice: Choice = ALL
+    once: bool = False
+    take_over: bool = False
+
+    def upload(self, store: Store) -> Run:
+        """Bring the files into the store, those that are not there yet, and the images that were chosen now.
+
+        Gives the run that is to be written.
+        """
+        left_out = self.run.left_out
+        with self.selected(store) as selected:
+            if selected:
+                store.upload(selected.images, self.run.selection, "application/jsonl")
+                left_out = selected.duplicates
+            if selected and selected.left_out:
+                store.upload(selected.left_out, keys.left_out(self.run.id), "text/csv; charset=utf-8")
+        for key, path in self.files.items():
+            if store.stat(key) is None:
+                store.upload(path, key)
+        return self.run.model_copy(update={"left_out": left_out})
+
+    @contextmanager
+    def selected(self, store: Store) -> Iterator[Selected | None]:
+        """The images that are chosen now; None where it is all of them, or those of an earlier attempt."""
+        if not (self.choice or self.once):
+            yield None
+            return
+        with temporary() as folder:
+            chosen = Path(folder, "selection.jsonl") if self.choice else None
+            if chosen:
+                choose(store, self.run.municipality, self.choice, chosen)
+            yield once(store, self.run, chosen, Path(folder)) if self.once or not chosen else Selected(chosen)
+
+
+def begin(submission: Submission, settings: Settings, store: Store) -> Request:
+    """The run that was asked for: a new one, or the one of that name once more. Raises as ``build`` and ``again``."""
+    if submission.run and store.stat(keys.run_json(keys.check_run(submission.run))):
+        with readable(store, submission.run):
+            known = load(store, submission.run)
+        return again(known, submission, settings, store)
+    return build(submission, settings, store)
+
+
+def build(submission: Submission, settings: Settings, store: Store, *, later: bool = False) -> Request:
+    """The run that was asked for, if the store holds what it needs. Raises as ``describe``; writes nothing.
+
+    A run that begins ``later`` may find its images then.
+    """
+    if not submission.municipality:
+        raise ImgflowError("which municipality? give --municipality NAME", "`imgflow ls municipalities` lists them")
+    if not submission.source:
+        check_municipality(store, submission.municipality)
+    elif submission.choice:
+        raise ImgflowError(
+            "--where and --sample choose of a municipality's dataset, not of a --source", "ingest it first"
+        )
+    request = describe(submission, settings)
+    for label, field, value in named_files(request.run.pipeline):
+        if value not in request.files and (names.unstorable(value) or store.stat(value) is None):
+            raise ImgflowError(f"{label}.{field}: there is no file {value!r} here, and no such key in {store.url}")
+    if not later and not submission.choice:
+        check_images(store, request.run)
+    return request
+
+
+def describe(submission: Submission, settings: Settings) -> Request:
+    """The run that was asked for, without a look into any store. Raises ImgflowError or BadParametersError."""
+    municipality = keys.decode(keys.encode(submission.municipality))
+    pipeline, folder = _pipeline(submission)
+    listing = List(shard_size=settings.shard_size, nodes=settings.nodes, layout=settings.layout)
+    collect = Collect()
+    flags = [
+        ("list.retry", submission.retry, "--retry"),
+        ("collect.max_rejected", submission.max_rejected, "--max-rejected"),
+        ("output.format", submission.format, "--format"),
+    ]
+    flags += [
+        ("list.include", ",".join(submission.include), "--include"),
+        ("list.exclude", ",".join(submission.exclude), "--exclude"),
+    ]
+    flags += [("list.links", "all" if submission.follow else "", "--follow-links")]
+    flags += [("list.known_by", "content" if submission.checksum else "", "--checksum")]
+    for path, value, origin in [(p, v, o) for p, v, o in flags if v] + [_split(text) for text in submission.changes]:
+        target, _, field = path.rpartition(".")
+        if target == "list":
+            listing = _with(listing, field, value, origin)
+        elif target == "collect":
+            collect = _with(collect, field, value, origin)
+        else:
+            pipeline = _change(pipeline, target, field, value, origin)
+    if pipeline.hides and listing.layout == "steps":
+        raise ImgflowError(NO_STEPS)
+    pipeline, files = _with_keys(pipeline, folder)
+    openable.check(pipeline, files)
+    run_id = keys.check_run(submission.run) if submission.run else new_id(municipality)
+    run = Run(
+        id=run_id,
+        municipality=municipality,
+        pipeline=pipeline,
+        source=_source(submission.source, settings) if submission.source else "",
+        selection=keys.selection(run_id) if submission.choice or submission.once else "",
+        list=listing,
+        collect=collect,
+        created=time.time(),
+        engine=settings.engine,
+        namespace=_namespace(settings),
+        workers=_workers(settings),
+        version=__version__,
+    )
+    return Request(run, files, submission.choice, submission.once, submission.take_over)
+
+
+def again(known: Run, submission: Submission, settings: Settings, store: Store) -> Request:
+    """The same run once more: as it was, or as asked when that gives the same results. Raises ImgflowError."""
+    if not submission.municipality:
+        if (
+            submission.source
+            or submission.pipeline
+            or submission.steps
+            or submission.format
+            or submission.changes
+            or submission.max_rejected
+            or submission.choice
+            or submission.once
+        ):
+            raise ImgflowError(
+                f"run {known.id} resumes with its original options",
+                "pass --municipality to submit it again with new ones",
+            )
+        listing = known.list.model_copy(update={"retry": submission.retry} if submission.retry else {})
+        where = {"engine": settings.engine, "namespace": _namespace(settings), "workers": _workers(settings)}
+        changes = {"created": time.time(), "list": listing, **where}
+        return Request(known.model_copy(update={**changes, "version": __version__}), {}, take_over=submission.take_over)
+    request = build(submission, settings, store, later=True)
+    _check_same(known, request.run)
+    if not submission.choice:
+        check_images(store, request.run)
+    return request
+
+
+def check_same(store: Store, run: Run) -> None:
+    """Raises ImgflowError when a run of this name is there by now that gives other results; two may have asked."""
+    if store.stat(keys.run_json(run.id)):
+        with readable(store, run.id):
+            _check_same(load(store, run.id), run)
+
+
+def _check_same(known: Run, run: Run) -> None:
+    if (run.municipality, run.digest) != (known.municipality, known.digest):
+        raise ImgflowError(
+            f"run {known.id} is there already, of {known.municipality} with another pipeline, source or municipality",
+            f"choose another --run, or resume it with `imgflow retry {known.id}`",
+        )
+
+
+def _workers(settings: Settings) -> int:
+    return 0 if settings.engine == "argo" else sensible(settings.workers)[0]
+
+
+def _namespace(settings: Settings) -> str:
+    return settings.namespace if settings.engine == "argo" else ""
+
+
+def new_id(municipality: str) -> str:
+    """A run id that people can read, sort and tell apart."""
+    name = keys.slug(municipality)[:24].strip("-")
+    return f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+
+
+def check_municipality(store: Store, municipality: str) -> None:
+    """Raises ImgflowError, naming those that are there, when a municipality has no dataset."""
+    known = municipalities(store)
+    name = keys.decode(keys.encode(municipality))
+    if name in known:
+        return
+    shown = ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")  # noqa: PLR2004
+    there = f"there are: {shown}" if known else "there is none yet"
+    ways = "`imgflow ingest DIR --municipality NAME` copies photographs in; `--source DIR` reads them where they are"
+    close = nearest(name, known)
+    raise ImgflowError(
+        f"there is no municipality {name!r} in {store.url}; {there}", f"{close}\n{ways}" if close else ways
+    )
+
+
+def _source(source: str, settings: Settings) -> str:
+    """A source as the URL under which every process finds it."""
+    if "://" not in source or source.startswith("file://"):
+        if settings.engine == "argo":
+            raise ImgflowError(f"pods cannot see the directory {source}", "bring it in with `imgflow ingest` first")
+        if has_user(source):
+            raise ImgflowError(
+                f"--source {redacted(source)} is not a directory here", "write file:///dir, or the directory"
+            )
+        path = expanded(source.removeprefix("file://"))
+        if not path.is_dir():
+            what = "it is a file; give its folder" if path.exists() else "there is no such directory"
+            raise ImgflowError(f"--source {source}: {what}")
+        if not _is_unicode(str(path.resolve())):
+            raise ImgflowError(
+                f"--source {source}: its path is not UTF-8, and no document of a run can hold it", "rename it"
+            )
+        return open_store(str(path.resolve())).url
+    return open_store(source).url
+
+
+def _is_unicode(path: str) -> bool:
+    """Whether a path is text; one that is not has lone surrogates for its other bytes."""
+    return not any("\ud800" <= c <= "\udfff" for c in path)
+
+
+def _pipeline(submission: Submission) -> tuple[Pipeline, Path]:
+    """What was asked for before anything of it is changed, and the folder of the file that it was read from."""
+    if submission.pipeline and submission.steps:
+        raise ImgflowError("--pipeline and --steps exclude each other: both name the steps", "give one of them")
+    if isinstance(submission.pipeline, pipeline_file.Written):
+        written = submission.pipeline
+    elif submission.pipeline:
+        written = pipeline_file.read(submission.pipeline)
+    elif submission.steps:
+        written = pipeline_file.short(submission.steps)
+    else:
+        return DEFAULT, Path()
+    return written.pipeline(), written.folder
+
+
+def _split(change: str) -> tuple[str, str, str]:
+    path, equals, value = change.partition("=")
+    if not all([equals, *path.partition(".")]):
+        raise ImgflowError(f"--set {change}: give STEP.PARAMETER=VALUE, such as scale.width=512")
+    return path.strip(), value.strip(), f"--set {change}"
+
+
+def _with(params: Model, field: str, value: str, origin: str) -> Model:
+    fields = type(params).model_fields
+    if field not in fields:
+        there = f"there are: {', '.join(fields)}" if fields else "it has none"
+        raise ImgflowError(f"{origin}: there is no parameter {field!r}; {there}", nearest(field, list(fields)))
+    try:
+        return type(params).model_validate({**params.model_dump(), field: _plain(fields[field].annotation, value)})
+    except ValidationError as error:
+        raise ImgflowError(f"{origin}: {explain(error, '')}") from None
+
+
+def _plain(annotation: Any, value: str) -> Any:
+    """A flag's text as what the parameter takes; lists are written 1,2,3 or [1,2,3]."""
+    if get_origin(annotation) is tuple:
+        return [part.strip() for part in value.strip("[]").split(",") if part.strip()]
+    return value
+
+
+def _change(pipeline: Pipeline, target: str, field: str, value: str, origin: str) -> Pipeline:
+    """The pipeline with one other parameter, of a step, the encoder or the limits."""
+    if target == "output":
+        return pipeline.model_copy(update={"output": _with(pipeline.output, field, value, origin)})
+    if target == "limits":
+        return pipeline.model_copy(update={"limits": _with(pipeline.limits, field, value, origin)})
+    labels = pipeline.labels
+    if target not in labels:
+        twice = [label for label in labels if label.rpartition(".")[0] == target]
+        if twice:
+            raise ImgflowError(f"{origin}: {target!r} occurs {len(twice)} times; say which: {', '.join(twice)}")
+        known = [*labels, "list", "collect", "output", "limits"]
+        raise ImgflowError(
+            f"{origin}: there is no {target!r} here; there are: {', '.join(known)}", nearest(target, known)
+        )
+    position = labels.index(target) + 1
+    changed = _with(pipeline.steps[position - 1].params, field, value, origin)
+    return pipeline.with_params(position, **changed.model_dump())
+
+
+def named_files(pipeline: Pipeline) -> Iterator[tuple[str, str, str]]:
+    """Step, parameter and value of every parameter that names a file."""
+    for label, call in zip(pipeline.labels, pipeline.steps, strict=True):
+        for name in file_fields(call.params):
+            yield label, name, getattr(call.params, name)
+
+
+def _with_keys(pipeline: Pipeline, folder: Path) -> tuple[Pipeline, dict[str, Path]]:
+    """The pipeline with store keys where its parameters name files of this machine, and those files."""
+    files: dict[str, Path] = {}
+    for label, name, value in named_files(pipeline):
+        path = pipeline_file.file_of(value, folder)
+        if path:
+            with path.open("rb") as file:
+                key = keys.model(hashlib.file_digest(file, "sha256").hexdigest(), path.suffix)
+            files[key] = path
+            pipeline = pipeline.with_params(pipeline.labels.index(label) + 1, **{name: key})
+    return pipeline, files

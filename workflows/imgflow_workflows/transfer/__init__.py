@@ -1,0 +1,1 @@
+"""Files and objects on their way between stores, folders and archives."""

@@ -1,0 +1,88 @@
+"""Photographs as places on a map: one GeoJSON file (RFC 7946), as QGIS, ogr2ogr and web maps read it."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imgflow_steps.store.leftovers import temporary
+from imgflow_workflows.catalog.ask import asked
+from imgflow_workflows.catalog.choice import Choice, choose
+from imgflow_workflows.transfer.export import Exported
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from imgflow_steps.store import Store
+
+FILE = "photographs.geojson"
+MEDIA = "application/geo+json"
+TOLD = "SELECT * EXCLUDE (municipality, exif) FROM photographs"
+RESULTS = "SELECT * EXCLUDE (municipality, thumb_before, thumb_after) FROM judged AS results"
+
+
+def write(origin: Store, municipality: str, choice: Choice, target: Store, *, results: bool) -> tuple[int, int]:
+    """Write a feature per chosen image to ``photographs.geojson`` in ``target``; how many, and how many have a place.
+
+    Properties are the columns of the catalog and what the file tells; with ``results`` also those of the newest run's
+    verdict, a feature per picture. An image without a position is a feature without a geometry; one of which neither a
+    catalog nor a run knows anything has none.
+    """
+    Exported(origin, choice).check(target)
+    with temporary() as name:
+        folder = Path(name)
+        chosen = folder / "selection.jsonl" if choice else None
+        if chosen:
+            choose(origin, municipality, choice, chosen)
+        number = placed = 0
+        with (folder / FILE).open("w", encoding="utf-8") as file:
+            file.write('{"type": "FeatureCollection", "features": [')
+            for row in _rows(origin, municipality, chosen, results=results):
+                feature = _feature(row)
+                file.write(("," if number else "") + "\n" + json.dumps(feature, ensure_ascii=False, allow_nan=False))
+                number, placed = number + 1, placed + bool(feature["geometry"])
+            file.write("\n]}\n")
+        target.upload(folder / FILE, FILE, MEDIA)
+    return number, placed
+
+
+def _rows(origin: Store, municipality: str, chosen: Path | None, *, results: bool) -> Iterator[dict[str, Any]]:
+    sql = TOLD
+    if results:
+        sql = f"SELECT * FROM ({TOLD}) AS told FULL JOIN ({RESULTS}) AS made USING (image)"
+    if chosen:
+        sql = f"SELECT * FROM ({sql}) SEMI JOIN chosen USING (image)"
+    with asked(origin, f"{sql} ORDER BY image", municipality, chosen) as answer:
+        for batch in answer:
+            yield from batch.to_pylist()
+
+
+def _feature(row: dict[str, Any]) -> dict[str, Any]:
+    known = {name: _plain(value) for name, value in row.items() if value is not None}
+    place = [_number(known.get(name)) for name in ("longitude", "latitude")]
+    geometry = None
+    if None not in place:
+        height = _number(known.get("altitude"))
+        geometry = {"type": "Point", "coordinates": place + ([height] if height is not None else [])}
+    properties = {name: value for name, value in known.items() if name not in {"latitude", "longitude", "altitude"}}
+    return {"type": "Feature", "geometry": geometry, "properties": properties}
+
+
+def _number(value: Any) -> float | None:
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        return None
+    return found if math.isfinite(found) else None
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON holds it."""
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, (str, int, float, bool)) else json.loads(json.dumps(value, default=str))
