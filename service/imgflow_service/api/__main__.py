@@ -18,10 +18,10 @@ from imgflow_service.jobs.queue import Queue
 from imgflow_service.jobs.records import Jobs
 from imgflow_service.jobs.worker import Worker
 from imgflow_service.settings import ServiceSettings
-from imgflow_service.wire import imagescaler_pb2_grpc
+from imgflow_service.wire import imagescaler_pb2_grpc, tracing
 from imgflow_service.wire.listening import HttpServer, announce, asked_to_end, run
 from imgflow_service.wire.processors import ROOM, Processors, message_options
-from imgflow_steps.store import Store, open_store
+from imgflow_steps.store import open_store
 from imgflow_steps.worker.log import facts
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
@@ -37,12 +37,12 @@ def main() -> int:
 
 
 async def _serve(settings: ServiceSettings) -> None:
-    own = settings.api
+    own, tracer = settings.api, tracing.opened("imgflow-api")
     store = open_store(settings.store) if settings.store else None
-    async with Processors(own.processors, settings.limits.bytes) as processors:
+    async with Processors(own.processors, settings.limits.bytes, tracer) as processors:
         queue = Queue(settings.jobs) if store else None
-        front = Front(settings, processors, store, jobs=Jobs(store) if store else None, queue=queue)
-        worker = _embedded(settings, store, queue)
+        front = Front(settings, processors, store, tracer=tracer, jobs=Jobs(store) if store else None, queue=queue)
+        worker = _embedded(front)
         server, checks = _grpc(front)
         port = server.add_insecure_port(f"{own.host}:{own.grpc_port}")
         await server.start()
@@ -65,15 +65,16 @@ async def _serve(settings: ServiceSettings) -> None:
         if worker:
             await asyncio.to_thread(worker.stop, settings.drain.grace)
         await front.close()
+        await asyncio.to_thread(tracer.close)
         metrics.shutdown()
         _LOG.info("ended")
 
 
-def _embedded(settings: ServiceSettings, store: Store | None, queue: Queue | None) -> Worker | None:
+def _embedded(front: Front) -> Worker | None:
     """Where no broker is named, jobs are done here; those that an end leaves open begin again with the next start."""
-    if store is None or queue is None or not queue.embedded:
+    if front.store is None or front.queue is None or not front.queue.embedded:
         return None
-    worker = Worker(settings, store, queue)
+    worker = Worker(front.settings, front.store, front.queue, front.tracer)
     worker.start()
     return worker
 

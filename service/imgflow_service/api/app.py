@@ -46,4 +46,4 @@ def create(front: Front) -> App:
     app.add_exception_handler(RequestValidationError, unrouted)
     app.add_exception_handler(GoneError, left)
     app.add_exception_handler(Exception, failed)
-    return Around(app, front.telemetry, front.settings.limits.bytes)
+    return Around(app, front.telemetry, front.tracer, front.settings.limits.bytes)

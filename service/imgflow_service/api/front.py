@@ -24,6 +24,7 @@ from imgflow_service.wire.messages import ImageRequest
 from imgflow_service.wire.problems import Problem
 from imgflow_service.wire.processor_pb2 import ProcessResponse
 from imgflow_service.wire.processors import Processors
+from imgflow_service.wire.tracing import Trace, Tracer
 from imgflow_steps import codec
 from imgflow_steps.contract.sample import Rejected
 
@@ -67,6 +68,7 @@ class Front:
     processors: Processors
     store: Store | None = None
     telemetry: Telemetry = field(default_factory=Telemetry)
+    tracer: Tracer = field(default_factory=Tracer)
     jobs: Jobs | None = None
     queue: Queue | None = None  # of their images; with jobs
     draining: bool = False  # about to end: no longer ready, though what still comes is served
@@ -92,11 +94,11 @@ class Front:
         request.state.key = self.guests.admit(request.headers)
 
     async def picture(
-        self, data: bytes, choice: Choice, seconds: float, request_id: str, *, fresh: bool = False
+        self, data: bytes, choice: Choice, seconds: float, request_id: str, trace: Trace, *, fresh: bool = False
     ) -> Had:
         """What is asked for of a picture, within ``seconds``: from the cache unless ``fresh``, or made once for all.
 
-        Raises Problem, whatever is wrong.
+        ``request_id`` and ``trace`` go on to the processor. Raises Problem, whatever is wrong.
         """
         ends = time.monotonic() + seconds
         if not data:
@@ -114,7 +116,8 @@ class Front:
             left = ends - time.monotonic()
 
             async def make(left: float = left) -> tuple[Made, str]:
-                return await self._make(key, ImageRequest(decided.request(request_id), data), left, fresh=fresh)
+                asked = ImageRequest(decided.request(request_id), data)
+                return await self._make(key, asked, left, trace, fresh=fresh)
 
             try:
                 async with asyncio.timeout(left):
@@ -139,12 +142,12 @@ class Front:
                 return Had(made, "hit", sha256, digest, {})
         return None
 
-    async def processed(self, asked: ImageRequest, seconds: float) -> ProcessResponse:
+    async def processed(self, asked: ImageRequest, seconds: float, trace: Trace) -> ProcessResponse:
         """One picture through a processor. Raises Problem."""
         started = time.monotonic()
         code = "cancelled"
         try:
-            response = await self.processors.process(asked, seconds)
+            response = await self.processors.process(asked, seconds, trace)
             code = "ok"
         except Problem as problem:
             code = problem.code
@@ -162,7 +165,7 @@ class Front:
             await self.cache.settle()
 
     async def _make(
-        self, key: tuple[str, str], asked: ImageRequest, seconds: float, *, fresh: bool
+        self, key: tuple[str, str], asked: ImageRequest, seconds: float, trace: Trace, *, fresh: bool
     ) -> tuple[Made, str]:
         sha256, digest = key
         started = time.perf_counter()
@@ -170,7 +173,7 @@ class Front:
             return found, "hit"
         looked = (time.perf_counter() - started) * 1000
         try:
-            made = Made.of(await self.processed(asked, seconds - looked / 1000))
+            made = Made.of(await self.processed(asked, seconds - looked / 1000, trace))
         except Problem as problem:
             if problem.lasting:
                 self._remember(key, problem)

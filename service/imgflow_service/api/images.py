@@ -37,9 +37,8 @@ def router(front: Front) -> APIRouter:
         with front.admission.place() as place:
             upload = await _upload(front, request, place, seconds)
             read = (time.perf_counter() - started) * 1000
-            work = front.picture(
-                upload.data, choice.named(upload.name), seconds - read / 1000, request.state.request_id, fresh=fresh
-            )
+            named, left, state = choice.named(upload.name), seconds - read / 1000, request.state
+            work = front.picture(upload.data, named, left, state.request_id, state.trace, fresh=fresh)
             had = await while_there(request, work)
         parts = {"body": read, **had.ms, **had.made.ms, "total": (time.perf_counter() - started) * 1000}
         headers = {**_headers(had), "Cache-Control": PRIVATE, "Server-Timing": answers.timing(parts)}

@@ -24,6 +24,7 @@ from imgflow_service.jobs.queue import FAULTS
 from imgflow_service.jobs.records import DAY, Job, Jobs, Row, Sent
 from imgflow_service.wire import pipelines
 from imgflow_service.wire.problems import Problem
+from imgflow_service.wire.tracing import Trace
 from imgflow_steps.pipeline.model import BadPipelineError
 
 if TYPE_CHECKING:
@@ -164,7 +165,9 @@ async def _taken(front: Front, request: Request) -> Job:
             now = time.time()
             sent = tuple(Sent(name=name, bytes=file.size) for name, file in zip(named, files, strict=True))
             expires = now + front.settings.jobs.days * DAY
-            job = Job(id=identity, created=now, expires=expires, files=sent, pipelines=tuple(read))
+            trace: Trace = request.state.trace
+            about = {"traceparent": trace.parent, "tracestate": trace.state}
+            job = Job(id=identity, created=now, expires=expires, files=sent, pipelines=tuple(read), **about)
             await asyncio.to_thread(jobs.save, job, (file.read() for file in files))
     try:
         await asyncio.to_thread(queue.put, job, list(range(len(job.files))))

@@ -1,17 +1,16 @@
-"""What holds for every HTTP request: an id, a line in the log, figures, and a body that is read before a refusal."""
+"""What holds for every HTTP request: an id, a trace, a line in the log, figures, a body read before a refusal."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any
-from uuid import uuid4
 
 from imgflow_service.api.telemetry import Telemetry
+from imgflow_service.wire.tracing import Span, Trace, Tracer, request_id
 from imgflow_steps.worker.log import facts
 
 Scope = MutableMapping[str, Any]
@@ -20,10 +19,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 THROWN_AWAY_SECONDS = 5.0  # for the rest of a body that nobody wants
-ERROR = 400
+ERROR, FAULT = 400, 500
+PROBES = {"/livez", "/readyz"}  # no spans of these
 GONE = 499  # what the log says of a client that left
 
 _LOG = logging.getLogger("imgflow_service.api")
@@ -32,40 +30,55 @@ _LOG = logging.getLogger("imgflow_service.api")
 class Around:
     """Wraps the application. ``largest`` is how much of a refused body is read."""
 
-    def __init__(self, app: App, telemetry: Telemetry, largest: int) -> None:
-        self._app, self._telemetry, self._largest = app, telemetry, largest
+    def __init__(self, app: App, telemetry: Telemetry, tracer: Tracer, largest: int) -> None:
+        self._app, self._telemetry, self._tracer, self._largest = app, telemetry, tracer, largest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        one = _Request(scope, receive, send, self._largest)
+        given = Trace.read((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+        tracer = Tracer() if scope["path"] in PROBES else self._tracer
+        with tracer.span(scope["method"], given, "server") as span:
+            await self._traced(scope, receive, send, span)
+
+    async def _traced(self, scope: Scope, receive: Receive, send: Send, span: Span) -> None:
+        one = _Request(scope, receive, send, span.trace, self._largest)
         started = time.monotonic()
         try:
             await self._app(scope, one.receive, one.send)
         finally:
             seconds = time.monotonic() - started
-            route = getattr(scope.get("route"), "path", "") or "none"
+            route = getattr(scope.get("route"), "path", "")
             code = str(scope["state"].get("code", ""))
-            self._telemetry.answered(route, one.status, code, seconds)
+            self._telemetry.answered(route or "none", one.status, code, seconds)
             if one.status == GONE:
                 self._telemetry.gone()
             said = {"method": scope["method"], "path": scope["path"][:200], "status": one.status, "code": code}
-            about = {name: scope["state"].get(name, "") for name in ("request_id", "traceparent", "key")}
+            about = {"request_id": one.id, "traceparent": span.trace.parent, "key": scope["state"].get("key", "")}
             _LOG.info("request", extra=facts(**said, ms=round(seconds * 1000, 1), **about))
+            _describe(span, said, route, one.id)
+
+
+def _describe(span: Span, said: dict[str, Any], route: str, request_id: str) -> None:
+    """What the log says of a request, in OpenTelemetry's words."""
+    span.name(f"{said['method']} {route}".strip())
+    named = {"http.request.method": said["method"], "http.route": route, "url.path": said["path"]}
+    status = {"http.response.status_code": said["status"], "imgflow.code": said["code"]}
+    span.note({**named, **status, "imgflow.request_id": request_id})
+    if said["status"] >= FAULT:
+        span.failed(said["code"] or str(said["status"]))
 
 
 class _Request:
-    def __init__(self, scope: Scope, receive: Receive, send: Send, largest: int) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, trace: Trace, largest: int) -> None:
         self._receive, self._send, self._largest = receive, send, largest
         headers = dict(scope["headers"])
-        given = headers.get(b"x-request-id", b"").decode("latin-1")
-        trace = headers.get(b"traceparent", b"").decode("latin-1")
-        self.id = given if REQUEST_ID.fullmatch(given) else uuid4().hex
-        state = scope.setdefault("state", {})
-        state["request_id"] = self.id
-        state["traceparent"] = trace if TRACEPARENT.fullmatch(trace) else ""
+        self.id = request_id(headers.get(b"x-request-id", b"").decode("latin-1"))
+        self._told = [(b"x-request-id", self.id.encode())]
+        self._told += [(name.encode(), value.encode()) for name, value in trace.headers().items()]
+        scope.setdefault("state", {}).update(request_id=self.id, trace=trace)
         self._whole = b"content-length" not in headers and b"transfer-encoding" not in headers
         self._expects = headers.get(b"expect", b"").lower() == b"100-continue"
         self.status = GONE
@@ -80,7 +93,7 @@ class _Request:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.id.encode())]
+            message["headers"] = [*message.get("headers", ()), *self._told]
             if self.status >= ERROR and not self._whole and not self._expects:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._throw_away(), THROWN_AWAY_SECONDS)

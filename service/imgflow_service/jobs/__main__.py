@@ -11,6 +11,7 @@ from prometheus_client import start_http_server
 from imgflow_service.jobs.queue import Queue
 from imgflow_service.jobs.worker import Worker
 from imgflow_service.settings import ServiceSettings
+from imgflow_service.wire import tracing
 from imgflow_service.wire.listening import announce, asked_to_end, run
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.store import open_store
@@ -29,13 +30,15 @@ def _work(settings: ServiceSettings) -> None:
         raise BadParametersError(
             "jobs need a broker and a store: set IMGFLOW_SERVE_JOBS_BROKER (redis://HOST:6379/0) and IMGFLOW_STORE"
         )
-    worker = Worker(settings, open_store(settings.store), Queue(settings.jobs))
+    tracer = tracing.opened("imgflow-jobs")
+    worker = Worker(settings, open_store(settings.store), Queue(settings.jobs), tracer)
     metrics, _ = start_http_server(settings.api.metrics_port, settings.api.host, worker.telemetry.registry)
     worker.start()
     _LOG.info("listening", extra=facts(metrics=metrics.server_port, store=settings.store))
     announce(metrics=metrics.server_port)
     asyncio.run(asked_to_end())
     worker.stop(settings.drain.grace)
+    tracer.close()
     metrics.shutdown()
     _LOG.info("ended")
 

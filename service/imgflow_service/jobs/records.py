@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from imgflow_service.wire.tracing import Trace
 from imgflow_steps.records import keys
 from imgflow_steps.store import ChangedError, NotFoundError
 
@@ -75,6 +76,13 @@ class Job(Record):
     expires: float
     files: tuple[Sent, ...]
     pipelines: tuple[str, ...]
+    traceparent: str = ""  # of the request that asked
+    tracestate: str = ""
+
+    @property
+    def trace(self) -> Trace:
+        """The trace that its images belong to."""
+        return Trace(self.traceparent, self.tracestate)
 
     def sent(self, number: int) -> str:
         """Where an image lies."""

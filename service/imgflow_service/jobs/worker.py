@@ -20,6 +20,7 @@ from imgflow_service.wire.messages import ImageRequest
 from imgflow_service.wire.problems import Problem
 from imgflow_service.wire.processor_pb2 import ProcessRequest
 from imgflow_service.wire.processors import Processors
+from imgflow_service.wire.tracing import Trace, Tracer
 from imgflow_steps.records import keys
 from imgflow_steps.store import NotFoundError, StoreError
 from imgflow_steps.worker.log import facts
@@ -56,8 +57,9 @@ class Loop:
 class Worker:
     """Takes images from the line until ``stop``; any number of workers share a line."""
 
-    def __init__(self, settings: ServiceSettings, store: Store, queue: Queue) -> None:
+    def __init__(self, settings: ServiceSettings, store: Store, queue: Queue, tracer: Tracer) -> None:
         self.jobs, self.queue = Jobs(store), queue
+        self._tracer = tracer
         self._settings, self._store = settings, store
         self._loop = Loop()
         self._ending = threading.Event()
@@ -93,23 +95,30 @@ class Worker:
         self._loop.run(self._processors.close())
 
     async def _open(self) -> Processors:
-        return Processors(self._settings.api.processors, self._settings.limits.bytes)
+        return Processors(self._settings.api.processors, self._settings.limits.bytes, self._tracer)
 
     def _image(self, task: Task[Any, Any], identity: str, number: int) -> None:
         try:
             job = self.jobs.find(identity)
             if job is None or self._store.stat(job.row(number)):
                 return
-            row = self._row(job, number)
-            self.jobs.write(job, number, row)
+            self._finish(job, number)
         except Problem as problem:
             self._again(task, AGAIN[problem.code], problem.retry_after, problem, identity, number)
         except StoreError as error:
             self._again(task, STORE_AGAIN, 1.0, error, identity, number)
-        else:
+
+    def _finish(self, job: Job, number: int) -> None:
+        """Take an image through its pipelines and keep its row, as a span of the request that asked for the job."""
+        with self._tracer.span(TASK, job.trace, "consumer") as span:
+            row = self._row(job, number, span.trace)
+            self.jobs.write(job, number, row)
+            request_id = _request_id(job, number)
+            span.note({"imgflow.job": job.id, "imgflow.code": row.code, "imgflow.request_id": request_id})
             self.telemetry.files.labels(row.status).inc()
-            said = {"job": identity, "file": number, "status": row.status, "code": row.code}
-            _LOG.info("file", extra=facts(**said, pictures=len(row.results)))
+            said = {"job": job.id, "file": number, "status": row.status, "code": row.code}
+            about = {"request_id": request_id, "traceparent": span.trace.parent}
+            _LOG.info("file", extra=facts(**said, **about, pictures=len(row.results)))
 
     def _again(
         self, task: Task[Any, Any], most: int, least: float, error: Exception, identity: str, number: int
@@ -124,14 +133,14 @@ class Worker:
             if job := self.jobs.find(identity):
                 self.jobs.write(job, number, Row(status="failed", code=code, message=str(error)))
 
-    def _row(self, job: Job, number: int) -> Row:
+    def _row(self, job: Job, number: int, trace: Trace) -> Row:
         if self.jobs.cancelled(job):
             return Row(status="cancelled", code="cancelled", message="it was cancelled before it began")
         results: list[Result] = []
         try:
             data = self._store.read(job.sent(number))
             for action, pipeline in enumerate(job.pipelines):
-                results += self._made(job, number, action, pipeline, data)
+                results += self._made(job, number, action, pipeline, data, trace)
         except NotFoundError:
             return Row(status="failed", code="not-found", message="what was sent is no longer in the store")
         except Problem as problem:
@@ -141,10 +150,11 @@ class Worker:
             return Row(status=found, code=problem.code, message=problem.detail)
         return Row(status="processed", results=tuple(results))
 
-    def _made(self, job: Job, number: int, action: int, pipeline: str, data: bytes) -> list[Result]:
+    def _made(self, job: Job, number: int, action: int, pipeline: str, data: bytes, trace: Trace) -> list[Result]:
         name = job.files[number].name
-        request = ProcessRequest(name=name, pipeline_json=pipeline, request_id=f"{job.id}-{number}")
-        response = self._loop.run(self._processors.process(ImageRequest(request, data), self._settings.timeout))
+        request = ProcessRequest(name=name, pipeline_json=pipeline, request_id=_request_id(job, number))
+        asked = ImageRequest(request, data)
+        response = self._loop.run(self._processors.process(asked, self._settings.timeout, trace))
         made = []
         for at, picture in enumerate(one for one in response.pictures if one.content_type):
             suffix = SUFFIX[picture.content_type]
@@ -181,3 +191,8 @@ class Worker:
             missing = [number for number in range(len(job.files)) if number not in rows]
             _LOG.info("again", extra=facts(job=identity, files=len(missing)))
             self.queue.put(job, missing)
+
+
+def _request_id(job: Job, number: int) -> str:
+    """What logs call an image of a job."""
+    return f"{job.id}-{number}"

@@ -17,6 +17,7 @@ from imgflow_service.processor.pictures import Pictures
 from imgflow_service.processor.servicer import Servicer
 from imgflow_service.processor.telemetry import Telemetry
 from imgflow_service.settings import ServiceSettings
+from imgflow_service.wire import tracing
 from imgflow_service.wire.listening import HttpServer, announce, asked_to_end, run
 from imgflow_service.wire.processors import ROOM, SERVICE, message_options
 from imgflow_steps.worker.log import facts
@@ -33,7 +34,7 @@ def main() -> int:
 
 
 async def _serve(settings: ServiceSettings) -> None:
-    own, telemetry = settings.processor, Telemetry()
+    own, telemetry, tracer = settings.processor, Telemetry(), tracing.opened("imgflow-processor")
     crew = Crew(own.crew, own.queue, settings.limits.of_pipeline, telemetry)
     telemetry.workers.set(crew.workers)
     telemetry.busy.set_function(lambda: crew.busy)
@@ -43,12 +44,12 @@ async def _serve(settings: ServiceSettings) -> None:
     pictures, largest = Pictures(settings, crew), settings.limits.bytes
     checks = health.aio.HealthServicer()
     server = grpc.aio.server(options=_options(settings))
-    server.add_generic_rpc_handlers((Servicer(pictures, largest).handler(),))
+    server.add_generic_rpc_handlers((Servicer(pictures, largest, tracer).handler(),))
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     reflection.enable_server_reflection([SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
     port = server.add_insecure_port(f"{own.host}:{own.port}")
     await server.start()
-    http = HttpServer(Http(pictures, largest, lambda: serving), own.host, own.http_port)
+    http = HttpServer(Http(pictures, largest, tracer, lambda: serving), own.host, own.http_port)
     metrics, _ = start_http_server(own.metrics_port, own.host, telemetry.registry)
     for name in ("", SERVICE):
         await checks.set(name, SERVING)
@@ -65,6 +66,7 @@ async def _serve(settings: ServiceSettings) -> None:
     await asyncio.sleep(settings.drain.delay)
     await asyncio.gather(server.stop(settings.drain.grace), http.stop(settings.drain.grace))
     await crew.close()
+    await asyncio.to_thread(tracer.close)
     metrics.shutdown()
     _LOG.info("ended")
 

@@ -9,17 +9,19 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
-from uuid import uuid4
 
+from imgflow_service.wire import tracing
 from imgflow_service.wire.messages import ImageRequest
 from imgflow_service.wire.problems import Problem
 from imgflow_service.wire.processor_pb2 import ProcessRequest, ProcessResponse, Scaling
+from imgflow_service.wire.tracing import REQUEST, Trace, Tracer
 
 if TYPE_CHECKING:
     from imgflow_service.processor.pictures import Pictures
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+Answer = tuple[int, Mapping[str, str], bytes]  # status, headers, body
 
 WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 KNOWN = ("width", "height", "mode", "scale", "grayscale", "format", "quality", "pipeline", "name")
@@ -30,32 +32,36 @@ _LOG = logging.getLogger(__name__)
 class Http:
     """An ASGI application."""
 
-    def __init__(self, pictures: Pictures, largest: int, ready: Callable[[], bool]) -> None:
-        self._pictures, self._largest, self._ready = pictures, largest, ready
+    def __init__(self, pictures: Pictures, largest: int, tracer: Tracer, ready: Callable[[], bool]) -> None:
+        self._pictures, self._largest, self._tracer, self._ready = pictures, largest, tracer, ready
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """See ASGI."""
-        request_id = uuid4().hex
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+        request_id, trace = tracing.request_id(dict(headers).get(REQUEST, "")), Trace.read(headers)
         try:
-            await self._serve(scope, receive, send, request_id)
+            status, told, body = await self._answer(scope, receive, request_id, trace)
         except Problem as problem:
-            await _send(send, problem.status, problem.headers(), problem.document(request_id))
+            status, told, body = problem.status, problem.headers(), problem.document(request_id)
         except Exception:  # noqa: BLE001 - said in the log, and to the client in words
             _LOG.exception("internal")
             said = Problem("internal", "the log says more")
-            await _send(send, said.status, said.headers(), said.document(request_id))
+            status, told, body = said.status, said.headers(), said.document(request_id)
+        await _send(send, status, {REQUEST: request_id, **trace.headers(), **told}, body)
 
-    async def _serve(self, scope: Mapping[str, Any], receive: Receive, send: Send, request_id: str) -> None:
+    async def _answer(self, scope: Mapping[str, Any], receive: Receive, request_id: str, trace: Trace) -> Answer:
         match scope["method"], scope["path"]:
             case "GET", "/livez":
-                await _send(send, 200, {}, b"ok\n")
+                return 200, {}, b"ok\n"
             case "GET", "/readyz":
-                await _send(send, *((200, {}, b"ok\n") if self._ready() else (503, {}, b"draining\n")))
+                return (200, {}, b"ok\n") if self._ready() else (503, {}, b"draining\n")
             case "POST", "/process":
                 image = await self._body(receive)
                 request = _asked(scope["query_string"].decode("latin-1"), request_id)
-                response = await self._pictures.process(ImageRequest(request, image), None)
-                await _send(send, 200, *_picture(response))
+                with self._tracer.span("POST /process", trace, "server") as span:
+                    response = await self._pictures.process(ImageRequest(request, image), None, span)
+                    headers, picture = _picture(response)
+                    return 200, {**headers, **span.trace.headers()}, picture
             case _, "/process" | "/livez" | "/readyz":
                 raise Problem("method-not-allowed", "a picture is sent with POST /process")
             case _:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import platform
 import time
 from dataclasses import replace
@@ -15,10 +16,12 @@ from imgflow_service.wire.pipelines import Wish
 from imgflow_service.wire.problems import Problem
 from imgflow_service.wire.processor_pb2 import Picture, ProcessRequest, ProcessResponse
 from imgflow_steps.pipeline.model import BadPipelineError
+from imgflow_steps.worker.log import facts
 
 if TYPE_CHECKING:
     from imgflow_service.processor.crew import Crew, Done
     from imgflow_service.settings import ServiceSettings
+    from imgflow_service.wire.tracing import Span
     from imgflow_steps.pipeline.model import Pipeline
 
 CONTENT_TYPE = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "none": ""}
@@ -28,6 +31,8 @@ SAID = {  # what the house's codes are called here, where they would say somethi
     "empty": "bad-request",
 }
 LOOKED_UP = 64  # pipelines whose JSON and digest are kept: most requests ask for the same
+
+_LOG = logging.getLogger(__name__)
 
 
 class Pictures:
@@ -39,11 +44,24 @@ class Pictures:
         self._limits = settings.limits.of_pipeline
         self._known: dict[Any, tuple[Pipeline, str, str]] = {}
 
-    async def process(self, asked: ImageRequest, seconds: float | None) -> ProcessResponse:
-        """One picture, within ``seconds`` or the service's own time.
+    async def process(self, asked: ImageRequest, seconds: float | None, span: Span) -> ProcessResponse:
+        """One picture, within ``seconds`` or the service's own time; ``span`` is told what became of it.
 
         Raises Problem, whatever is wrong.
         """
+        request_id = asked.request.request_id
+        span.note({"imgflow.request_id": request_id, "imgflow.bytes": len(asked.image)})
+        try:
+            response = await self._processed(asked, seconds)
+        except Problem as problem:
+            said = {"code": problem.code, "message": problem.detail}
+            _LOG.info("refused", extra=facts(**said, request_id=request_id, traceparent=span.trace.parent))
+            span.failed(problem.code)
+            raise
+        span.note({f"imgflow.ms.{part}": ms for part, ms in response.ms.items()})
+        return response
+
+    async def _processed(self, asked: ImageRequest, seconds: float | None) -> ProcessResponse:
         request, image = asked
         if not image:
             raise Problem("bad-request", "the request holds no image")

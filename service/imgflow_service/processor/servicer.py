@@ -12,8 +12,8 @@ from imgflow_service.wire import messages, status
 from imgflow_service.wire.messages import ImageRequest
 from imgflow_service.wire.problems import Problem
 from imgflow_service.wire.processor_pb2 import ProcessChunk, ProcessedChunk, ProcessRequest, ProcessResponse
-from imgflow_service.wire.processors import SERVICE
-from imgflow_steps.worker.log import facts
+from imgflow_service.wire.processors import PROCESS, SERVICE
+from imgflow_service.wire.tracing import Trace, Tracer
 
 if TYPE_CHECKING:
     from imgflow_service.processor.pictures import Pictures
@@ -27,8 +27,8 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class Servicer:
     """See the proto."""
 
-    def __init__(self, pictures: Pictures, largest: int) -> None:
-        self._pictures, self._largest = pictures, largest
+    def __init__(self, pictures: Pictures, largest: int, tracer: Tracer) -> None:
+        self._pictures, self._largest, self._tracer = pictures, largest, tracer
 
     def handler(self) -> grpc.GenericRpcHandler:
         """For a server; requests are read with the picture beside them, which the code from the proto cannot."""
@@ -61,12 +61,11 @@ class Servicer:
                 yield ProcessedChunk(data=one[at : at + CHUNK], picture=number)
 
     async def _answer(self, asked: ImageRequest, context: Context) -> ProcessResponse:
+        told = ((str(name), str(value)) for name, value in context.invocation_metadata() or ())
         try:
-            return await self._pictures.process(asked, context.time_remaining())
+            with self._tracer.span(PROCESS, Trace.read(told), "server") as span:
+                return await self._pictures.process(asked, context.time_remaining(), span)
         except Problem as problem:
-            _LOG.info(
-                "refused", extra=facts(code=problem.code, message=problem.detail, request_id=asked.request.request_id)
-            )
             await context.abort(*status.said(problem))
         except Exception as error:  # noqa: BLE001 - said in the log, and to the client in words
             _LOG.exception("internal")

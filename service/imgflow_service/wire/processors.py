@@ -9,12 +9,15 @@ import grpc
 
 from imgflow_service.wire import messages, status
 from imgflow_service.wire.messages import ImageRequest
+from imgflow_service.wire.problems import Problem
 from imgflow_service.wire.processor_pb2 import ProcessResponse
+from imgflow_service.wire.tracing import Trace, Tracer
 
 MIB = 1 << 20
 ROOM = MIB  # for what a message says beside the picture
 FRAME = 4 * MIB  # bytes of an HTTP/2 frame: with the default of 16 KiB a tenth of all processor time goes into frames
 SERVICE = "imgflow.v1.Processor"
+PROCESS = f"{SERVICE}/Process"
 
 SERVICE_CONFIG = {
     "loadBalancingConfig": [{"round_robin": {}}],
@@ -48,7 +51,8 @@ def message_options(largest: int) -> list[tuple[str, int]]:
 class Processors:
     """All processors behind one name, such as ``dns:///imgflow-processor-headless:50061``."""
 
-    def __init__(self, target: str, largest: int) -> None:
+    def __init__(self, target: str, largest: int, tracer: Tracer) -> None:
+        self._tracer = tracer
         options: list[tuple[str, int | str]] = [
             *message_options(-1),
             ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
@@ -64,7 +68,7 @@ class Processors:
         ]
         self._channel = grpc.aio.insecure_channel(target, options=options)
         self._process = self._channel.unary_unary(
-            f"/{SERVICE}/Process", request_serializer=messages.written, response_deserializer=ProcessResponse.FromString
+            f"/{PROCESS}", request_serializer=messages.written, response_deserializer=ProcessResponse.FromString
         )
 
     async def __aenter__(self) -> Self:
@@ -73,14 +77,24 @@ class Processors:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def process(self, asked: ImageRequest, seconds: float) -> ProcessResponse:
+    async def process(self, asked: ImageRequest, seconds: float, trace: Trace) -> ProcessResponse:
         """One picture through whichever processor is next; one that is full is passed over once.
 
         Processing is pure, so every request may be tried again. Raises Problem.
         """
+        with self._tracer.span(PROCESS, trace, "client") as span:
+            span.note({"rpc.system": "grpc", "imgflow.request_id": asked.request.request_id})
+            try:
+                return await self._tried(asked, seconds, span.trace)
+            except Problem as problem:
+                span.failed(problem.code)
+                raise
+
+    async def _tried(self, asked: ImageRequest, seconds: float, trace: Trace) -> ProcessResponse:
+        told = tuple(trace.headers().items())
         for last in (False, True):
             try:
-                response: ProcessResponse = await self._process(asked, timeout=seconds)
+                response: ProcessResponse = await self._process(asked, timeout=seconds, metadata=told)
             except grpc.aio.AioRpcError as error:
                 problem = status.meant(error)
                 if problem.code != "busy" or last or error.code() is grpc.StatusCode.UNAVAILABLE:

@@ -25,9 +25,15 @@ STATUS = {
 }
 
 
-def said(problem: Problem) -> tuple[grpc.StatusCode, str, tuple[tuple[str, str], ...]]:
-    """Status, details and trailer of a problem; what has no status of its own is a rejection: FAILED_PRECONDITION."""
-    trailer = [(CODE, problem.code)]
+Trailer = tuple[tuple[str, str], ...]
+
+
+def said(problem: Problem, more: Trailer = ()) -> tuple[grpc.StatusCode, str, Trailer]:
+    """Status, details and trailer of a problem; what has no status of its own is a rejection: FAILED_PRECONDITION.
+
+    ``more`` is what the trailer says besides.
+    """
+    trailer = [*more, (CODE, problem.code)]
     if problem.retry_after:
         trailer.append((RETRY, str(round(problem.retry_after * 1000))))
     return STATUS.get(problem.code, grpc.StatusCode.FAILED_PRECONDITION), problem.detail, tuple(trailer)
