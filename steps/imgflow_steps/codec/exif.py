@@ -25,8 +25,10 @@ PAIRS = {5: "I", 10: "i"}
 LONGEST = 1000  # bytes of a text that are looked at
 ENTRIES = 512  # of one directory that are looked at
 SHOWN = 200  # characters of a text that are kept
-WHEN = re.compile(r"(\d{4})[:/.-](\d\d)[:/.-](\d\d)[ T](\d\d):(\d\d):(\d\d)")
-ZONE = re.compile(r"([+-])(\d\d):?(\d\d)|Z")
+WHEN = re.compile(r"(\d{4})[:/.-](\d\d)[:/.-](\d\d)[ T](\d\d):(\d\d):(\d\d)", re.ASCII)
+FRACTION = re.compile(r"\d{1,6}", re.ASCII)
+ZONE = re.compile(r"([+-])(\d\d):?(\d\d)|Z", re.ASCII)
+MOST = float(1 << 53)  # beyond it a double is no longer exact, and Arrow takes no whole number for one
 
 Value = tuple[int, int, bytes]  # kind, count, bytes as they lie in the file
 Tags = dict[int, Value]
@@ -92,7 +94,7 @@ def _numbers(value: Value | None, order: str) -> Iterator[float]:
             yield number
 
 
-def _number(value: Value | None, order: str, least: float = 0.0, most: float = math.inf) -> float | None:
+def _number(value: Value | None, order: str, least: float = 0.0, most: float = MOST) -> float | None:
     found = next(_numbers(value, order), math.nan)
     return found if least < found < most else None
 
@@ -141,7 +143,7 @@ def moment(text: str, fraction: str = "", zone: str = "") -> Told:
         when = datetime(*map(int, match.groups())).isoformat()  # type: ignore[arg-type]  # noqa: DTZ001 - as it was there
     except ValueError:
         return {}
-    digits = re.match(r"\d{1,6}", fraction)
+    digits = FRACTION.match(fraction)
     found: Told = {"taken": f"{when}.{digits[0]}" if digits else when}
     if known := ZONE.fullmatch(zone.strip()):
         sign, hours, minutes = known.groups()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+
 FIELDS: dict[str, str] = {  # and their types, as Arrow and DuckDB call them
     "taken": "timestamp[us]",  # by the camera's clock
     "zone": "string",  # of that clock, such as +02:00, where the file says it
@@ -19,3 +22,11 @@ FIELDS: dict[str, str] = {  # and their types, as Arrow and DuckDB call them
     "title": "string",
     "description": "string",
 }
+
+
+def taken(told: Mapping[str, str | int | float]) -> datetime | None:
+    """When a picture was taken, by the camera's clock; None where no file said so, or a row says what is no time."""
+    try:
+        return datetime.fromisoformat(str(told.get("taken", "")))
+    except ValueError:
+        return None

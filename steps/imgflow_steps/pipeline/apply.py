@@ -147,14 +147,14 @@ def process(data: bytes, pipeline: Pipeline, image: str = "") -> Made:
 def part(ms: Times, label: str) -> Iterator[None]:
     """A part of the work on one image: its milliseconds are added under ``label`` when it ends in order.
 
-    Whatever it raises but Rejected and MemoryError becomes StepFailedError.
+    Whatever it raises but Rejected and MemoryError becomes StepFailedError, also a panic of Rust.
     """
     started = time.perf_counter()
     try:
         yield
-    except (Rejected, MemoryError):
+    except (Rejected, MemoryError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:
         if _is_of_memory(error):
             raise MemoryError(str(error)) from error
         raise StepFailedError(f"{label}: {_trace(error)}") from error
@@ -214,15 +214,15 @@ def _checked(sample: Sample) -> Sample:
     if not PIECE.fullmatch(sample.piece):
         raise TypeError(f"it called a piece {sample.piece!r}; names are [a-z0-9]+, joined by '-'")
     if sample.found:
-        json.dumps(dict(sample.found))
+        json.dumps(dict(sample.found), ensure_ascii=False).encode()  # half a surrogate pair is no text
     return sample
 
 
-def _is_of_memory(error: Exception) -> bool:
+def _is_of_memory(error: BaseException) -> bool:
     """Whether OpenCV says in its own way that memory has run out (Error::StsNoMem)."""
     return type(error).__module__.startswith("cv2") and getattr(error, "code", 0) == NO_MEMORY
 
 
-def _trace(error: Exception) -> str:
+def _trace(error: BaseException) -> str:
     where = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"

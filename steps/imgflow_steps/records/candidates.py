@@ -12,11 +12,9 @@ from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.records import keys
 from imgflow_steps.records.admission import BARE, HEAD, IGNORE_FILE, Admission, admission, begins_like_image, count
 from imgflow_steps.store import (
-    ChangedError,
-    DeniedError,
+    OF_ONE,
     NotFoundError,
     StoredObject,
-    UnreadableError,
     inside,
     open_store,
 )
@@ -99,7 +97,7 @@ class Candidates:
             return None
         try:
             return known_by_content(self.store, one) if self.by_content else one
-        except (NotFoundError, ChangedError, DeniedError, UnreadableError):
+        except OF_ONE:
             return one  # a run says of it what is wrong
 
     def _begins(self, one: StoredObject) -> bool:
@@ -110,7 +108,7 @@ class Candidates:
             return begins_like_image(self.store.read_range(one.key, 0, min(HEAD, one.bytes)))
         except NotFoundError:
             return False
-        except (ChangedError, DeniedError, UnreadableError):
+        except OF_ONE:
             return True
 
 

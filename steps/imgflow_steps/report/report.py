@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from imgflow_steps.report import covered, duplicates, forecast, images, overview, pages
 from imgflow_steps.report.markup import document, tag
-from imgflow_steps.store import NotFoundError
+from imgflow_steps.store import OF_ONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -96,7 +96,7 @@ def copy_thumbs(store: Store, account: Account, groups: Iterable[Group], folder:
     def fetch(key: str) -> bool:
         try:
             store.download(key, folder / files[key])
-        except NotFoundError:  # a report does without one picture
+        except OF_ONE:  # a report does without one picture
             return False
         if (folder / files[key]).stat().st_size > LARGE:
             (folder / files[key]).unlink()

@@ -8,11 +8,12 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from itertools import count
 from typing import TYPE_CHECKING
 
 from imgflow_steps.contract.job import Counts
+from imgflow_steps.contract.metadata import taken
 from imgflow_steps.records.results import Scalar, scalars
 from imgflow_steps.records.row import Row, Status
 from imgflow_steps.records.sampling import Evenly
@@ -210,8 +211,8 @@ class Account:
     def _add_told(self, row: Row) -> None:
         if "camera" in row.exif:
             self.cameras.add(str(row.exif["camera"]))
-        if "taken" in row.exif:
-            self.taken.add(datetime.fromisoformat(str(row.exif["taken"])).replace(tzinfo=UTC).timestamp())
+        if when := taken(row.exif):
+            self.taken.add(when.replace(tzinfo=UTC).timestamp())
         if "latitude" in row.exif:
             self.places.add(row)
 

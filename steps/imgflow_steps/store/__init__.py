@@ -52,6 +52,10 @@ class KeyRefusedError(StoreError):
     """This store cannot hold such a key."""
 
 
+# What may keep a store from giving or taking one object, and not others.
+OF_ONE = (NotFoundError, ChangedError, DeniedError, UnreadableError, KeyRefusedError)
+
+
 @dataclass(frozen=True, slots=True)
 class StoredObject:
     """One object of a listing; ``version`` changes whenever its content does."""

@@ -33,7 +33,6 @@ STALE = 24 * 3600  # seconds after which an unfinished file of another machine w
 RACES = 50  # times that others may remove a folder between its making and its first file
 
 DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
-DAMAGED = {errno.EIO, errno.EBADMSG}
 REFUSED = {errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.EILSEQ}
 
 
@@ -243,7 +242,7 @@ class Directory:
             return KeyRefusedError(f"{what}; a name is too long, or is a file here and a folder there; rename it")
         if error.errno in FULL:
             return UnavailableError(f"{what}; free some space and give the command again")
-        kind = UnreadableError if error.errno in DAMAGED else UnavailableError
+        kind = UnreadableError if error.errno in walk.DAMAGED else UnavailableError
         return kind(f"{what}; check the disk and give the command again")
 
 

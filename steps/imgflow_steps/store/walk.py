@@ -14,7 +14,12 @@ from typing import IO
 
 HIDDEN = ".tmp/"  # unfinished files, right below the root
 LINK, SPECIAL, UNREADABLE = "links", "devices or pipes", "unreadable"  # words of ``Watch``
-PASSED = {errno.EACCES, errno.EPERM, errno.EIO, errno.EBADMSG}  # faults of one place, with a ``Watch``
+DAMAGED = {  # faults of one place of a disk, or of one file that a network or a cloud does not give back
+    getattr(errno, name)
+    for name in ("EIO", "EBADMSG", "EUCLEAN", "EREMOTEIO", "ENODATA", "ESTALE", "ELOOP", "ENXIO")
+    if hasattr(errno, name)
+}
+PASSED = {errno.EACCES, errno.EPERM, *DAMAGED}  # with a ``Watch``
 NAMES = 50_000  # names of one folder held in memory; more are sorted in runs on disk
 
 Identity = tuple[int, int]

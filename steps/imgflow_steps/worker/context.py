@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
 
 from imgflow_steps.contract.step import Params, file_fields
@@ -14,7 +15,7 @@ from imgflow_steps.pipeline.apply import OpenPipeline
 from imgflow_steps.records import keys
 from imgflow_steps.records.row import Row
 from imgflow_steps.records.run import Run
-from imgflow_steps.store import Store, names, open_store
+from imgflow_steps.store import OF_ONE, Store, names, open_store
 
 AHEAD = 12  # images fetched before their turn, and as many on their way to the store after it: at 20 ms for a
 BEHIND = 12  # request the store then keeps up with a process that needs 2 ms for an image
@@ -33,7 +34,7 @@ class WorkerContext:
     threads: ThreadPoolExecutor
     files: Path  # the pool's own folder, so that processes share what one of them has fetched
     slowest: float = 0.0  # decode, in milliseconds: records get a thumbnail
-    behind: list[Future[None]] = field(default_factory=list)  # thumbnails on their way
+    behind: list[tuple[Row, str, Future[None]]] = field(default_factory=list)  # thumbnails on their way, by key
     pipelines: dict[tuple[int, int], OpenPipeline] = field(default_factory=dict)
 
     def opened(self, first: int, last: int, opening: Opening) -> OpenPipeline:
@@ -58,13 +59,16 @@ class WorkerContext:
     def thumb(self, row: Row, side: str, data: bytes) -> str:
         """Write a small picture for reports, behind; gives its key."""
         key = keys.thumb(self.run.municipality, self.digest, row.image, row.version, side)
-        self.behind.append(self.threads.submit(self.store.write, key, data, "image/jpeg"))
+        self.behind.append((row, key, self.threads.submit(self.store.write, key, data, "image/jpeg")))
         return key
 
     def settle(self) -> None:
-        """Wait for what is still on its way. Raises what went wrong with it."""
-        for written in self.behind:
-            written.result()
+        """Wait for what is still on its way; what the store does not take is missing. Raises UnavailableError."""
+        for row, key, written in self.behind:
+            try:
+                written.result()
+            except OF_ONE:
+                row.thumbs = list(takewhile(lambda thumb: thumb != key, row.thumbs))  # noqa: B023 - called at once
 
 
 @lru_cache(maxsize=1)  # a process serves one run at a time, and what an earlier one opened goes

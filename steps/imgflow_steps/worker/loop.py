@@ -25,6 +25,7 @@ from imgflow_steps.pixels.dhash import dhash
 from imgflow_steps.records import keys
 from imgflow_steps.records.row import Entry, Published, Row, Status
 from imgflow_steps.store import (
+    OF_ONE,
     ChangedError,
     DeniedError,
     KeyRefusedError,
@@ -97,6 +98,10 @@ def _judged(row: Row) -> Iterator[None]:
         _reject(row, verdict)
     except StepFailedError as error:
         _fail(row, "step-error", str(error))
+    except (StoreError, MemoryError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # noqa: BLE001 - Rust's panic is no Exception
+        _fail(row, "step-error", f"{type(error).__name__}: {error}")
 
 
 def _reject(row: Row, verdict: Rejected) -> Row:
@@ -107,6 +112,13 @@ def _reject(row: Row, verdict: Rejected) -> Row:
 def _fail(row: Row, code: str, message: str) -> Row:
     row.status, row.code, row.message = Status.FAILED, code, message
     return row
+
+
+def _kept(row: Row, error: StoreError) -> Row:
+    """Note what kept the store from giving or taking something of one image: one of ``OF_ONE``."""
+    if isinstance(error, KeyRefusedError):
+        return _reject(row, Rejected("unsupported-key", str(error)))
+    return _fail(row, CODES[type(error)], str(error))
 
 
 def _since(started: float) -> float:
@@ -151,7 +163,7 @@ def _fetch(context: WorkerContext, entry: Entry) -> _Fetched:
     started = time.perf_counter()
     try:
         data = context.source.read(context.prefix + entry.image, entry.version, entry.bytes)
-    except (ChangedError, NotFoundError, DeniedError, UnreadableError, MemoryError) as error:
+    except (*OF_ONE, MemoryError) as error:
         return _Fetched(b"", _since(started), error)
     return _Fetched(data, _since(started))
 
@@ -165,7 +177,7 @@ def _decode(
     if isinstance(fetched.error, Rejected):
         return _reject(row, fetched.error), []
     if fetched.error:
-        return _fail(row, CODES[type(fetched.error)], str(fetched.error)), []
+        return _kept(row, fetched.error), []
     row.ms["fetch"] = fetched.ms
     with _judged(row):
         decoded = opened.decode(fetched.data, row.ms)
@@ -185,7 +197,9 @@ def _thumbs(context: WorkerContext, row: Row, side: str, draw: Callable[[], byte
     """The key of a small picture for the report. It may be missing, and never costs the image that it shows."""
     try:
         small = draw()
-    except Exception:  # noqa: BLE001 - memory too: the image itself had enough
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - memory and a panic of Rust, too: the image itself had enough
         return []
     return [context.thumb(row, side, small)]
 
@@ -259,9 +273,6 @@ class _Pictures:
             row, _, writes = self._pending.popleft()
             try:
                 row.ms["publish"] = sum(write.result() for write in writes)
-            except KeyRefusedError as error:
+            except OF_ONE as error:
                 row.outputs = []
-                _reject(row, Rejected("unsupported-key", str(error)))
-            except DeniedError as error:
-                row.outputs = []
-                _fail(row, "denied", str(error))
+                _kept(row, error)

@@ -181,6 +181,22 @@ def test_of_what_is_wrong_nothing_else_is_lost() -> None:
     assert {"exposure", "aperture", "orientation"}.isdisjoint(found)
 
 
+@pytest.mark.parametrize("digits", ["\uff11\uff12", "\u0661\u0662", "\u0967\u0968"])
+def test_what_is_written_in_the_digits_of_another_script_is_no_time(digits: str) -> None:
+    before = told(exifs.photograph(exif=exifs.block(more={0x9291: digits.encode()})))
+    zone = told(exifs.photograph(exif=exifs.block(more={0x9011: f"+{digits}:00".encode()})))
+
+    assert (before["taken"], "zone" in zone) == (KNOWN["taken"], False)
+
+
+def test_a_number_that_no_double_holds_is_left_out() -> None:
+    first, exposure = (struct.pack("<HHHIII", 1, *entry, 0) for entry in ((0x8769, 4, 1, 26), (0x8827, 16, 1, 44)))
+    block = b"II*\0\x08\0\0\0" + first + exposure
+
+    assert exif.told(block + struct.pack("<Q", 400)) == {"iso": 400}
+    assert exif.told(block + b"\xff" * 8) == {}
+
+
 def test_texts_come_in_one_line_without_what_cannot_be_printed() -> None:
     found = told(exifs.photograph(exif=exifs.block(first={0x0110: "X\x1b[31m\nY", 0x010E: "long " * 1000})))
 

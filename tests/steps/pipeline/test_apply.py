@@ -6,6 +6,7 @@ import hashlib
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,16 @@ def test_a_fault_of_a_step_names_the_step(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("imgflow_steps.grayscale.work.build", build)
 
     with pytest.raises(StepFailedError, match="grayscale: TypeError: it gave pixels of uint8"):
+        process(photographs.jpeg(1), SPLIT)
+
+
+def test_a_finding_that_no_row_could_hold_is_a_fault_of_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(_: object) -> object:
+        return lambda sample: [replace(sample, found={"label": "caf\udce9"})]
+
+    monkeypatch.setattr("imgflow_steps.grayscale.work.build", build)
+
+    with pytest.raises(StepFailedError, match="grayscale: UnicodeEncodeError"):
         process(photographs.jpeg(1), SPLIT)
 
 

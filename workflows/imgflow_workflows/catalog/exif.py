@@ -6,10 +6,9 @@ Runs read it while they decode, so it is known of images that a run has decoded,
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from imgflow_steps.contract.metadata import FIELDS
+from imgflow_steps.contract.metadata import FIELDS, taken
 from imgflow_steps.records import keys
 from imgflow_steps.records.rows import merged
 from imgflow_workflows.catalog.database import quoted
@@ -33,10 +32,10 @@ def named(sql: str) -> bool:
 
 def told(row: Row) -> dict[str, Any]:
     """What a row tells, as columns."""
-    found: dict[str, Any] = dict(row.exif)
-    if "taken" in found:
-        found["taken"] = datetime.fromisoformat(str(found["taken"]))
-    return found
+    found: dict[str, Any] = {
+        name: float(value) if FIELDS.get(name) == "double" else value for name, value in row.exif.items()
+    }
+    return {**found, "taken": taken(row.exif)} if "taken" in found else found
 
 
 def lines(store: Store, municipality: str) -> Iterator[dict[str, Any]]:

@@ -27,7 +27,7 @@ from imgflow_steps.records.merge import image_of, joined
 from imgflow_steps.records.results import read_jsonl
 from imgflow_steps.records.row import Published, Row
 from imgflow_steps.records.rows import merged
-from imgflow_steps.store import ChangedError, DeniedError, NotFoundError, UnreadableError, open_store
+from imgflow_steps.store import OF_ONE, ChangedError, NotFoundError, UnreadableError, open_store
 from imgflow_steps.store.leftovers import temporary
 from imgflow_steps.store.threads import ahead, crew
 
@@ -99,7 +99,7 @@ def verify(store: Store, run: Run, *, sample: int, seed: int, tell: Tell) -> Ver
         for row, known, fetched in ahead(begun, AHEAD):
             try:
                 data, listed = fetched.result()
-            except (ChangedError, NotFoundError, DeniedError, UnreadableError) as error:
+            except OF_ONE as error:
                 found = [Finding(row.image, Fault.SOURCE, said=str(error))]
             else:
                 found = [*_of_row(row, known), *recorded.compare(store, row, data, so_far)]
