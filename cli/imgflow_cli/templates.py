@@ -43,7 +43,7 @@ class Template(str):
         chosen = columns(self.text)
         yield [header for header, _ in chosen]
         for one in data["items"] if isinstance(data, dict) and isinstance(data.get("items"), list) else [data]:
-            yield [",".join(map(_plain, _found(path, one))) or NONE for _, path in chosen]
+            yield [",".join(map(_plain, _values(path, one))) or NONE for _, path in chosen]
 
 
 def read_format(value: str) -> str:
@@ -133,13 +133,13 @@ def _written(nodes: Sequence[Any], data: Any) -> Iterator[str]:
         if isinstance(node, str):
             yield node
         elif isinstance(node, tuple):
-            for one in _found(node[0], data):
+            for one in _values(node[0], data):
                 yield from _written(node[1], one)
         else:
-            yield " ".join(map(_plain, _found(node, data)))
+            yield " ".join(map(_plain, _values(node, data)))
 
 
-def _found(path: Any, data: Any) -> list[Any]:
+def _values(path: Any, data: Any) -> list[Any]:
     values = [match.value for match in path.find(data)]
     return [value for value in values if value is not None]
 

@@ -21,7 +21,7 @@ from imgflow_steps.records import keys, selection
 from imgflow_steps.records.admission import admission
 from imgflow_steps.store import open_store
 from imgflow_steps.store.leftovers import temporary
-from imgflow_workflows.catalog.ask import asked
+from imgflow_workflows.catalog.ask import select
 from imgflow_workflows.catalog.choice import Choice, choose
 from imgflow_workflows.connect import where as place
 from imgflow_workflows.doctor.environment import checks
@@ -228,7 +228,7 @@ class Flow:
     def query(self, sql: str, *, municipality: str = "") -> DataFrame:
         """The answer to one SELECT over the tables that ``imgflow query`` knows."""
         with self._session.asking():
-            return tables.frame(asked(self._session.store, sql, municipality))
+            return tables.frame(select(self._session.store, sql, municipality))
 
     def export(
         self,

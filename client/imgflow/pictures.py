@@ -37,7 +37,7 @@ def read(store: Store, wanted: Iterable[tuple[str, str]], limits: Limits) -> Ite
                 yield name, image
 
 
-def one(store: Store, key: str, limits: Limits) -> Image:
+def open_picture(store: Store, key: str, limits: Limits) -> Image:
     """The picture at a key. Raises ImgflowError where it cannot be decoded, NotFoundError where there is none."""
     try:
         return decoded(store.read(key), limits)

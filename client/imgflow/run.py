@@ -13,7 +13,7 @@ from imgflow.view import Report
 from imgflow_steps.records import keys
 from imgflow_steps.store import NotFoundError, open_store
 from imgflow_workflows.catalog import verdicts
-from imgflow_workflows.catalog.ask import asked
+from imgflow_workflows.catalog.ask import select
 from imgflow_workflows.errors import ImgflowError
 from imgflow_workflows.results import intact
 from imgflow_workflows.results.fetch import fetch
@@ -78,7 +78,7 @@ class Run:
     def query(self, sql: str) -> DataFrame:
         """The answer to one SELECT over ``results``, which are this run's, and its municipality's ``catalog``."""
         with self._session.asking():
-            return tables.frame(asked(self._store, sql, self.municipality, run=self._ended().run))
+            return tables.frame(select(self._store, sql, self.municipality, run=self._ended().run))
 
     def images(self, *, where: str = "", limit: int = 0) -> Iterator[tuple[str, Image]]:
         """Names and pictures that it made, sorted by name; each is fetched when it is nearly its turn.
@@ -101,7 +101,7 @@ class Run:
             raise ImgflowError(f"run {self.id} makes no pictures, only findings", "run.results() has them")
         key = keys.published(run.municipality, digest, image, piece, SUFFIX[form])
         of = f"{image}~{piece}" if piece else image
-        return self._one(self._store, key, pictures.ANY, f"run {self.id} made no picture of {of}")
+        return self._open_picture(self._store, key, pictures.ANY, f"run {self.id} made no picture of {of}")
 
     def originals(self, *, where: str = "", limit: int = 0) -> Iterator[tuple[str, Image]]:
         """Names and photographs that it was made of, as ``images`` gives pictures; what is broken is left out."""
@@ -114,7 +114,7 @@ class Run:
         """The photograph that it was made of, upright and in sRGB."""
         store, prefix = self._source()
         missing = f"there is no photograph {image!r} in {store.url.rstrip('/')}/{prefix}"
-        return self._one(store, prefix + image, self._known.run.pipeline.limits, missing)
+        return self._open_picture(store, prefix + image, self._known.run.pipeline.limits, missing)
 
     def report(self) -> Report:
         """Its report: a notebook shows it, ``save`` writes it."""
@@ -185,7 +185,7 @@ class Run:
 
     def _now(self) -> state.RunState:
         with self._session.asking():
-            self._known = self._session.known(self.id)
+            self._known = self._session.run_state(self.id)
         return self._known
 
     def _ended(self) -> state.RunState:
@@ -198,10 +198,10 @@ class Run:
         with self._session.asking():
             return open_store(run.source) if run.source else self._store, run.prefix
 
-    def _one(self, store: Store, key: str, limits: Limits, missing: str) -> Image:
+    def _open_picture(self, store: Store, key: str, limits: Limits, missing: str) -> Image:
         with self._session.asking():
             try:
-                return pictures.one(store, key, limits)
+                return pictures.open_picture(store, key, limits)
             except NotFoundError:
                 raise ImgflowError(missing, "run.results() says what became of each image") from None
 

@@ -91,7 +91,7 @@ class Session:
         engine = self.engine(run) if run.engine == settings.engine else None
         return wait(run, engine, self.store, self._follower)
 
-    def known(self, run_id: str) -> state.RunState:
+    def run_state(self, run_id: str) -> state.RunState:
         """A run as the store and its cluster see it now."""
         [known], why = state.seen(self.store, self.resolved.settings, [state.read(self.store, run_id)])
         if why:

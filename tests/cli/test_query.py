@@ -16,7 +16,7 @@ from tests.catalogs import FIRST, fashion
 from imgflow_cli.__main__ import main
 from imgflow_steps.records.row import Published
 from imgflow_steps.store import Store
-from imgflow_workflows.catalog.ask import asked
+from imgflow_workflows.catalog.ask import select
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli
@@ -81,7 +81,7 @@ def test_what_steps_found_is_a_number_where_it_always_is_one(
     outputs = [Published(key="", sha256="", width=1, height=1, found={"it": value}) for value in said]
     made.add(*(made.row(f"{i}.jpg", outputs=[output]) for i, output in enumerate(outputs)))
 
-    with asked(made.store, "SELECT found_it FROM results ORDER BY image") as answer:
+    with select(made.store, "SELECT found_it FROM results ORDER BY image") as answer:
         assert answer.read_all().column("found_it").to_pylist() == columns
 
 

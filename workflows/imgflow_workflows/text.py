@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from imgflow_steps.records.admission import told
+from imgflow_steps.records.admission import skipped_in_words
 from imgflow_steps.report import figures
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def counted(number: int, noun: str) -> str:
 
 def left_out(counts: Mapping[str, int]) -> str:
     """`` · 7 .psd, 2 .xcf skipped``; "" where nothing is."""
-    return f" · {told(counts)} skipped" if counts else ""
+    return f" · {skipped_in_words(counts)} skipped" if counts else ""
 
 
 def near_duplicates(number: int) -> str:

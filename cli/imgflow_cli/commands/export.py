@@ -45,7 +45,7 @@ def _places(store: Store, name: str, choice: Choice, target: Store, *, results: 
         emit(f"{printable(file)}: {counted(number, 'feature')}, {placed:,} with a position")
 
 
-def _known(store: Store) -> Iterator[tuple[str, Record]]:
+def _records(store: Store) -> Iterator[tuple[str, Record]]:
     return ((run, one) for run, one in records(store) if isinstance(one, Record))
 
 
@@ -84,7 +84,7 @@ def export(
     check_municipality(store, municipality)
     name = keys.decode(keys.encode(municipality))
     target = open_store(destination)
-    if not results and any(one.run.municipality == name and one.run.pipeline.hides for _, one in _known(store)):
+    if not results and any(one.run.municipality == name and one.run.pipeline.hides for _, one in _records(store)):
         voice.say("note: these are originals, in which nothing is covered; --results copies what redact has covered")
     choice = Choice(condition, sample, seed)
     if form == "geojson":

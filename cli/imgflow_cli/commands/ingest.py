@@ -12,7 +12,7 @@ from imgflow_cli.flags import ListingFlags, MunicipalityFlag, OutputFlag, QuietF
 from imgflow_cli.output import Voice, document, emit, printable
 from imgflow_cli.transfers import AGAIN, copied_document, copy, say_refused
 from imgflow_steps.records import keys
-from imgflow_steps.records.admission import told
+from imgflow_steps.records.admission import skipped_in_words
 from imgflow_steps.store import Store
 from imgflow_workflows.connect import where
 from imgflow_workflows.errors import ExitCode
@@ -93,6 +93,6 @@ def ingest(
     if summary.copied or summary.present:
         voice.say(f"next: {resolved.command} submit --municipality {shlex.quote(name)}")
     else:
-        there = f"; skipped: {told(summary.left_out)}" if summary.left_out else ""
+        there = f"; skipped: {skipped_in_words(summary.left_out)}" if summary.left_out else ""
         voice.say(f"there was no photograph to copy in {'the list' if source == '-' else source}{there}")
     raise typer.Exit(ExitCode.FAILED if summary.refused.keys() & AGAIN else ExitCode.DONE)

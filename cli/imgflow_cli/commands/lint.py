@@ -32,12 +32,12 @@ def lint(
     if (file is None) == (not steps):
         raise ImgflowError("which pipeline? give FILE or --steps", "such as `imgflow lint pipeline.yaml`")
     written = pipeline_file.read(file, flag="") if file else pipeline_file.short(steps)
-    found = written.faults() or [written.found(fault) for fault in _doubts(written.pipeline(), written.folder)]
+    found = written.faults() or [written.located(fault) for fault in _doubts(written.pipeline(), written.folder)]
     found.sort(key=lambda one: (one.line, one.column))
     if output in {"json", "yaml"}:
         document(_document(written, found), output)
     elif found:
-        emit("\n".join(printable(written.told(one), lines=True) for one in found))
+        emit("\n".join(printable(written.worded(one), lines=True) for one in found))
     else:
         pipeline = written.pipeline()
         emit(f"{printable(written.where)}: {' → '.join([*pipeline.labels, pipeline.output.format])}")

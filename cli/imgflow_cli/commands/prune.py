@@ -17,7 +17,7 @@ from imgflow_steps.store import Store
 from imgflow_workflows.connect import open_argo, where
 from imgflow_workflows.errors import ExitCode, ImgflowError
 from imgflow_workflows.retention.deletion import Deletion
-from imgflow_workflows.retention.plan import UNCOVERING, Item, Rules, RunIndex, What, age, known, plan
+from imgflow_workflows.retention.plan import UNCOVERING, Item, Rules, RunIndex, What, age, plan, run_index
 from imgflow_workflows.settings import PLACES, Resolved
 from imgflow_workflows.text import duration, size
 
@@ -68,7 +68,7 @@ def prune(
         raise ImgflowError(f"--what {what}: --unredacted is about {there}", "leave out --what")
     voice = Voice(quiet=quiet)
     voice.say(where(resolved))
-    runs = known(store)
+    runs = run_index(store)
     rules = Rules(
         now=time.time(),
         older=_age(older_than),

@@ -19,7 +19,7 @@ from imgflow_cli.output import Voice, emit, fitting, printable, table
 from imgflow_cli.streams import binary, data
 from imgflow_steps.records.results import MARK, harmless
 from imgflow_steps.store import Store
-from imgflow_workflows.catalog.ask import asked
+from imgflow_workflows.catalog.ask import select
 from imgflow_workflows.errors import ImgflowError
 from imgflow_workflows.settings import PLACES, Resolved
 
@@ -58,7 +58,7 @@ def query(
         raise ImgflowError("--delimiter is for -o csv")
     if output == "parquet" and sys.stdout.isatty():
         raise ImgflowError("Parquet is not for a terminal", "write it to a file: … -o parquet > answer.parquet")
-    with asked(store, sql, municipality) as answer:
+    with select(store, sql, municipality) as answer:
         match output:
             case "table" | "wide":
                 _table(answer, voice, wide=output == "wide")

@@ -17,7 +17,7 @@ from imgflow_service.api.cache import SUFFIX
 if TYPE_CHECKING:
     from imgflow_service.api.made import Made, Piece
 
-FOUND = 4 << 10  # characters of findings that a header may hold
+FINDINGS_LENGTH = 4 << 10  # characters of findings that a header may hold
 YEAR = 31_536_000  # seconds
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of files in an archive: the same bytes every time
 
@@ -39,7 +39,7 @@ def answer(made: Made, headers: Mapping[str, str], accept: str) -> Response:
 
 def _about(piece: Piece) -> dict[str, str]:
     told = {"X-Imgflow-Result": f"{piece.width}x{piece.height}"}
-    if piece.found and len(found := json.dumps(dict(piece.found))) <= FOUND:
+    if piece.found and len(found := json.dumps(dict(piece.found))) <= FINDINGS_LENGTH:
         told["X-Imgflow-Found"] = found
     return told
 

@@ -20,7 +20,7 @@ CHOICES = {"mode": ("fit", "cover", "exact"), "format": ("jpeg", "jpg", "png", "
 WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 TRUTHS = {"scale": "scaling", "grayscale": "grayscale"}  # and the fields of a wish
 WISHES = (*NUMBERS, *CHOICES, *TRUTHS)
-KNOWN = (*WISHES, "steps", "pipeline", "name")
+PARAMETERS = (*WISHES, "steps", "pipeline", "name")
 DRAWS = {"augment"}  # steps that draw by chance from the name of the picture
 
 
@@ -87,8 +87,8 @@ def _wished(wish: Wish, limits: ServiceLimits) -> Decided:
 
 def choose(query: Mapping[str, str], settings: ServiceSettings) -> Choice:
     """What a query asks for. Raises Problem, with every fault of a pipeline."""
-    if unknown := [name for name in query if name not in KNOWN]:
-        raise Problem("bad-request", f"there is no parameter {unknown[0][:80]!r}; there are: {', '.join(KNOWN)}")
+    if unknown := [name for name in query if name not in PARAMETERS]:
+        raise Problem("bad-request", f"there is no parameter {unknown[0][:80]!r}; there are: {', '.join(PARAMETERS)}")
     given = {name: value for name, value in query.items() if name != "name"}
     if given and not settings.overrides:
         raise Problem("bad-request", f"this service takes no parameters such as {next(iter(given))!r}; its own hold")

@@ -52,7 +52,7 @@ def router(front: Front) -> APIRouter:
         if had is None:
             raise Problem("not-found", "this was not made, or not kept; send the picture with POST /v1/images")
         headers = {**_headers(had), "Cache-Control": PUBLIC}
-        if _known(request.headers.get("if-none-match", ""), had.etag):
+        if _is_current(request.headers.get("if-none-match", ""), had.etag):
             return Response(status_code=304, headers=headers)
         return answers.answer(had.made, headers, request.headers.get("accept", ""))
 
@@ -83,6 +83,6 @@ def _headers(had: Had) -> dict[str, str]:
     return {name: value for name, value in told.items() if value}
 
 
-def _known(given: str, etag: str) -> bool:
+def _is_current(given: str, etag: str) -> bool:
     """Whether a client has this already, as ``If-None-Match`` says."""
     return given.strip() == "*" or etag in {one.strip().removeprefix("W/") for one in given.split(",")}

@@ -41,16 +41,16 @@ PREFER = re.compile(r"wait=(\d+)")
 QUERY = {"wait", "after", "limit"}
 
 
-def found(front: Front) -> tuple[Jobs, Queue]:
+def jobs_of(front: Front) -> tuple[Jobs, Queue]:
     """The jobs of a front, and their line. Raises Problem where it has none."""
     if front.jobs is None or front.queue is None:
         raise Problem("not-found", "this service has no store, and so no jobs; start it with IMGFLOW_STORE")
     return front.jobs, front.queue
 
 
-async def one(front: Front, identity: str) -> Job:
+async def job_of(front: Front, identity: str) -> Job:
     """A job. Raises Problem."""
-    jobs, _ = found(front)
+    jobs, _ = jobs_of(front)
     job = await asyncio.to_thread(jobs.find, identity)
     if job is None:
         raise Problem("not-found", "there is no such job, or no longer")
@@ -64,7 +64,7 @@ def router(front: Front) -> APIRouter:
     @routes.post("/process", openapi_extra=POST, response_class=Response, status_code=202)
     async def process(request: Request) -> Response:
         """Every list of operations in `actions` on every one of `files`, in the order that is given."""
-        jobs, _ = found(front)
+        jobs, _ = jobs_of(front)
         wait = waited(request)
         job = await _taken(front, request)
         rows = await _settled(jobs, job, wait)
@@ -75,7 +75,7 @@ def router(front: Front) -> APIRouter:
     @routes.get("/v1/jobs")
     async def listed(limit: int = PAGE, after: str = "") -> dict[str, Any]:
         """Jobs, the newest first; `next` is the following page."""
-        jobs, _ = found(front)
+        jobs, _ = jobs_of(front)
         ids = [each for each in await asyncio.to_thread(jobs.all) if not after or each < after]
         page = ids[: max(1, min(limit, PAGE))]
         held = [each for each in await asyncio.gather(*(asyncio.to_thread(jobs.find, each) for each in page)) if each]
@@ -87,24 +87,24 @@ def router(front: Front) -> APIRouter:
     @routes.get("/v1/jobs/{identity}")
     async def shown(request: Request, identity: str) -> Response:
         """A job, and what became of each of its files."""
-        jobs, _ = found(front)
-        job = await one(front, identity)
+        jobs, _ = jobs_of(front)
+        job = await job_of(front, identity)
         told = json.dumps(document(job, await _settled(jobs, job, waited(request))))
         return Response(told, headers=FRESH, media_type="application/json")
 
     @routes.delete("/v1/jobs/{identity}")
     async def cancelled(identity: str) -> dict[str, Any]:
         """Give up what has not begun; what is in hand is finished."""
-        jobs, _ = found(front)
-        job = await one(front, identity)
+        jobs, _ = jobs_of(front)
+        job = await job_of(front, identity)
         await asyncio.to_thread(jobs.cancel, job)
         return document(job, await asyncio.to_thread(jobs.rows, job))
 
     @routes.get("/v1/jobs/{identity}/events", response_class=Response)
     async def events(identity: str) -> Response:
         """The job as server-sent events, one for each change, until it is done."""
-        jobs, _ = found(front)
-        job = await one(front, identity)
+        jobs, _ = jobs_of(front)
+        job = await job_of(front, identity)
         return StreamingResponse(
             _events(jobs, job), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
         )
@@ -112,8 +112,8 @@ def router(front: Front) -> APIRouter:
     @routes.get("/v1/jobs/{identity}/results.zip", response_class=Response)
     async def archive(identity: str) -> Response:
         """All pictures that there are by now, as one archive."""
-        jobs, _ = found(front)
-        job = await one(front, identity)
+        jobs, _ = jobs_of(front)
+        job = await job_of(front, identity)
         rows = await asyncio.to_thread(jobs.rows, job)
         told = {"Content-Disposition": f'attachment; filename="{job.id}.zip"', "Cache-Control": "no-store"}
         return StreamingResponse(_archive(jobs, rows), media_type="application/zip", headers=told)
@@ -148,7 +148,7 @@ def waited(request: Request) -> float:
 
 async def _taken(front: Front, request: Request) -> Job:
     """The job of a request, in store and line. Raises Problem."""
-    jobs, queue = found(front)
+    jobs, queue = jobs_of(front)
     with front.admission.place() as place:
         async with _form(front, request, place) as form:
             texts = [text for name in FIELDS["actions"] for text in form.fields.get(name, ())]
@@ -178,7 +178,7 @@ async def _taken(front: Front, request: Request) -> Job:
 
 async def _identity(front: Front, request: Request, read: list[str], files: list[forms.File]) -> tuple[str, Job | None]:
     """Under which id a job is kept, and the job itself where the same request came before. Raises Problem."""
-    jobs, _ = found(front)
+    jobs, _ = jobs_of(front)
     key = request.headers.get("idempotency-key", "")
     if not key:
         return records.new_id(), None

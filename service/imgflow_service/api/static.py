@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from imgflow_service.api.jobs import PAGE, document, found, href, one, summary
+from imgflow_service.api.jobs import PAGE, document, href, job_of, jobs_of, summary
 from imgflow_service.wire.problems import Problem
 from imgflow_steps.store import NotFoundError
 
@@ -43,7 +43,7 @@ def router(front: Front) -> APIRouter:
     @routes.get("/static", include_in_schema=False)
     async def index(request: Request, after: str = "") -> Response:
         """All jobs, the newest first, a page at a time."""
-        jobs, _ = found(front)
+        jobs, _ = jobs_of(front)
         ids = [each for each in await asyncio.to_thread(jobs.all) if not after or each < after]
         held = [each for each in await asyncio.gather(*(asyncio.to_thread(jobs.find, i) for i in ids[:PAGE])) if each]
         rows = await asyncio.gather(*(asyncio.to_thread(jobs.rows, each) for each in held))
@@ -56,15 +56,15 @@ def router(front: Front) -> APIRouter:
     @routes.get("/static/{identity}/", response_class=Response)
     async def shown(request: Request, identity: str) -> Response:
         """A job's pictures: what was sent, and what was made of each."""
-        jobs, _ = found(front)
-        job = await one(front, identity)
+        jobs, _ = jobs_of(front)
+        job = await job_of(front, identity)
         told = document(job, await asyncio.to_thread(jobs.rows, job))
         return _json(told) if _wants_json(request) else _page(f"Job {job.id[:12]}…", _gallery(job, told))
 
     @routes.get("/static/{identity}/sent/{name}", response_class=Response)
     async def sent(identity: str, name: str) -> Response:
         """A picture as it was sent."""
-        job = await one(front, identity)
+        job = await job_of(front, identity)
         numbers = [number for number, each in enumerate(job.files) if each.name == name]
         if not numbers:
             raise Problem("not-found", "no such file was sent")
@@ -73,8 +73,8 @@ def router(front: Front) -> APIRouter:
     @routes.get("/static/{identity}/{name}", response_class=Response)
     async def result(identity: str, name: str) -> Response:
         """A picture that was made."""
-        jobs, _ = found(front)
-        rows = await asyncio.to_thread(jobs.rows, await one(front, identity))
+        jobs, _ = jobs_of(front)
+        rows = await asyncio.to_thread(jobs.rows, await job_of(front, identity))
         for row in rows.values():
             for each in row.results:
                 if each.name == name:
@@ -85,7 +85,7 @@ def router(front: Front) -> APIRouter:
 
 
 async def _picture(front: Front, key: str, content_type: str) -> Response:
-    jobs, _ = found(front)
+    jobs, _ = jobs_of(front)
     try:
         data = await asyncio.to_thread(jobs.store.read, key)
     except NotFoundError:

@@ -24,7 +24,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 Answer = tuple[int, Mapping[str, str], bytes]  # status, headers, body
 
 WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-KNOWN = ("width", "height", "mode", "scale", "grayscale", "format", "quality", "pipeline", "name")
+PARAMETERS = ("width", "height", "mode", "scale", "grayscale", "format", "quality", "pipeline", "name")
 
 _LOG = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Http:
                 return (200, {}, b"ok\n") if self._ready() else (503, {}, b"draining\n")
             case "POST", "/process":
                 image = await self._body(receive)
-                request = _asked(scope["query_string"].decode("latin-1"), request_id)
+                request = _request(scope["query_string"].decode("latin-1"), request_id)
                 with self._tracer.span("POST /process", trace, "server") as span:
                     response = await self._pictures.process(ImageRequest(request, image), None, span)
                     headers, picture = _picture(response)
@@ -84,10 +84,10 @@ class Http:
         return b"".join(parts)
 
 
-def _asked(query: str, request_id: str) -> ProcessRequest:
+def _request(query: str, request_id: str) -> ProcessRequest:
     given = dict(parse_qsl(query, keep_blank_values=True))
-    if unknown := [name for name in given if name not in KNOWN]:
-        raise Problem("bad-request", f"there is no parameter {unknown[0][:80]!r}; there are: {', '.join(KNOWN)}")
+    if unknown := [name for name in given if name not in PARAMETERS]:
+        raise Problem("bad-request", f"there is no parameter {unknown[0][:80]!r}; there are: {', '.join(PARAMETERS)}")
     request = ProcessRequest(request_id=request_id, name=given.get("name", ""))
     if "pipeline" in given:
         request.pipeline_json = given["pipeline"]

@@ -76,7 +76,7 @@ class Pictures:
         done = await self._crew.process(Task(image, text, request.name), patience)
         if done.answer.code:
             raise _problem(done)
-        response = _told(done, CONTENT_TYPE[pipeline.output.format])
+        response = _response(done, CONTENT_TYPE[pipeline.output.format])
         response.digest, response.processor = digest, platform.node()
         response.ms["processor"] = round((time.monotonic() - began) * 1000, 3)
         return response
@@ -129,7 +129,7 @@ def _problem(done: Done) -> Problem:
     return Problem(SAID.get(answer.code, answer.code), answer.message)
 
 
-def _told(done: Done, content_type: str) -> ProcessResponse:
+def _response(done: Done, content_type: str) -> ProcessResponse:
     answer = done.answer
     pictures = [
         Picture(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 INFO = 40  # bytes of the header that every version begins with
 BITFIELDS, ALPHA_BITFIELDS = 3, 6
-KNOWN = (0xFF0000, 0xFF00, 0xFF)  # red, green, blue of 32 bits, as Pillow has it
+MASKS = (0xFF0000, 0xFF00, 0xFF)  # red, green, blue of 32 bits, as Pillow has it
 ALPHA = 0xFF000000
 OTHERS = {4: "JPEG", 5: "PNG"}  # compressions
 COLOURS = 46  # where the number of colours of the palette stands
@@ -47,12 +47,12 @@ def repaired(data: bytes) -> bytes:
         raise Rejected("truncated", f"this BMP ends before its picture does ({len(data)} bytes)")
     pixels = np.frombuffer(data, f"<u{bits // 8}", row * rows // (bits // 8), start).reshape(rows, -1)[:, :width]
     made = np.zeros((rows, width), np.uint32)
-    for mask, place in zip(masks, (*KNOWN, ALPHA), strict=False):
+    for mask, place in zip(masks, (*MASKS, ALPHA), strict=False):
         made |= _scaled(pixels, mask, place)
-    alpha = len(masks) > len(KNOWN) and masks[3]
+    alpha = len(masks) > len(MASKS) and masks[3]
     body = made.astype("<u4").tobytes()
     head = struct.pack("<IiiHHIIiiII", INFO + 68, width, height, 1, 32, BITFIELDS, len(body), 0, 0, 0, 0)
-    head += struct.pack("<4I", *KNOWN, ALPHA if alpha else 0) + b"BGRs" + bytes(48)
+    head += struct.pack("<4I", *MASKS, ALPHA if alpha else 0) + b"BGRs" + bytes(48)
     return b"BM" + struct.pack("<IHHI", 14 + len(head) + len(body), 0, 0, 14 + len(head)) + head + body
 
 

@@ -22,7 +22,7 @@ from imgflow_steps.pixels.geometry import GAP, place
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from imgflow_steps.codec.exif import Told
+    from imgflow_steps.codec.exif import ExifValues
     from imgflow_steps.codec.jpeg_segments import Head
     from imgflow_steps.contract.options import DecodePlan, Limits
     from imgflow_steps.contract.sample import Extent, Pixels
@@ -78,8 +78,8 @@ T = TypeVar("T")
 class Decoded:
     """A picture as the first step gets it, with the extent that ``Sample`` tells of.
 
-    ``width`` and ``height`` are the original's, upright, in pixels; ``told`` is what the file says of it besides, as
-    ``codec.metadata`` reads it, and ``exif`` what of that goes out with a result.
+    ``width`` and ``height`` are the original's, upright, in pixels; ``exif_values`` is what the file says of it
+    besides, as ``codec.metadata`` reads it, and ``exif`` what of that goes out with a result.
     """
 
     pixels: Pixels
@@ -87,7 +87,7 @@ class Decoded:
     height: int
     format: str
     extent: Extent | None = None
-    told: Told = field(default_factory=dict)
+    exif_values: ExifValues = field(default_factory=dict)
     exif: bytes = b""
 
     def sample(self, image: str = "") -> Sample:
@@ -232,7 +232,9 @@ def _decode_once(data: bytes, name: str, plan: DecodePlan, limits: Limits) -> De
         turn = _orientation(image)  # after load: PNG may tell it late
         kind, info = (image.format or name).lower(), image.info
     decoded = _upright(pixels, kind, turn, (width, height), reduced)
-    return replace(decoded, told=metadata.read(info), exif=metadata.outgoing(metadata.exif_of(info), plan.metadata))
+    return replace(
+        decoded, exif_values=metadata.read(info), exif=metadata.outgoing(metadata.exif_of(info), plan.metadata)
+    )
 
 
 def _tiff(data: bytes, plan: DecodePlan, limits: Limits) -> Decoded:
@@ -240,8 +242,8 @@ def _tiff(data: bytes, plan: DecodePlan, limits: Limits) -> Decoded:
     _check_size(layout.width, layout.height, limits)
     image, turn = tiff.load(data, layout)
     decoded = _upright(_canonical(image, plan), "tiff", turn, (layout.width, layout.height), 1)
-    told = metadata.of_blocks(data, layout.directory.blob(tiff.XMP))
-    return replace(decoded, told=told, exif=metadata.outgoing(data, plan.metadata))
+    values = metadata.of_blocks(data, layout.directory.blob(tiff.XMP))
+    return replace(decoded, exif_values=values, exif=metadata.outgoing(data, plan.metadata))
 
 
 def _check_size(width: int, height: int, limits: Limits) -> None:

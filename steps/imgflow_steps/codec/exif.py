@@ -32,10 +32,10 @@ MOST = float(1 << 53)  # beyond it a double is no longer exact, and Arrow takes 
 
 Value = tuple[int, int, bytes]  # kind, count, bytes as they lie in the file
 Tags = dict[int, Value]
-Told = dict[str, str | float | int]
+ExifValues = dict[str, str | float | int]
 
 
-def told(block: bytes) -> Told:
+def values(block: bytes) -> ExifValues:
     """What a block, or a whole TIFF or BigTIFF, says of its picture. Whatever is wrong with a value leaves that out."""
     block = block.removeprefix(PREFIX)
     order = {b"II": "<", b"MM": ">"}.get(bytes(block[:2]), "")
@@ -110,9 +110,9 @@ def clean(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:SHOWN]
 
 
-def _camera(tags: Tags, order: str) -> Told:
+def _camera(tags: Tags, order: str) -> ExifValues:
     make, model = _text(tags.get(0x010F)), _text(tags.get(0x0110))
-    found: Told = {}
+    found: ExifValues = {}
     named = model if model.casefold().startswith(make.split(" ")[0].casefold()) else f"{make} {model}"
     keep(found, "camera", (named if model else make).strip())
     turn = next(_numbers(tags.get(0x0112), order), 0)
@@ -123,8 +123,8 @@ def _camera(tags: Tags, order: str) -> Told:
     return found
 
 
-def _exposure(tags: Tags, order: str) -> Told:
-    found: Told = {}
+def _exposure(tags: Tags, order: str) -> ExifValues:
+    found: ExifValues = {}
     for when, fraction, zone in ((0x9003, 0x9291, 0x9011), (0x9004, 0x9292, 0x9012)):  # taken, else digitized
         if "taken" not in found:
             found |= moment(_text(tags.get(when)), _text(tags.get(fraction)), _text(tags.get(zone)))
@@ -135,7 +135,7 @@ def _exposure(tags: Tags, order: str) -> Told:
     return found
 
 
-def moment(text: str, fraction: str = "", zone: str = "") -> Told:
+def moment(text: str, fraction: str = "", zone: str = "") -> ExifValues:
     """``taken``, by the clock of the camera, and ``zone``, where that is known; nothing for a date that is none."""
     if not (match := WHEN.match(text)):
         return {}
@@ -144,7 +144,7 @@ def moment(text: str, fraction: str = "", zone: str = "") -> Told:
     except ValueError:
         return {}
     digits = FRACTION.match(fraction)
-    found: Told = {"taken": f"{when}.{digits[0]}" if digits else when}
+    found: ExifValues = {"taken": f"{when}.{digits[0]}" if digits else when}
     if known := ZONE.fullmatch(zone.strip()):
         sign, hours, minutes = known.groups()
         if sign is None or (int(hours) <= 14 and int(minutes) < 60):  # noqa: PLR2004 - as far as zones go
@@ -152,8 +152,8 @@ def moment(text: str, fraction: str = "", zone: str = "") -> Told:
     return found
 
 
-def _position(tags: Tags, order: str) -> Told:
-    found: Told = {}
+def _position(tags: Tags, order: str) -> ExifValues:
+    found: ExifValues = {}
     sides = [
         _degrees(list(_numbers(tags.get(tag), order)), _text(tags.get(tag - 1)), most)
         for tag, most in ((2, 90), (4, 180))
@@ -177,12 +177,12 @@ def _degrees(parts: Sequence[float], side: str, most: int) -> float | None:
     return round(-value if side[:1].upper() in {"S", "W"} else value, 7) if value <= most else None
 
 
-def keep(found: Told, name: str, value: str | float | None) -> None:
+def keep(found: ExifValues, name: str, value: str | float | None) -> None:
     """Note a value, if there is one."""
     if value not in (None, ""):
         found[name] = round(value, 6) if isinstance(value, float) else value
 
 
-def merged(*blocks: Mapping[str, str | float | int]) -> Told:
+def merged(*blocks: Mapping[str, str | float | int]) -> ExifValues:
     """What several sources tell, the first of them counting."""
     return {name: value for block in reversed(blocks) for name, value in block.items()}

@@ -17,7 +17,7 @@ from imgflow_steps.codec import exif
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from imgflow_steps.codec.exif import Told
+    from imgflow_steps.codec.exif import ExifValues
     from imgflow_steps.contract.options import Metadata
 
 XMP = 256 << 10  # bytes of a block that are looked at
@@ -31,7 +31,7 @@ NOT_OUT = frozenset({0x927C, 0xA000, 0xA001, 0xA002, 0xA003, 0xA005})  # MakerNo
 SAYS_WHERE = frozenset({0x9286, 0xA420})  # UserComment may hold anything, ImageUniqueID leads to the original
 
 
-def read(info: Mapping[Any, Any]) -> Told:
+def read(info: Mapping[Any, Any]) -> ExifValues:
     """What the blocks say that Pillow found beside a picture."""
     block, packet = info.get("exif"), info.get("xmp") or info.get("XML:com.adobe.xmp")
     if not block and not packet and "Raw profile type exif" not in info:
@@ -50,10 +50,10 @@ def exif_of(info: Mapping[Any, Any]) -> bytes:
         return b""
 
 
-def of_blocks(block: bytes, packet: bytes) -> Told:
+def of_blocks(block: bytes, packet: bytes) -> ExifValues:
     """The same of a block of EXIF, or a whole TIFF, and of a packet of XMP. EXIF counts, but for a title."""
     try:
-        known = exif.told(block)
+        known = exif.values(block)
         said = _of_xmp(packet[:XMP]) if packet else {}
     except MemoryError:
         raise
@@ -62,8 +62,8 @@ def of_blocks(block: bytes, packet: bytes) -> Told:
     return {**said, **known, **({"title": said["title"]} if "title" in said else {})}
 
 
-def _of_xmp(packet: bytes) -> Told:
-    found: Told = {}
+def _of_xmp(packet: bytes) -> ExifValues:
+    found: ExifValues = {}
     if match := TITLE.search(packet) or TITLE_SHORT.search(packet):
         exif.keep(found, "title", exif.clean(html.unescape(match[1].decode("utf-8", "replace"))))
     if match := TURN.search(packet):

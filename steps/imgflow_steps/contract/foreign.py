@@ -58,7 +58,7 @@ OTHERS = (
     (rb"\x89PNG|\xef\xbf\xbdPNG|\xc2\x89PNG|\xc3\xbf\xc3\x98|(?:\xef\xbf\xbd){3}", COPIED_AS_TEXT),
     (rb"\0{64}", "a file of zeros: its content was lost, as by a full disk or a copy that was stopped; copy it again"),
 )  # fmt: skip
-KNOWN = [(re.compile(beginning, re.DOTALL), what) for beginning, what in OTHERS]
+PATTERNS = [(re.compile(beginning, re.DOTALL), what) for beginning, what in OTHERS]
 
 
 def by_name(key: str) -> str:
@@ -72,7 +72,7 @@ def by_bytes(data: bytes) -> str:
     """The same by what it begins with, and of more kinds: a web page, a pointer, a copy that went wrong."""
     if suffix := next((suffix for begins, suffix in BEGINNINGS if begins.match(data)), ""):
         return said(suffix)
-    return next((what for begins, what in KNOWN if begins.match(data)), "")
+    return next((what for begins, what in PATTERNS if begins.match(data)), "")
 
 
 def said(suffix: str, name: str = "", stem: str = "photo") -> str:

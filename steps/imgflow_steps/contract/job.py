@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.uint8]
 
 
-Told = Annotated[str, PlainSerializer(redacted)]  # what went wrong, in words that may quote anything
+RedactedText = Annotated[str, PlainSerializer(redacted)]  # what went wrong, in words that may quote anything
 
 
 class Exit(IntEnum):
@@ -84,7 +84,7 @@ class Result(BaseModel):
 
     job: Job
     exit: int = 0
-    error: Told = ""
+    error: RedactedText = ""
     counts: Counts = Field(default_factory=Counts)
     shards: int = 0
     layout: str = ""

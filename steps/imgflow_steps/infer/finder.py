@@ -23,7 +23,7 @@ Ask = Callable[["Pixels"], list[Any]]
 OTHERWISE = {"centerface": "face", "map": "region"}  # what a thing is called where a model has no labels
 
 
-def known(params: Infer, metadata: Mapping[str, str]) -> Infer:
+def completed(params: Infer, metadata: Mapping[str, str]) -> Infer:
     """The parameters, completed by what Ultralytics writes into its models for things: units and size."""
     if not is_ultralytics(metadata):
         return params

@@ -19,7 +19,7 @@ import onnxruntime as ort
 from imgflow_steps.contract.sample import Apply, Rejected, Sample, beside
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.infer import Infer
-from imgflow_steps.infer.finder import Ask, Finder, Summary, known
+from imgflow_steps.infer.finder import Ask, Finder, Summary, completed
 from imgflow_steps.infer.findings import Outlet, labels_of, outlets
 from imgflow_steps.infer.intake import Intake, intake
 from imgflow_steps.infer.layouts import BOXES, Told, layout
@@ -43,7 +43,7 @@ def build(params: Infer) -> Apply:
     """
     session = _open(params.model)
     metadata = session.get_modelmeta().custom_metadata_map
-    params = known(params, metadata)
+    params = completed(params, metadata)
     entry = intake(session.get_inputs(), params)
     labels = labels_of(params.labels, metadata)
     names = [output.name for output in session.get_outputs()]

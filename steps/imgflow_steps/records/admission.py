@@ -14,7 +14,7 @@ BRANDS = frozenset(b"avif avis heic heix heim heis hevc hevx hevm hevs mif1 msf1
 # Why something is left out that is not its suffix.
 HIDDEN, EXCLUDED, BARE = "hidden", "excluded", "without a suffix"
 OTHER = "others"  # what is beyond the first many kinds
-ONE = {"links": "link", "devices or pipes": "device or pipe", "others": "other"}
+SINGULAR = {"links": "link", "devices or pipes": "device or pipe", "others": "other"}
 KINDS = 40  # suffixes that are counted one by one
 SHOWN = 6  # kinds that are told in one line
 SUFFIX = re.compile(r"\.[a-z0-9_+~-]{1,12}")
@@ -101,12 +101,12 @@ def count(left_out: MutableMapping[str, int], word: str, number: int = 1) -> Non
     left_out[word] = left_out.get(word, 0) + number
 
 
-def told(left_out: Mapping[str, int]) -> str:
+def skipped_in_words(left_out: Mapping[str, int]) -> str:
     """``7 .heic, 2 .dng``: the most frequent first, and the rest as a number."""
     first, rest = sorted(left_out.items(), key=lambda pair: (-pair[1], pair[0])), 0
     if len(first) > SHOWN:
         rest = sum(number for _, number in first[SHOWN:])
-    words = [f"{number:,} {ONE.get(word, word) if number == 1 else word}" for word, number in first[:SHOWN]]
+    words = [f"{number:,} {SINGULAR.get(word, word) if number == 1 else word}" for word, number in first[:SHOWN]]
     return ", ".join([*words, *([f"{rest:,} more"] if rest else [])])
 
 

@@ -65,7 +65,7 @@ class Candidates:
                     continue
                 reads = keys.is_bare(name) or self.by_content
                 waiting.append((name, one, pool.submit(self._read, name, one) if reads else None))
-                while waiting and (len(waiting) > AHEAD or _known(waiting[0][2])):
+                while waiting and (len(waiting) > AHEAD or _is_read(waiting[0][2])):
                     yield from self._settled(*waiting.popleft())
             while waiting:
                 yield from self._settled(*waiting.popleft())
@@ -154,5 +154,5 @@ def found_in(store: Store, prefix: str, watch: Watch | None) -> Iterator[StoredO
     return store.entries(prefix)
 
 
-def _known(read: Future[StoredObject | None] | None) -> bool:
+def _is_read(read: Future[StoredObject | None] | None) -> bool:
     return read is None or read.done()

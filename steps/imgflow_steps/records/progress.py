@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
 
-from imgflow_steps.contract.job import Counts, Told
+from imgflow_steps.contract.job import Counts, RedactedText
 from imgflow_steps.records import documents, keys
 from imgflow_steps.records.listing import Listing, read_listing
 from imgflow_steps.records.run import load
@@ -32,7 +32,7 @@ class ShardProgress(BaseModel):
     rejected: int = 0
     failed: int = 0
     ms: dict[str, float] = Field(default_factory=dict)  # computing time, summed per step
-    error: Told = ""  # why the container gave its shard up
+    error: RedactedText = ""  # why the container gave its shard up
     workers: int = 1  # processes that compute
     memory: int = 0  # bytes that the container and its processes held at most; 0 where that is not known
     began: float = 0.0

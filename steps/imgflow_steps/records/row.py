@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from imgflow_steps.contract.job import Told
+from imgflow_steps.contract.job import RedactedText
 from imgflow_steps.contract.sample import WHOLE, Affine
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Row(BaseModel):
     bytes: int = 0
     status: Status = Status.PROCESSED
     code: str = ""
-    message: Told = ""
+    message: RedactedText = ""
     run: str = ""
     shard: int = 0
     ended: float = 0.0  # seconds since the epoch

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
 
-from imgflow_steps.contract.job import Counts, Told
+from imgflow_steps.contract.job import Counts, RedactedText
 from imgflow_steps.records import documents, keys
 from imgflow_steps.records.row import Status
 from imgflow_steps.store import NotFoundError
@@ -33,7 +33,7 @@ class Example(BaseModel):
     image: str
     status: Status
     code: str
-    message: Told = ""
+    message: RedactedText = ""
 
 
 class Summary(BaseModel):
@@ -54,7 +54,7 @@ class Summary(BaseModel):
     duplicates: int = 0  # images that are near-duplicates of another one…
     duplicate_groups: int = 0  # …of this many
     near: int | None = 0  # largest number of differing bits; None where nobody looked, see ``Duplicates``
-    message: Told = ""
+    message: RedactedText = ""
     report: str = ""  # URL of the report's index.html
     started: float = 0.0  # this attempt
     ended: float = 0.0

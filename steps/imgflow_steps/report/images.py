@@ -69,7 +69,7 @@ def _words(words: list[tuple[str, int]], total: int) -> Markup:
     return tag("table", tag("tbody", rows), class_="bars")
 
 
-def told(facts: Facts) -> Markup | None:
+def origins(facts: Facts) -> Markup | None:
     """When, with what and where photographs were taken, as their files tell."""
     account = facts.account
     taken, cameras, rows = account.taken, account.cameras, account.places.kept

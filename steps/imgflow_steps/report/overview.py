@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from imgflow_steps.pipeline.decode_plan import decode_plan
 from imgflow_steps.pipeline.registry import STEPS
 from imgflow_steps.records import keys
-from imgflow_steps.records.admission import told
+from imgflow_steps.records.admission import skipped_in_words
 from imgflow_steps.report import charts, pages
 from imgflow_steps.report.figures import NONE, box, count, duration, moment, number, size
 from imgflow_steps.report.markup import Content, Markup, lines, prose, section, tag
@@ -66,7 +66,7 @@ def counts(facts: Facts) -> Markup:
         f"{number(account.images.n / account.seconds)} images per second."
         if account.seconds
         else None,
-        f"Skipped: {told(unlisted)}." if unlisted else None,
+        f"Skipped: {skipped_in_words(unlisted)}." if unlisted else None,
     ]
     return section(
         "sum",
@@ -98,7 +98,7 @@ def empty(facts: Facts) -> Markup:
         if run.source
         else ["Bring photographs there with ", tag("code", command), ", then submit again."]
     )
-    beside = f" Skipped: {told(unlisted)}." if unlisted else ""
+    beside = f" Skipped: {skipped_in_words(unlisted)}." if unlisted else ""
     return section(
         "empty",
         "There is nothing here yet",

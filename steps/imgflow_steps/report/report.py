@@ -60,7 +60,7 @@ def index(facts: Facts) -> bytes:
         "failed": images.failed(facts),
         "found": images.findings(facts),
         "covered": covered.what_was_covered(facts),
-        "told": images.told(facts),
+        "told": images.origins(facts),
         "pictures": images.before_after(facts),
         "alike": duplicates.near_duplicates(facts),
         "times": images.times(facts),

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 CONNECTIONS = 64  # kept open for threads
 BUSY = (429, 500, 502, 503, 504)
 PAUSE = 10.0  # seconds between two attempts, at most
-TOLD = 6  # attempts, some twelve seconds, after which a request that goes on says so…
-TOLD_SECONDS = 10.0  # …or seconds of silence
-TOLD_AGAIN = 60.0  # seconds after which it is said once more
+NOTICE_ATTEMPTS = 6  # attempts, some twelve seconds, after which a request that goes on says so…
+NOTICE_SECONDS = 10.0  # …or seconds of silence
+NOTICE_INTERVAL = 60.0  # seconds after which it is said once more
 PACE = 1 << 10  # bytes per second; what comes slower than this is given up
 SHORT = 2.0  # seconds for one that was silent a moment ago
 PIECE = 256 << 10  # bytes that are sent at once…
@@ -121,7 +121,7 @@ class Connections(PoolManager):
 
     def _tell(self, why: str) -> None:
         if time.monotonic() > self._told:  # many threads wait for the same server
-            self._told = time.monotonic() + TOLD_AGAIN
+            self._told = time.monotonic() + NOTICE_INTERVAL
             logging.getLogger(__name__).warning("the store does not answer, asking again: %s", why)
 
     def heard(self) -> None:
@@ -175,7 +175,7 @@ class _Retry(Retry):
 
     def sleep(self, response: BaseHTTPResponse | None = None) -> None:
         """See urllib3."""
-        if not self.silence.told and (len(self.history) >= TOLD or self.silence.spent > TOLD_SECONDS):
+        if not self.silence.told and (len(self.history) >= NOTICE_ATTEMPTS or self.silence.spent > NOTICE_SECONDS):
             self.silence.told = True
             last = self.history[-1]
             self.tell(said(last.error) if last.error else f"HTTP status {last.status}")

@@ -52,13 +52,13 @@ class Directory:
         self._check_prefix(prefix)
         with self._faults(prefix):
             for key, status in walk.files(self.url, prefix):
-                yield _found(key, status)
+                yield _object(key, status)
 
     def found(self, watch: walk.Watch) -> Iterator[StoredObject]:
         """All files, as ``entries`` gives them, of a folder that is somebody's own and may hold anything."""
         with self._faults(""):
             for key, status in walk.files(self.url, "", watch):
-                yield _found(key, status)
+                yield _object(key, status)
 
     def folders(self, prefix: str = "") -> Iterator[str]:
         """See ``Store``; a folder without any file below it is none."""
@@ -76,7 +76,7 @@ class Directory:
                 status = path.stat()
             except (FileNotFoundError, NotADirectoryError):
                 return None
-        return _found(key, status) if stat.S_ISREG(status.st_mode) else None
+        return _object(key, status) if stat.S_ISREG(status.st_mode) else None
 
     def read(self, key: str, version: str = "", size: int = -1) -> bytes:
         """See ``Store``."""
@@ -114,7 +114,7 @@ class Directory:
                 except FileExistsError:
                     raise ChangedError(f"{key!r} in {self.url} was put there by somebody else; read it again") from None
                 part.unlink()
-            return _found(key, path.stat())
+            return _object(key, path.stat())
 
     def download(self, key: str, path: Path) -> None:
         """See ``Store``."""
@@ -246,7 +246,7 @@ class Directory:
         return kind(f"{what}; check the disk and give the command again")
 
 
-def _found(key: str, status: os.stat_result) -> StoredObject:
+def _object(key: str, status: os.stat_result) -> StoredObject:
     return StoredObject(
         key, version_of(status), status.st_size, placed=status.st_ctime
     )  # an upload keeps the file's mtime

@@ -100,7 +100,7 @@ class S3:
         for found in self._listed(prefix, ""):
             name = found.object_name or ""
             if not name.endswith("/"):
-                yield self._found(name.removeprefix(self._root), found)
+                yield self._object(name.removeprefix(self._root), found)
 
     def folders(self, prefix: str = "") -> Iterator[str]:
         """See ``Store``."""
@@ -146,7 +146,7 @@ class S3:
         """See ``Store``."""
         name = self._name(key)
         try:
-            return self._found(key, self._ask(key, lambda: self._stat(name)))
+            return self._object(key, self._ask(key, lambda: self._stat(name)))
         except NotFoundError:
             self._check_bucket()
             return None
@@ -248,7 +248,7 @@ class S3:
         return list(self._client.remove_objects(self._bucket, objects))
 
     @staticmethod
-    def _found(key: str, found: Object) -> StoredObject:
+    def _object(key: str, found: Object) -> StoredObject:
         placed = found.last_modified.timestamp() if found.last_modified else 0.0
         return StoredObject(key, found.etag or "", found.size or 0, placed)
 

@@ -107,7 +107,7 @@ class Check:
         """``ours`` says that imgflow wrote it, and in which parts."""
         self.size = size
         came = etag(headers)
-        self._name, self._want = _told(headers, opaque=opaque)
+        self._name, self._want = _stated_sum(headers, opaque=opaque)
         self._sum: Sum | None = _begin(self._name)
         parts = PARTS.fullmatch(came) if ours and not self._sum and not _is_opaque(headers, opaque=opaque) else None
         if parts:
@@ -189,7 +189,7 @@ def check_range(
     return check.sums
 
 
-def _told(headers: Mapping[str, str], *, opaque: bool) -> tuple[str, bytes]:
+def _stated_sum(headers: Mapping[str, str], *, opaque: bool) -> tuple[str, bytes]:
     if told := headers.get(CRC32, "") if headers.get("x-amz-checksum-type", "FULL_OBJECT") == "FULL_OBJECT" else "":
         return "CRC32", base64.b64decode(told)  # a quarter of the work of an MD5
     if md5 := md5_of(headers, opaque=opaque):

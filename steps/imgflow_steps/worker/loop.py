@@ -68,7 +68,7 @@ def process(batch: Batch) -> list[Row]:
         )
         for number, load in _loads(context, opened, batch, stack):
             with journal.computing(number, seconds):
-                row, samples = _one(load, opened)
+                row, samples = _image(load, opened)
                 row.run, row.shard, row.ended = batch.run.id, batch.shard, time.time()
                 sink.put(number, row, samples)
             rows.append(row)
@@ -81,7 +81,7 @@ def process(batch: Batch) -> list[Row]:
 Load = Callable[[], tuple[Row, list[Sample]]]
 
 
-def _one(load: Load, opened: OpenPipeline) -> tuple[Row, list[Sample]]:
+def _image(load: Load, opened: OpenPipeline) -> tuple[Row, list[Sample]]:
     row, samples = load()
     if row.status is Status.PROCESSED:
         with _judged(row):
@@ -183,7 +183,7 @@ def _decode(
         decoded = opened.decode(fetched.data, row.ms)
         with part(row.ms, "decode"):
             row.dhash = dhash(decoded.pixels, decoded.extent)
-        row.width, row.height, row.format, row.exif = decoded.width, decoded.height, decoded.format, decoded.told
+        row.width, row.height, row.format, row.exif = decoded.width, decoded.height, decoded.format, decoded.exif_values
         if thumbs and (entry.sampled or row.ms["decode"] > context.slowest):
             context.slowest = max(context.slowest, row.ms["decode"])
             limits = context.run.pipeline.limits

@@ -115,7 +115,7 @@ class Processes:
             max_workers=workers,
             max_tasks=tasks,
             initializer=_prepare,
-            initargs=[self._memory, self._load, self._reach, self._reach.told(os.environ)],
+            initargs=[self._memory, self._load, self._reach, self._reach.variables(os.environ)],
             context=Spawn(ENVIRONMENT | environment(os.environ), self._reach.keep),
         )
 

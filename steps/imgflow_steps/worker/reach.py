@@ -69,7 +69,7 @@ class Reach:
         """The same, and a file that another program has brought; "" is none."""
         return replace(self, read=(*self.read, path)) if path else self
 
-    def told(self, environment: Mapping[str, str]) -> dict[str, str]:
+    def variables(self, environment: Mapping[str, str]) -> dict[str, str]:
         """Variables for a process that runs already."""
         if not confined(environment):
             return dict(environment)
@@ -90,7 +90,7 @@ def confined(environment: Mapping[str, str]) -> bool:
 def means() -> list[str]:
     """What confines computing processes here beside their own environment, in words."""
     newest = landlock.version()
-    named = [f"files by Landlock {newest}" if newest else "", "calls by seccomp" if refused.known() else ""]
+    named = [f"files by Landlock {newest}" if newest else "", "calls by seccomp" if refused.is_available() else ""]
     return [one for one in named if one]
 
 

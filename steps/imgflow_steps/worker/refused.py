@@ -40,7 +40,7 @@ TABLES = {
 WEB = (socket.AF_INET, socket.AF_INET6, 16)  # and what getaddrinfo asks for this machine's addresses: AF_NETLINK
 
 
-def known() -> bool:
+def is_available() -> bool:
     """Whether there is a filter for this machine, and its kernel takes one."""
     if sys.platform != "linux" or platform.machine() not in TABLES:
         return False

@@ -30,7 +30,7 @@ KNOWN = {
 
 
 def told(data: bytes) -> dict[str, Any]:
-    return decode(data, DecodePlan(), Limits()).told
+    return decode(data, DecodePlan(), Limits()).exif_values
 
 
 def rounded(found: dict[str, Any]) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def test_a_hostile_block_never_costs_the_picture(block: bytes) -> None:
     decoded = decode(out.getvalue(), DecodePlan(metadata="keep"), Limits())
 
     assert decoded.pixels.shape == (64, 96, 3)
-    assert "taken" not in decoded.told
+    assert "taken" not in decoded.exif_values
 
 
 @given(st.binary(max_size=400), st.integers(0, 300))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from imgflow_steps.records.admission import HEAD, KINDS, admission, begins_like_image, count, parse, told
+from imgflow_steps.records.admission import HEAD, KINDS, admission, begins_like_image, count, parse, skipped_in_words
 
 FORMATS = ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "DIB", "AVIF", "HEIC"]
 
@@ -129,14 +129,14 @@ def test_the_most_frequent_kinds_are_told_first_and_there_is_a_bound() -> None:
     for word, number in {".psd": 7, ".dng": 2, "hidden": 2}.items():
         count(left_out, word, number)
 
-    assert told(left_out) == "7 .psd, 2 .dng, 2 hidden"
-    assert told({"links": 1, "devices or pipes": 2, "others": 1}) == "2 devices or pipes, 1 link, 1 other"
+    assert skipped_in_words(left_out) == "7 .psd, 2 .dng, 2 hidden"
+    assert skipped_in_words({"links": 1, "devices or pipes": 2, "others": 1}) == "2 devices or pipes, 1 link, 1 other"
     for number in range(1000):
         count(left_out, f".{number}")
     assert len(left_out) <= KINDS + 1
     assert sum(left_out.values()) == 1011
-    assert told(left_out).startswith("963 others, 7 .psd, 2 .dng, 2 hidden, 1 .0, 1 .1, ")
-    assert told(left_out).endswith(" more")
+    assert skipped_in_words(left_out).startswith("963 others, 7 .psd, 2 .dng, 2 hidden, 1 .0, 1 .1, ")
+    assert skipped_in_words(left_out).endswith(" more")
 
 
 def test_a_line_of_an_ignore_file_is_a_rule_unless_it_is_empty_or_a_comment() -> None:
@@ -146,9 +146,9 @@ def test_a_line_of_an_ignore_file_is_a_rule_unless_it_is_empty_or_a_comment() ->
 
 def test_kinds_that_fit_in_a_line_are_told_without_a_rest() -> None:
     six = {f".{letter}": 7 for letter in "abcdef"}
-    assert told(six) == "7 .a, 7 .b, 7 .c, 7 .d, 7 .e, 7 .f"
-    assert told({**six, ".g": 2}) == "7 .a, 7 .b, 7 .c, 7 .d, 7 .e, 7 .f, 2 more"
-    assert told({"links": 1, "others": 1, "hidden": 1}) == "1 hidden, 1 link, 1 other"
+    assert skipped_in_words(six) == "7 .a, 7 .b, 7 .c, 7 .d, 7 .e, 7 .f"
+    assert skipped_in_words({**six, ".g": 2}) == "7 .a, 7 .b, 7 .c, 7 .d, 7 .e, 7 .f, 2 more"
+    assert skipped_in_words({"links": 1, "others": 1, "hidden": 1}) == "1 hidden, 1 link, 1 other"
 
 
 def test_reasons_and_known_suffixes_are_counted_beyond_the_bound_and_new_suffixes_as_others() -> None:

@@ -21,7 +21,7 @@ from imgflow_steps.worker.reach import Reach
 SECRET = "a-secret-that-nobody-may-read"
 
 has_landlock = pytest.mark.skipif(not landlock.version(), reason="this kernel has no Landlock (Linux 5.13 or newer)")
-has_seccomp = pytest.mark.skipif(not refused.known(), reason="no filter of system calls for this machine")
+has_seccomp = pytest.mark.skipif(not refused.is_available(), reason="no filter of system calls for this machine")
 
 
 def own_number() -> int:

@@ -19,7 +19,7 @@ STREET = found.things(["face", 0.93, 10.0, 20.0, 30.0, 40.0], ["plate", 0.5, 0.0
 
 
 def asked(run: MadeRun, sql: str) -> list[dict[str, Any]]:
-    with ask.asked(run.store, sql) as answer:
+    with ask.select(run.store, sql) as answer:
         rows: list[dict[str, Any]] = answer.read_all().to_pylist()
     return rows
 

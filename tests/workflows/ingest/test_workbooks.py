@@ -12,7 +12,7 @@ from tests import photographs
 
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.store import open_store
-from imgflow_workflows.catalog.ask import asked
+from imgflow_workflows.catalog.ask import select
 from imgflow_workflows.errors import ImgflowError
 from imgflow_workflows.ingest import workbook
 from imgflow_workflows.ingest.sources import source_of
@@ -45,7 +45,7 @@ def test_cells_keep_their_values_and_a_note_names_the_sheet(tmp_path: Path) -> N
 
     ingest(table, store, "Stadt", tell=lambda _: None)
 
-    with asked(store, "SELECT * EXCLUDE (municipality) FROM catalog ORDER BY image", "") as answer:
+    with select(store, "SELECT * EXCLUDE (municipality) FROM catalog ORDER BY image", "") as answer:
         rows = [tuple(row.values()) for row in answer.read_all().to_pylist()]
     assert [row[1:3] for row in rows] == [("a.jpg", 2020), ("b.jpg", 2021)]
     assert [str(row[3]) for row in rows] == ["2020-05-01 12:30:00", "2021-05-02"]

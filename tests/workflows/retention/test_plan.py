@@ -23,7 +23,7 @@ from imgflow_steps.store import Store, UnavailableError
 from imgflow_workflows.argo.schedule import Schedule
 from imgflow_workflows.retention import deletion as module
 from imgflow_workflows.retention.deletion import Deletion
-from imgflow_workflows.retention.plan import DAY, Item, Rules, RunIndex, What, age, known, plan
+from imgflow_workflows.retention.plan import DAY, Item, Rules, RunIndex, What, age, plan, run_index
 
 NOW = 1.8e9
 MODEL = keys.model("a" * 64, ".onnx")
@@ -66,7 +66,7 @@ def a_run(
 
 def planned(store: Store, **rules: Any) -> dict[str, str]:
     """Why each item stays; "" where it goes."""
-    items = plan(store, known(store), Rules(**{"now": NOW, "keep": 1, **rules}))
+    items = plan(store, run_index(store), Rules(**{"now": NOW, "keep": 1, **rules}))
     return {f"{item.what}:{item.name}": item.keep for item in items}
 
 
@@ -75,7 +75,7 @@ def going(store: Store, **rules: Any) -> set[str]:
 
 
 def prune(store: Store, **rules: Any) -> Deletion:
-    runs = known(store)
+    runs = run_index(store)
     items = plan(store, runs, Rules(**{"now": NOW, "keep": 1, **rules}))
     deletion = Deletion(store, runs)
     for item in items:
@@ -99,7 +99,7 @@ def test_old_results_and_their_runs_go_and_everything_newer_stays_to_the_byte(st
     before = left(store)
     old = a_run(store, "old", 90, width=50)
 
-    items = plan(store, known(store), Rules(now=NOW, keep=1))
+    items = plan(store, run_index(store), Rules(now=NOW, keep=1))
     deletion = prune(store)
 
     costs = {item.name: (item.objects, item.bytes) for item in items if not item.keep}
@@ -233,7 +233,7 @@ def test_small_pictures_go_alone_where_a_digest_stays_only_as_one_of_the_newest(
 def test_a_run_that_began_before_the_deletion_keeps_its_results(store: Store) -> None:
     a_run(store, "new", 0)
     old = a_run(store, "old", 90, width=50)
-    runs = known(store)
+    runs = run_index(store)
     items = old_digests(store, runs)
     before = [key for key in left(store) if old.digest in key]
 
@@ -250,7 +250,7 @@ def test_a_run_that_is_retried_meanwhile_keeps_everything(directory_store: Store
     a_run(directory_store, "new", 0)
     old = a_run(directory_store, "old", 90, width=50, model=MODEL)
     directory_store.write(MODEL, b"model")
-    runs = known(directory_store)
+    runs = run_index(directory_store)
     items = [one for one in plan(directory_store, runs, Rules(now=time.time() + 60 * DAY, keep=1)) if not one.keep]
     save(directory_store, old.model_copy(update={"created": NOW}))
     before = left(directory_store)
@@ -269,7 +269,7 @@ def test_a_run_that_begins_in_the_middle_stops_the_deletion_and_loses_only_rows(
     monkeypatch.setattr(module, "LOOK", 0.0)
     a_run(directory_store, "new", 0)
     old = a_run(directory_store, "old", 90, width=50)
-    runs = known(directory_store)
+    runs = run_index(directory_store)
     [item] = old_digests(directory_store, runs)
     begin = Meddled(directory_store, delete=lambda: save(directory_store, old.model_copy(update={"id": "again"})))
 
@@ -309,7 +309,7 @@ def test_a_deletion_is_marked_while_it_goes_on_and_not_afterwards(directory_stor
                 seen.append(name)
             return getattr(directory_store, name)
 
-    runs = known(directory_store)
+    runs = run_index(directory_store)
     [item] = old_digests(directory_store, runs)
     Deletion(Asked(), runs).delete(item)  # type: ignore[arg-type]  # a real store, asked on the way
 
@@ -331,7 +331,7 @@ def test_wherever_a_deletion_is_killed_no_row_speaks_of_a_picture_that_is_gone_a
     a_run(directory_store, "new", 0)
     before = left(directory_store)
     old = a_run(directory_store, "old", 90, width=50)
-    runs = known(directory_store)
+    runs = run_index(directory_store)
     count = iter(range(survived))
 
     class Dying:
@@ -369,7 +369,7 @@ def test_after_a_deletion_the_same_pipeline_computes_anew_and_ends_whole(store: 
 
 
 def test_an_empty_store_has_nothing_to_delete(store: Store) -> None:
-    assert plan(store, known(store), Rules(now=NOW)) == []
+    assert plan(store, run_index(store), Rules(now=NOW)) == []
 
 
 @pytest.mark.parametrize("text", ["30d", "12h", "2w", " 1d "])

@@ -106,7 +106,7 @@ def answering(
 
 
 @contextmanager
-def asked(
+def select(
     store: Store, sql: str, municipality: str = "", chosen: Path | None = None, run: Run | None = None
 ) -> Iterator[RecordBatchReader]:
     """The answer to one SELECT, as batches that are computed while they are read, inside of the context.
@@ -232,7 +232,7 @@ class _Part:
 def _lines(row: Row, digest: str) -> Iterator[dict[str, Any]]:
     image = {name: get(row) for name, get in COLUMNS.items()} | {"digest": digest, "ended": row.ended}
     image |= {f"thumb_{side}": key or None for side, key in zip(("before", "after"), row.thumbs, strict=False)}
-    image |= exif.told(row)
+    image |= exif.columns(row)
     outputs: list[Published] | list[None] = row.outputs or [None]
     for output in outputs:
         made = {name: get(output) for name, get in OUTPUT_COLUMNS.items()} if output else {}

@@ -13,7 +13,7 @@ from imgflow_steps.contract.metadata import FIELDS
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.records import keys, merge, selection
 from imgflow_workflows.catalog import exif
-from imgflow_workflows.catalog.ask import asked
+from imgflow_workflows.catalog.ask import select
 
 if TYPE_CHECKING:
     from imgflow_steps.store import Store
@@ -60,7 +60,7 @@ def _fitting(store: Store, municipality: str, choice: Choice) -> Iterator[str]:
     sql = f"SELECT image FROM {table} WHERE (\n{choice.where}\n)"
     if choice.sample:
         sql += f" ORDER BY md5('{choice.seed}:' || image), image LIMIT {choice.sample}"
-    with asked(store, f"SELECT image FROM ({sql}) ORDER BY image", municipality) as answer:
+    with select(store, f"SELECT image FROM ({sql}) ORDER BY image", municipality) as answer:
         for batch in answer:
             yield from batch.column("image").to_pylist()
 

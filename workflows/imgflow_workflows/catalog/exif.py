@@ -30,7 +30,7 @@ def named(sql: str) -> bool:
     return bool(NAMED.search(sql))
 
 
-def told(row: Row) -> dict[str, Any]:
+def columns(row: Row) -> dict[str, Any]:
     """What a row tells, as columns."""
     found: dict[str, Any] = {
         name: float(value) if FIELDS.get(name) == "double" else value for name, value in row.exif.items()
@@ -42,7 +42,7 @@ def lines(store: Store, municipality: str) -> Iterator[dict[str, Any]]:
     """A line for each row of any pipeline that tells something."""
     for digest in store.folders(f"results/{keys.encode(municipality)}/"):
         with merged(store, keys.rows(municipality, digest)) as rows:
-            yield from ({"image": row.image, "ended": row.ended, **told(row)} for row in rows if row.exif)
+            yield from ({"image": row.image, "ended": row.ended, **columns(row)} for row in rows if row.exif)
 
 
 def join(base: DuckDBPyConnection) -> None:

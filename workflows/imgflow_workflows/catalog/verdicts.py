@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from imgflow_workflows.catalog.ask import asked
+from imgflow_workflows.catalog.ask import select
 
 if TYPE_CHECKING:
     from pyarrow import RecordBatchReader
@@ -27,7 +27,7 @@ def verdicts(
     Raises BadParametersError where this cannot be answered.
     """
     sql = f"{_rows(columns or ALL, where)} ORDER BY results.image, results.piece"
-    return asked(store, sql + _at_most(limit), run.municipality, run=run)
+    return select(store, sql + _at_most(limit), run.municipality, run=run)
 
 
 def pictures(store: Store, run: Run, where: str = "", limit: int = 0) -> Iterator[tuple[str, str, str]]:
@@ -41,7 +41,7 @@ def pictures(store: Store, run: Run, where: str = "", limit: int = 0) -> Iterato
 def images(store: Store, run: Run, where: str = "", limit: int = 0) -> Iterator[str]:
     """Every image that a run listed, as ``verdicts`` chooses them; each once, however many pictures came of it."""
     sql = f"SELECT DISTINCT image FROM ({_rows(['results.image'], where)}) ORDER BY image"
-    with asked(store, sql + _at_most(limit), run.municipality, run=run) as rows:
+    with select(store, sql + _at_most(limit), run.municipality, run=run) as rows:
         for batch in rows:
             yield from batch.column("image").to_pylist()
 

@@ -32,7 +32,7 @@ VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 REPOSITORIES, ENDPOINT = "artifact-repositories", "AWS_ENDPOINT_URL"
 PERSISTENCE = "imgflow.io/persistence"  # annotation of ConfigMap imgflow-store: on what the chart's MinIO keeps it
 SHOWN = 3  # differences that are told
-TOLD = 50  # container images that a node tells of at most, the largest; kubelet's nodeStatusMaxImages
+IMAGES_PER_NODE = 50  # container images that a node tells of at most, the largest; kubelet's nodeStatusMaxImages
 
 
 @dataclass(frozen=True)
@@ -179,8 +179,13 @@ def container_images(name: str, site: Site) -> Check:
     missing = [image for image, count in lacking.items() if count]
     seen = f"{_several(missing)} not on all of {len(nodes)} nodes"
     prefix, tag = options_of(there).prefix, options_of(there).tag
-    if any(len(images) >= TOLD and not names.issuperset(wanted) for images, names in zip(told, held, strict=True)):
-        return Check(name, State.UNKNOWN, f"{seen}, as far as they tell; a node names {TOLD} container images at most")
+    if any(
+        len(images) >= IMAGES_PER_NODE and not names.issuperset(wanted)
+        for images, names in zip(told, held, strict=True)
+    ):
+        return Check(
+            name, State.UNKNOWN, f"{seen}, as far as they tell; a node names {IMAGES_PER_NODE} container images at most"
+        )
     if prefix.startswith("localhost/"):
         load = f"PREFIX={prefix} TAG={tag} images/load"
         return Check(name, State.WRONG, f"{seen}, and of no registry", f"{load}  # images/build makes them")

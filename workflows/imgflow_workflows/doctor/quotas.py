@@ -84,16 +84,16 @@ def _pods(spec: Document, ranges: list[Document]) -> Iterator[Pod]:
     """The pods that a template describes, as the namespace would see them."""
     patch = patched(spec)
     before, beside = (
-        tuple(_asked(one["name"], one, ranges) for one in patch.get(kind, ()))
+        tuple(_resources(one["name"], one, ranges) for one in patch.get(kind, ()))
         for kind in ("initContainers", "containers")
     )
     for leaf in spec["templates"]:
         if "container" in leaf:
-            main = _asked("main", leaf["container"], ranges)
+            main = _resources("main", leaf["container"], ranges)
             yield Pod(leaf["metadata"]["labels"][STEP_LABEL], (main, *beside), before)
 
 
-def _asked(name: str, container: Document, ranges: list[Document]) -> ContainerResources:
+def _resources(name: str, container: Document, ranges: list[Document]) -> ContainerResources:
     own = container.get("resources", {})
     filled: dict[str, dict[str, str]] = {"requests": {}, "limits": {}}
     for item in ranges:

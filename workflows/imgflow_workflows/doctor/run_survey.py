@@ -15,7 +15,7 @@ from imgflow_steps.store import StoreError
 from imgflow_workflows.engines.argo import open_cluster
 from imgflow_workflows.kube.client import TIMEOUT, WORKFLOW_LABEL, connect, translated
 from imgflow_workflows.results import intact
-from imgflow_workflows.retention.plan import known, uncovered
+from imgflow_workflows.retention.plan import run_index, uncovered
 
 if TYPE_CHECKING:
     from imgflow_steps.records.progress import Progress
@@ -47,7 +47,7 @@ def of_store(store: Store, run_id: str) -> Facts:
 def _uncovered(store: Store, run: Run) -> list[tuple[str, str]]:
     """Other runs of the municipality whose pictures are there and show what this one covers."""
     there = set(store.folders(f"results/{keys.encode(run.municipality)}/"))
-    others = uncovered(known(store), run.municipality)
+    others = uncovered(run_index(store), run.municipality)
     return [(one.run.id, one.digest) for one in others if one.digest in there]
 
 

@@ -97,7 +97,7 @@ class DockerEngine(Here):
                 return Result(job=job, exit=Exit.TEMPORARY, error=f"run {run.id} was stopped; retry resumes it")
             with tempfile.TemporaryFile() as log:
                 process = _start(argv, log)
-                answer = _asked(process, job)
+                answer = _answer(process, job)
                 log.seek(0)
                 self._store.write(log_key(run.id, name, attempt), log.read(), "text/plain")
                 return _result(job, process.returncode, answer, name, _tail(log))
@@ -256,7 +256,7 @@ def _start(argv: Sequence[str], log: BinaryIO) -> subprocess.Popen[bytes]:
         ) from error
 
 
-def _asked(process: subprocess.Popen[bytes], job: Job) -> bytes:
+def _answer(process: subprocess.Popen[bytes], job: Job) -> bytes:
     """What a container answers. Its standard input stays open until then: it ends when this process is gone."""
     with process:
         assert process.stdin  # noqa: S101 - narrows the types: both are pipes

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SHOWN = 20  # images of the truth that are named, of those that were not compared
 DIGITS = 4
-Told = dict[str, Any]
+Figures = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ class Evaluation:
     unprocessed: list[str] = field(default_factory=list)  # … or that it rejected or failed
     unlabelled: int = 0  # images of the run of which the truth tells nothing
 
-    def document(self) -> Told:
+    def document(self) -> Figures:
         """The whole as data; keys are only ever added."""
         scores = self.scores
         return {
@@ -62,7 +62,7 @@ class Evaluation:
             ],
         }
 
-    def _label(self, label: Label) -> Told:
+    def _label(self, label: Label) -> Figures:
         told = {
             "there": label.there,
             "right": label.right,
@@ -113,7 +113,7 @@ def evaluate(
             elif not row.outputs:
                 made.unprocessed.append(row.image)
             else:
-                boxes = [box for box in _found(row, name) if box.score >= score]
+                boxes = [box for box in _found_boxes(row, name) if box.score >= score]
                 made.scores.add(boxes, labelled.seen(row), list(_covers(row, covering)))
     made.absent = known.left
     if not finders or (name and name not in finders):
@@ -129,7 +129,7 @@ def _some(truth: Mapping[str, Labelled]) -> str:
     return ", ".join(names) + (f" and {len(truth) - len(names):,} more" if len(truth) > len(names) else "")
 
 
-def _found(row: Row, name: str = "") -> Iterator[Box]:
+def _found_boxes(row: Row, name: str = "") -> Iterator[Box]:
     for _, finder, value in findings.once(row.outputs):
         if not name or finder == name:
             yield from findings.boxes({finder: value}).get(finder, ())
@@ -138,7 +138,7 @@ def _found(row: Row, name: str = "") -> Iterator[Box]:
 def _covers(row: Row, covering: Iterable[Redact]) -> Iterator[Box]:
     """What redact has covered at least, in source pixels: boxes with their margins, without the grid around them."""
     for params in covering:
-        for box in _found(row):
+        for box in _found_boxes(row):
             if (not params.labels or box.label in params.labels) and box.score >= params.score:
                 x, y = box.w * params.margin / 100, box.h * params.margin / 100
                 yield box._replace(x=box.x - x, y=box.y - y, w=box.w + 2 * x, h=box.h + 2 * y)

@@ -21,7 +21,7 @@ from imgflow_steps.report.report import STYLE
 from imgflow_steps.store import NotFoundError, StoreError
 from imgflow_workflows.errors import ImgflowError
 from imgflow_workflows.explorer import compare, details, pages, tags
-from imgflow_workflows.explorer.choice import PER_PAGE, Choice, known, read
+from imgflow_workflows.explorer.choice import PER_PAGE, Choice, column, read
 from imgflow_workflows.explorer.facets import facets
 from imgflow_workflows.explorer.pictures import kind_of, picture
 from imgflow_workflows.runs.history import Record, records
@@ -84,7 +84,7 @@ class Explorer:
 
     def _rows(self, choice: Choice) -> Sequence[pages.Tile]:
         where, values = choice.condition(self.index.columns)
-        shown = _told(choice, self.index.columns)
+        shown = _caption(choice, self.index.columns)
         return self.index.ask(
             f"SELECT municipality, image, coalesce(status, ''), {shown} FROM images WHERE {where} "
             f"ORDER BY {choice.order(self.index.columns)} LIMIT {PER_PAGE} OFFSET {choice.page * PER_PAGE}",
@@ -214,9 +214,9 @@ def _records(store: Store) -> list[Record]:
     return [one for _, one in records(store) if isinstance(one, Record)]
 
 
-def _told(choice: Choice, columns: Mapping[str, str]) -> str:
+def _caption(choice: Choice, columns: Mapping[str, str]) -> str:
     """What a tile shows below its name: what the grid is sorted by."""
-    return known(choice.sort, columns) if choice.sort else "NULL"
+    return column(choice.sort, columns) if choice.sort else "NULL"
 
 
 def create(index: Index, hosts: Sequence[str] = ()) -> Starlette:

@@ -70,13 +70,13 @@ class Choice:
         """SQL for it, and the values that stand for its question marks. Raises BadParametersError."""
         parts, bound = [], []
         for name, value in self.values.items():
-            parts.append(f"{known(name, columns)}::VARCHAR = ?")
+            parts.append(f"{column(name, columns)}::VARCHAR = ?")
             bound.append(value)
         for name, (low, high) in self.ranges.items():
             kind = "TIMESTAMP" if columns.get(name, "").startswith(TIMES) else "DOUBLE"
             for sign, value in ((">=", low), ("<", high)):
                 if value:
-                    parts.append(f"{known(name, columns)} {sign} TRY_CAST(? AS {kind})")
+                    parts.append(f"{column(name, columns)} {sign} TRY_CAST(? AS {kind})")
                     bound.append(value)
         if self.folder is not None:
             parts.append("(folder = ? OR starts_with(folder, ?))")
@@ -90,10 +90,10 @@ class Choice:
         if not self.sort:
             return "municipality, image"
         way = "DESC" if self.descending else "ASC"
-        return f"{known(self.sort, columns)} {way} NULLS LAST, municipality, image"
+        return f"{column(self.sort, columns)} {way} NULLS LAST, municipality, image"
 
 
-def known(name: str, columns: Mapping[str, str]) -> str:
+def column(name: str, columns: Mapping[str, str]) -> str:
     """A column as SQL writes it. Raises BadParametersError where there is none."""
     if name not in columns:
         raise BadParametersError(f"there is no column {name[:80]!r}")

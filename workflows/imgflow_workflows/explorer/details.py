@@ -42,7 +42,7 @@ def image(
         _tags(whose, name, str(row.get("tags") or ""), token),
         section("known", "What is known", lines(known)),
         where,
-        section("alike", "Looks like", tag("div", [_one(whose, other) for other in alike], class_="couple"))
+        section("alike", "Looks like", tag("div", [_figure(whose, other) for other in alike], class_="couple"))
         if alike else None,
         section("story", "Story", tag("ol", [_chapter(one) for one in story.chapters], class_="story"))
         if story.chapters else None,
@@ -87,7 +87,7 @@ def _chapter(chapter: Any) -> Markup:
     )  # fmt: skip
 
 
-def _one(municipality: str, name: str, side: str = "before") -> Markup:
+def _figure(municipality: str, name: str, side: str = "before") -> Markup:
     picture = tag("img", src=picture_of(municipality, name, side), alt=name, loading="lazy")
     return tag("figure", tag("a", picture, href=place_of(municipality, name)), tag("figcaption", image_name(name)))
 
@@ -96,7 +96,7 @@ def alike(groups: Sequence[tuple[str, str, list[str]]], *, total: int, start: in
     """Groups of images that look alike, beside each other."""
     shown = [
         section(f"group-{i}", count(len(names) + 1, "image"),
-                tag("div", [_one(whose, name) for name in [first, *names[:11]]], class_="couple"))
+                tag("div", [_figure(whose, name) for name in [first, *names[:11]]], class_="couple"))
         for i, (whose, first, names) in enumerate(groups)
     ]  # fmt: skip
     links = [

@@ -111,7 +111,7 @@ class Zip:
                 path=f"{self.path}: {name}",
                 bytes=size,
                 version=f"{size}-{stamp}",
-                known=partial(store.stat, prefix + name),
+                present=partial(store.stat, prefix + name),
                 file=partial(_unpacked, folder / str(number), opened, stamp),
             )
 
@@ -160,7 +160,7 @@ class Tar:
                 path=f"{self.path}: {name}",
                 bytes=member.size,
                 version=version,
-                known=partial(itself, known),
+                present=partial(itself, known),
                 file=partial(passing, path),
             )
             if self.checksum or not known or not is_known(known, photo):

@@ -48,7 +48,7 @@ class Folder:
         def below(known: StoredObject) -> str:
             return known.key.removeprefix(prefix)
 
-        found_here = self._found(skipped, refuse)
+        found_here = self._objects(skipped, refuse)
         for found, known in joined(found_here, store.entries(prefix), attrgetter("key"), below, how="left"):
             assert found is not None  # noqa: S101 - narrows the type: a left join
             yield Photo(
@@ -56,7 +56,7 @@ class Folder:
                 path=found.key,
                 bytes=found.bytes,
                 version=found.version,
-                known=partial(itself, known),
+                present=partial(itself, known),
                 file=in_place(self.path / found.key),
             )
 
@@ -77,7 +77,7 @@ class Folder:
             )
         return ""
 
-    def _found(self, skipped: str, refuse: Refuse) -> Iterator[StoredObject]:
+    def _objects(self, skipped: str, refuse: Refuse) -> Iterator[StoredObject]:
         store = open_store(str(self.path.absolute()))
         rules = with_ignore_file(self.rules, store, "")
         passed = Passed(rules, skipped, refuse)

@@ -52,8 +52,10 @@ NAMED = 3  # values that an error names
 OURS = ("image", "municipality")  # columns that every catalog has
 
 Say = Callable[[str], None]
-Found = tuple[str, str, "os.stat_result | None"]  # a photograph's name, where it lies, and its status if it is there
-Place = Callable[[str], Found]  # of a value of a column
+LocatedPhotograph = tuple[
+    str, str, "os.stat_result | None"
+]  # a photograph's name, where it lies, and its status if it is there
+Place = Callable[[str], LocatedPhotograph]  # of a value of a column
 
 
 @dataclass(slots=True)
@@ -92,7 +94,7 @@ class Table:
     def photos(self, store: Store, municipality: str, refuse: Refuse) -> Iterator[Iterator[Photo]]:
         """See ``Source``. The table is understood before anything is copied; when all is, the catalog is written."""
         with database() as (base, folder):
-            told = _told(self._read(base, folder, refuse))
+            told = _query(self._read(base, folder, refuse))
             self._find(base, self._places(base), refuse)
             base.execute(f"CREATE TABLE told AS {told}")
             yield _photos(base, store, keys.images(municipality), self.web)
@@ -298,13 +300,13 @@ def _photos(base: DuckDBPyConnection, store: Store, prefix: str, web: Web) -> It
             yield Photo(prefix + name, place, size, version, partial(store.stat, prefix + name), file_of(place, web))
 
 
-def _by_path(files: Files, folder: Path, value: str) -> Found:
+def _by_path(files: Files, folder: Path, value: str) -> LocatedPhotograph:
     found = files.find(value)
     path, status = found or (value, None)
     return below(path.removeprefix(f"{folder.absolute()}/")), str(folder / path), status
 
 
-def _by_id(files: Files, folder: Path, value: str) -> Found:
+def _by_id(files: Files, folder: Path, value: str) -> LocatedPhotograph:
     """An id's file: the id itself where that has an image's suffix, else the first of the suffixes that is there."""
     usual = [f"{value.strip()}{suffix}" for suffix in ("", ".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")]
     candidates = usual if Path(value).suffix.lower() in keys.IMAGE_SUFFIXES else usual[1:]
@@ -330,7 +332,7 @@ def _first(columns: Mapping[str, str], names: tuple[str, ...]) -> str:
     return next((plain[name] for name in names if name in plain), "")
 
 
-def _told(columns: Mapping[str, Reading]) -> str:
+def _query(columns: Mapping[str, Reading]) -> str:
     """The query for what the table says of each photograph."""
     named = {name: quoted(f"source_{name}" if name.casefold() in OURS else name) for name in columns}
     shown = ", ".join(f"{how.sql} AS {named[name]}" for name, how in columns.items())

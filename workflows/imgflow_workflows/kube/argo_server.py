@@ -95,7 +95,7 @@ class ArgoServer:
         if step:
             options["selector"] = f"{STEP_LABEL}={step}"
         answer = self._ask(what, "get", f"workflows/{self.namespace}/{name}/log", params=options, stream=True)
-        with _told(what):
+        with _translated(what):
             for line in whole_lines(answer.iter_content(None)):
                 entry = json.loads(line).get("result", {}) if line else {}
                 if entry and entry.get("podName") not in skip:
@@ -112,7 +112,7 @@ class ArgoServer:
         return bool(answer.status_code == OK)
 
     def _ask(self, what: str, method: str, path: str, expected: Container[int] = (OK,), **request: Any) -> Any:
-        with _told(what):
+        with _translated(what):
             answer = self._service.session.request(
                 method,
                 f"{self._service.host}/api/v1/{path}",
@@ -127,7 +127,7 @@ class ArgoServer:
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
+def _translated(what: str) -> Iterator[None]:
     from requests import RequestException  # noqa: PLC0415
 
     try:

@@ -86,7 +86,7 @@ class RunIndex:
 UNCOVERING = frozenset({What.DIGESTS, What.SCRATCH, What.RUNS})  # kinds that hold pictures made of photographs
 
 
-def known(store: Store) -> RunIndex:
+def run_index(store: Store) -> RunIndex:
     """Read every run."""
     found = dict(records(store))
     return RunIndex(

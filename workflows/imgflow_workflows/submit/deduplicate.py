@@ -62,7 +62,7 @@ def once(store: Store, run: Run, chosen: Path | None, folder: Path) -> Selected:
     """
     known, names, unseen, images = (folder / f"{name}.jsonl" for name in ("known", "names", "unseen", "images"))
     left_out = folder / "left-out.csv"
-    found = duplicates(spool(known, _known(store, run, chosen, folder)), run.collect.near)
+    found = duplicates(spool(known, _hashed_rows(store, run, chosen, folder)), run.collect.near)
     unknown = selection.write(unseen, (row.image for row in read_jsonl(known) if row.status is Status.FAILED))
     selection.write(names, _written(left_out, marked(known, found)))
     look = candidates(store, run)
@@ -87,7 +87,7 @@ def looking(run: Run, run_id: str) -> Run:
     )
 
 
-def _known(store: Store, run: Run, chosen: Path | None, folder: Path) -> Iterator[Row]:
+def _hashed_rows(store: Store, run: Run, chosen: Path | None, folder: Path) -> Iterator[Row]:
     """A row for each image that would be listed, with its hash where a run has seen it; failed are those unseen."""
     entries = listed(candidates(store, run), chosen, folder / "found.jsonl", Listing())
     rows, others = folder / "rows.jsonl", folder / "others.jsonl"

@@ -49,7 +49,7 @@ class Written:
         """The pipeline itself. Raises ImgflowError, one line per fault."""
         faults = self.faults()
         if faults:
-            raise ImgflowError("\n".join(self.told(found) for found in faults))
+            raise ImgflowError("\n".join(self.worded(found) for found in faults))
         return parse(self.data)
 
     def openable(self) -> Pipeline:
@@ -66,14 +66,14 @@ class Written:
         try:
             parse(self.data)
         except BadPipelineError as error:
-            return [*twice, *map(self.found, error.faults)]
+            return [*twice, *map(self.located, error.faults)]
         return twice
 
-    def found(self, fault: Fault) -> LocatedFault:
+    def located(self, fault: Fault) -> LocatedFault:
         """A fault with its place."""
         return _at(_node(self.node, fault.place), fault) if self.node else LocatedFault(fault)
 
-    def told(self, found: LocatedFault) -> str:
+    def worded(self, found: LocatedFault) -> str:
         """A fault as compilers say it: ``pipeline.yaml:3:10: step 1, scale.width: …``."""
         at = f":{found.line}:{found.column}" if found.line else ""
         return f"{self.where}{at}: {found.fault}"

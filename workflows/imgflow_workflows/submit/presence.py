@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from imgflow_steps.contract import foreign
 from imgflow_steps.records import keys
-from imgflow_steps.records.admission import EXCLUDED, HIDDEN, count, suffix_of, told
+from imgflow_steps.records.admission import EXCLUDED, HIDDEN, count, skipped_in_words, suffix_of
 from imgflow_steps.records.candidates import candidates
 from imgflow_steps.store import UnavailableError, open_store
 from imgflow_steps.store.walk import LINK
@@ -62,7 +62,7 @@ def nothing_there(place: str, left_out: Mapping[str, int], beside: str = "") -> 
         hint = "; ".join(way)
     else:
         hint = f"images are called {' '.join(sorted(keys.IMAGE_SUFFIXES))}; --include and --exclude choose among them"
-    return ImgflowError(f"nothing in {place} is an image; there are: {told(left_out)}", hint)
+    return ImgflowError(f"nothing in {place} is an image; there are: {skipped_in_words(left_out)}", hint)
 
 
 def _beside(source: str) -> str:

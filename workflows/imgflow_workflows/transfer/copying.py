@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Protocol
 
 from imgflow_steps.records import keys
-from imgflow_steps.records.admission import BARE, EXCLUDED, HEAD, HIDDEN, Admission, begins_like_image, count, told
+from imgflow_steps.records.admission import (
+    BARE,
+    EXCLUDED,
+    HEAD,
+    HIDDEN,
+    Admission,
+    begins_like_image,
+    count,
+    skipped_in_words,
+)
 from imgflow_steps.store import ChangedError, KeyRefusedError, Store, StoredObject, StoreError, UnreadableError
 from imgflow_steps.store.ranges import known_by_content
 from imgflow_steps.store.threads import ahead, crew
@@ -48,7 +57,7 @@ class Photo:
     path: str  # where it lies, as a person would look for it
     bytes: int  # 0 where only the copying tells
     version: str  # of the file, see ``version_of``; "" where whatever lies at its place will do
-    known: Callable[[], StoredObject | None]  # what lies at its place
+    present: Callable[[], StoredObject | None]  # what lies at its place
     file: Callable[[], AbstractContextManager[Path]]  # its bytes, for as long as the context lasts
 
 
@@ -92,7 +101,7 @@ class IngestSummary(Skips):
         """How far it is, and its pace after so many seconds, in one line."""
         words = [f"{self.copied:,} copied ({size(self.bytes)})", f"{self.present:,} there already"]
         words += [f"{self.pace(seconds):,.0f} images/s"] if seconds else []
-        words += [f"{told(self.left_out)} skipped"] if self.left_out else []
+        words += [f"{skipped_in_words(self.left_out)} skipped"] if self.left_out else []
         return " · ".join([*words, *(f"{number:,} skipped: {reason}" for reason, number in self.others.items())])
 
 
@@ -160,7 +169,7 @@ def itself(known: StoredObject | None) -> StoredObject | None:
 def _copy(store: Store, photo: Photo, *, checksum: bool) -> SkippedFile | int:
     """How many bytes were copied, -1 when it lay there already, or why it cannot be."""
     try:
-        known = photo.known()
+        known = photo.present()
         if known and not checksum and (not photo.version or is_known(known, photo)):
             return THERE
         with photo.file() as path:

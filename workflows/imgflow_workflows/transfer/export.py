@@ -19,7 +19,7 @@ from imgflow_steps.records.rows import merged
 from imgflow_steps.store import Store, StoredObject, UnreadableError, inside
 from imgflow_steps.store.leftovers import temporary
 from imgflow_steps.store.versions import ETAG, written
-from imgflow_workflows.catalog.ask import asked, newest
+from imgflow_workflows.catalog.ask import newest, select
 from imgflow_workflows.catalog.choice import Choice, choose
 from imgflow_workflows.results.skips import Refuse, SkippedFile, SkipReason
 from imgflow_workflows.transfer.copying import HarmedError, Photo
@@ -99,7 +99,7 @@ class Exported:
             path=found.key,
             bytes=found.bytes,
             version=f"{found.bytes}-{stamp}" if away else found.version,
-            known=partial(store.stat, key),
+            present=partial(store.stat, key),
             file=partial(fetched, self.origin, found, sha256, folder / str(number), stamp),
         )
 
@@ -129,7 +129,7 @@ def newest_record(store: Store, municipality: str) -> Record:
 
 
 def _write(origin: Store, sql: str, municipality: str, chosen: Path | None, path: Path) -> None:
-    with asked(origin, sql, municipality, chosen) as answer:
+    with select(origin, sql, municipality, chosen) as answer:
         from pyarrow.parquet import ParquetWriter  # noqa: PLC0415 - an extra
 
         with ParquetWriter(path, answer.schema) as writer:

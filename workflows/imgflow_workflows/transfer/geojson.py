@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgflow_steps.store.leftovers import temporary
-from imgflow_workflows.catalog.ask import asked
+from imgflow_workflows.catalog.ask import select
 from imgflow_workflows.catalog.choice import Choice, choose
 from imgflow_workflows.transfer.export import Exported
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FILE = "photographs.geojson"
 MEDIA = "application/geo+json"
-TOLD = "SELECT * EXCLUDE (municipality, exif) FROM photographs"
+CATALOG_COLUMNS = "SELECT * EXCLUDE (municipality, exif) FROM photographs"
 RESULTS = "SELECT * EXCLUDE (municipality, thumb_before, thumb_after) FROM judged AS results"
 
 
@@ -50,12 +50,12 @@ def write(origin: Store, municipality: str, choice: Choice, target: Store, *, re
 
 
 def _rows(origin: Store, municipality: str, chosen: Path | None, *, results: bool) -> Iterator[dict[str, Any]]:
-    sql = TOLD
+    sql = CATALOG_COLUMNS
     if results:
-        sql = f"SELECT * FROM ({TOLD}) AS told FULL JOIN ({RESULTS}) AS made USING (image)"
+        sql = f"SELECT * FROM ({CATALOG_COLUMNS}) AS told FULL JOIN ({RESULTS}) AS made USING (image)"
     if chosen:
         sql = f"SELECT * FROM ({sql}) SEMI JOIN chosen USING (image)"
-    with asked(origin, f"{sql} ORDER BY image", municipality, chosen) as answer:
+    with select(origin, f"{sql} ORDER BY image", municipality, chosen) as answer:
         for batch in answer:
             yield from batch.to_pylist()
 

@@ -25,7 +25,7 @@ class Item:
     width: int
     height: int
     boxes: list[Box]
-    told: dict[str, Any]
+    columns: dict[str, Any]
 
     @property
     def stem(self) -> str:
@@ -36,7 +36,7 @@ class Item:
     @property
     def plain(self) -> dict[str, Any]:
         """What the catalog tells, as JSON has words for it: times are text, what is not a number is null."""
-        return {name: _plain(value) for name, value in self.told.items()}
+        return {name: _plain(value) for name, value in self.columns.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 Form = Literal["coco", "yolo", "fiftyone", "webdataset", "parquet"]
 HELD = 64 << 20  # bytes of pictures that wait for their place in a pack
-Found = tuple[Item, StoredObject, str]  # its SHA-256 comes last, "" where none is known
+PackedItem = tuple[Item, StoredObject, str]  # its SHA-256 comes last, "" where none is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Labelled(Exported):
             chosen = folder / "selection.jsonl" if self.choice else None
             if chosen:
                 choose(self.origin, municipality, self.choice, chosen)
-            found = self._found(record, folder, chosen, refuse)
+            found = self._items(record, folder, chosen, refuse)
             if self.form in packs.PACKS:
                 pack = packs.PACKS[self.form](folder, self._told_columns(folder))
                 yield self._packed(found, store, pack, refuse)
@@ -72,16 +72,18 @@ class Labelled(Exported):
                 layouts.LAYOUTS[self.form].write(store, folder, partial(self._spooled, spool))
             self.write_tables(municipality, chosen, folder, store)
 
-    def _found(self, record: Record, folder: Path, chosen: Path | None, refuse: Refuse) -> Iterator[Found]:
+    def _items(self, record: Record, folder: Path, chosen: Path | None, refuse: Refuse) -> Iterator[PackedItem]:
         """Every picture that comes out, with what is told of it, in the order of images."""
         name = record.run.municipality
         with merged(self.origin, keys.rows(name, record.digest)) as rows:
             wanted: Iterable[Row] = merge.among(rows, lambda row: row.image, selection.read(chosen)) if chosen else rows
-            known = ((row, told) for row, told in self._told(name, wanted, folder) if row.outputs)
+            known = ((row, told) for row, told in self._with_columns(name, wanted, folder) if row.outputs)
             made = self._made(record, known, refuse)
             yield from made if self.results else self._photographs(name, chosen, known, refuse)
 
-    def _told(self, municipality: str, rows: Iterable[Row], folder: Path) -> Iterator[tuple[Row, dict[str, Any]]]:
+    def _with_columns(
+        self, municipality: str, rows: Iterable[Row], folder: Path
+    ) -> Iterator[tuple[Row, dict[str, Any]]]:
         """Each row with what the catalog tells of its image."""
         path = folder / "told.parquet"
         try:
@@ -105,7 +107,9 @@ class Labelled(Exported):
 
         return schema
 
-    def _made(self, record: Record, known: Iterator[tuple[Row, dict[str, Any]]], refuse: Refuse) -> Iterator[Found]:
+    def _made(
+        self, record: Record, known: Iterator[tuple[Row, dict[str, Any]]], refuse: Refuse
+    ) -> Iterator[PackedItem]:
         prefix = f"{keys.results(record.run.municipality, record.digest)}images/"
         with crew(READS, "pictures") as pool:
             made = ((row, told, out) for row, told in known for out in row.outputs if out.key)
@@ -121,7 +125,7 @@ class Labelled(Exported):
 
     def _photographs(
         self, municipality: str, chosen: Path | None, known: Iterator[tuple[Row, dict[str, Any]]], refuse: Refuse
-    ) -> Iterator[Found]:
+    ) -> Iterator[PackedItem]:
         images = ((name, found) for name, found, _ in self.images(municipality, chosen))
         for one, other in merge.joined(known, images, lambda known: known[0].image, lambda one: one[0], how="outer"):
             if one is None:
@@ -146,7 +150,7 @@ class Labelled(Exported):
             yield Item(row.image, "", name, row.width, row.height, boxes, told), other[1], ""
 
     def _loose(
-        self, found: Iterator[Found], store: Store, folder: Path, note: Callable[[str], object]
+        self, found: Iterator[PackedItem], store: Store, folder: Path, note: Callable[[str], object]
     ) -> Iterator[Photo]:
         """Each picture as a file of its own; what is told of it is noted."""
         for number, (item, there, sha256) in enumerate(found):
@@ -158,13 +162,13 @@ class Labelled(Exported):
                 photo.path,
                 photo.bytes,
                 photo.version,
-                partial(self._known, photo, item.name),
+                partial(self._present, photo, item.name),
                 partial(self._file, photo, item.name),
             )
 
-    def _known(self, photo: Photo, name: str) -> StoredObject | None:
+    def _present(self, photo: Photo, name: str) -> StoredObject | None:
         try:
-            return photo.known()
+            return photo.present()
         except BaseException:
             self._failed.add(name)
             raise
@@ -186,10 +190,10 @@ class Labelled(Exported):
                 if item.name not in self._failed:
                     yield Item(**{**asdict(item), "boxes": [Box(*box) for box in item.boxes]})
 
-    def _packed(self, found: Iterator[Found], store: Store, pack: packs.Pack, refuse: Refuse) -> Iterator[Photo]:
+    def _packed(self, found: Iterator[PackedItem], store: Store, pack: packs.Pack, refuse: Refuse) -> Iterator[Photo]:
         """Packs of pictures, in order, each as large as it may be."""
 
-        def begin() -> Iterator[tuple[Found, Future[bytes]]]:
+        def begin() -> Iterator[tuple[PackedItem, Future[bytes]]]:
             for number, one in enumerate(found):
                 yield one, pool.submit(self._read, one, pack.folder / str(number))
 
@@ -205,7 +209,7 @@ class Labelled(Exported):
                     yield from (packs.photo(path, store) for path in whole)
         yield from (packs.photo(path, store) for path in pack.close())
 
-    def _read(self, one: Found, path: Path) -> bytes:
+    def _read(self, one: PackedItem, path: Path) -> bytes:
         _, found, sha256 = one
         with fetched(self.origin, found, sha256, path, None) as file:
             return file.read_bytes()

@@ -57,7 +57,7 @@ def _coco(store: Store, folder: Path, items: Items) -> None:
 
 
 def _coco_image(number: int, item: Item) -> dict[str, Any]:
-    told = {"catalog": item.plain} if item.told else {}
+    told = {"catalog": item.plain} if item.columns else {}
     return {
         "id": number,
         "file_name": item.name,

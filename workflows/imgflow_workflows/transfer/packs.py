@@ -94,7 +94,7 @@ class Tar(Pack):
         """See ``Pack``."""
         told: dict[str, Any] = {"image": item.image, "piece": item.piece, "width": item.width, "height": item.height}
         told["boxes"] = [box._asdict() for box in item.boxes]
-        if item.told:
+        if item.columns:
             told["catalog"] = item.plain
         suffix = item.name[len(item.stem) + 1 :].lower() or "bin"
         self._file(f"{key(item)}.{suffix}", data)
@@ -154,7 +154,7 @@ class Table(Pack):
                 "width": item.width,
                 "height": item.height,
                 "boxes": [box._asdict() for box in item.boxes],
-                **{self._names[name]: value for name, value in item.told.items()},
+                **{self._names[name]: value for name, value in item.columns.items()},
             }
         )
         if len(self._rows) >= GROUP:
@@ -179,4 +179,4 @@ PACKS: dict[str, type[Pack]] = {"webdataset": Tar, "parquet": Table}
 def photo(path: Path, store: Store) -> Photo:
     """A file that is whole, as something to be copied; it is there already only where its content is the same."""
     known = partial(store.stat, path.name)
-    return Photo(path.name, path.name, bytes=-1, version="-", known=known, file=partial(passing, path))
+    return Photo(path.name, path.name, bytes=-1, version="-", present=known, file=partial(passing, path))

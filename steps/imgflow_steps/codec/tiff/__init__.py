@@ -70,7 +70,7 @@ def load(data: bytes, layout: Layout) -> tuple[Image.Image, int]:
 def orientation(layout: Layout) -> int:
     """As the file's own tag says, else as its XMP says."""
     try:
-        turn = layout.directory.one(tags.ORIENTATION, 0)
+        turn = layout.directory.first(tags.ORIENTATION, 0)
     except Rejected:  # what is wrong with it costs the turn, not the picture
         turn = 0
     found = XMP_ORIENTATION.search(layout.directory.blob(tags.XMP)) if turn == 0 else None

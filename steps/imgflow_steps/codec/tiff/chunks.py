@@ -114,7 +114,7 @@ def _through_libtiff(stored: bytes, layout: Layout, width: int, rows: int) -> by
         tags.ROWS_PER_STRIP: rows,
         tags.STRIP_BYTES: len(stored),
     }
-    numbers |= {tag: layout.directory.one(tag, 0) for tag in (tags.T4_OPTIONS, tags.T6_OPTIONS) if fax}
+    numbers |= {tag: layout.directory.first(tag, 0) for tag in (tags.T4_OPTIONS, tags.T6_OPTIONS) if fax}
     at = HEADER + len(stored) + len(stored) % 2
     values = {tag: tags.whole("<", [number]) for tag, number in numbers.items()}
     file = tags.header("<", at) + stored + b"\0" * (len(stored) % 2) + tags.written("<", values, at)

@@ -154,21 +154,21 @@ def read(directory: Directory) -> Layout:
     d, kind = directory, directory.kind
     if d.names(tags.DNG_VERSION):  # its first picture is a small one
         raise Rejected("unsupported-format", f"it is {foreign.said('dng')}")
-    width, height = d.one(tags.WIDTH, 0), d.one(tags.HEIGHT, 0)
+    width, height = d.first(tags.WIDTH, 0), d.first(tags.HEIGHT, 0)
     if width < 1 or height < 1:
         raise Rejected("undecodable", f"this {kind} does not tell its width and height")
-    compression = d.one(tags.COMPRESSION, NONE)
-    samples = d.one(tags.SAMPLES, 3 if compression == OLD_JPEG else len(d.whole(tags.BITS)) or 1)
+    compression = d.first(tags.COMPRESSION, NONE)
+    samples = d.first(tags.SAMPLES, 3 if compression == OLD_JPEG else len(d.whole(tags.BITS)) or 1)
     guess = RGB if samples >= 3 else WHITE_IS_ZERO if compression in FAX else BLACK_IS_ZERO  # noqa: PLR2004 - as libtiff
-    photometric = YCBCR if compression == OLD_JPEG else d.one(tags.PHOTOMETRIC, guess)
+    photometric = YCBCR if compression == OLD_JPEG else d.first(tags.PHOTOMETRIC, guess)
     bits = _bits(directory, samples)
     if photometric == YCBCR and samples == 1:  # what some cameras call their grey
         photometric = BLACK_IS_ZERO
     _check(directory, photometric, compression, samples, bits)
     tiled = d.names(tags.TILE_OFFSETS) or d.names(tags.TILE_WIDTH)
-    chunk_width, chunk_height = width, min(d.one(tags.ROWS_PER_STRIP, height) or height, height)
+    chunk_width, chunk_height = width, min(d.first(tags.ROWS_PER_STRIP, height) or height, height)
     if tiled:
-        chunk_width, chunk_height = d.one(tags.TILE_WIDTH, 0), d.one(tags.TILE_HEIGHT, 0)
+        chunk_width, chunk_height = d.first(tags.TILE_WIDTH, 0), d.first(tags.TILE_HEIGHT, 0)
     if chunk_width < 1 or chunk_height < 1:
         raise Rejected("undecodable", f"this {kind} does not tell the size of its tiles")
     if chunk_width * chunk_height > max(LARGEST, 4 * width * height):
@@ -180,8 +180,8 @@ def read(directory: Directory) -> Layout:
         directory=directory, width=width, height=height, bits=bits, samples=samples,
         extra=tuple(d.whole(tags.EXTRA_SAMPLES))[: max(0, samples - COLOURS[photometric])],
         photometric=photometric, compression=compression,
-        planar=d.one(tags.PLANAR, 1) == 2 and samples > 1,  # noqa: PLR2004 - 1: together, 2: apart
-        predictor=d.one(tags.PREDICTOR, 1) == 2, backwards=d.one(tags.FILL_ORDER, 1) == 2,  # noqa: PLR2004 - 1: no
+        planar=d.first(tags.PLANAR, 1) == 2 and samples > 1,  # noqa: PLR2004 - 1: together, 2: apart
+        predictor=d.first(tags.PREDICTOR, 1) == 2, backwards=d.first(tags.FILL_ORDER, 1) == 2,  # noqa: PLR2004 - 1: no
         tiled=tiled, chunk_width=chunk_width, chunk_height=chunk_height, offsets=offsets, lengths=lengths,
     )  # fmt: skip
     _check_chunks(layout)
@@ -255,7 +255,7 @@ def _not_read(directory: Directory, photometric: int, compression: int, bits: in
 
 def _not_unpacked(directory: Directory, compression: int, bits: int) -> str:
     """The same, of what a compression may hold."""
-    if compression in PACKED and (predictor := directory.one(tags.PREDICTOR, 1)) not in (1, 2):
+    if compression in PACKED and (predictor := directory.first(tags.PREDICTOR, 1)) not in (1, 2):
         return f"is stored with predictor {predictor}, which is not one of whole numbers; save it with LZW or Deflate"
     if bits != UNPACKS_TO.get(compression, bits):
         return f"has {bits}-bit samples in a compression that is read with {UNPACKS_TO[compression]} bits only"
@@ -269,6 +269,6 @@ def _not_seen(directory: Directory, photometric: int, samples: int) -> str:
         return f"has {samples} samples a pixel, where its kind of colour needs {colours}"
     if photometric in GREY and samples > 2:  # noqa: PLR2004 - grey and alpha
         return f"has {samples} bands, and nothing says which are red, green and blue; {ADVICE}"
-    if photometric == CMYK and directory.one(tags.INK_SET, 1) != 1:
+    if photometric == CMYK and directory.first(tags.INK_SET, 1) != 1:
         return f"has inks other than cyan, magenta, yellow and black; {ADVICE}"
     return ""

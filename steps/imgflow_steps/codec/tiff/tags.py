@@ -39,7 +39,7 @@ PIXELS = frozenset({
     PLANAR, T4_OPTIONS, T6_OPTIONS, PREDICTOR, COLOR_MAP, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES, INK_SET,
     EXTRA_SAMPLES, SAMPLE_FORMAT, JPEG_TABLES, YCBCR_COEFFICIENTS, YCBCR_SUBSAMPLING, REFERENCE_BLACK_WHITE, *OLD_JPEG,
 })  # fmt: skip
-KNOWN = PIXELS | {ORIENTATION, XMP, ICC, DNG_VERSION}  # all others are nobody's business here
+TAGS_READ = PIXELS | {ORIENTATION, XMP, ICC, DNG_VERSION}  # all others are nobody's business here
 
 SHORT, LONG, RATIONAL, UNDEFINED = 3, 4, 5, 7
 BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
@@ -97,7 +97,7 @@ class Directory:
         numbers: list[int] = self.array(tag, most).tolist()
         return numbers
 
-    def one(self, tag: int, default: int) -> int:
+    def first(self, tag: int, default: int) -> int:
         """The first whole number of a tag."""
         return next(iter(self.whole(tag, 1)), default)
 
@@ -137,7 +137,7 @@ def read(data: bytes) -> Directory:
     missing = set()
     for at in range(first, first + count * size, size):
         tag, form, number = entry.unpack_from(data, at)
-        if tag not in KNOWN or tag in values:
+        if tag not in TAGS_READ or tag in values:
             continue
         length = BYTES.get(form, 0) * number
         where = at + entry.size
