@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -22,6 +23,10 @@ from tests.thorough import THOROUGH
 
 from imgflow_steps.contract import redaction
 from imgflow_steps.store import Store, open_store
+
+# A shell that starts the suite in the background has it ignore Ctrl-C, and so would all commands that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CRDS = ["kubectl", "get", "crd", "workflows.argoproj.io", "--request-timeout=10s"]
 
