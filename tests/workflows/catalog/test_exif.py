@@ -15,5 +15,5 @@ def test_what_an_earlier_imgflow_wrote_down_of_one_picture_costs_no_other() -> N
 
     account.add(row)
 
-    assert exif.told(row) == {"taken": None, "iso": float(2**64 - 1), "camera": "X100"}
+    assert exif.columns(row) == {"taken": None, "iso": float(2**64 - 1), "camera": "X100"}
     assert (account.taken.n, account.cameras.words) == (0, {"X100": 1})
