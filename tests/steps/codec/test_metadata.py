@@ -193,8 +193,8 @@ def test_a_number_that_no_double_holds_is_left_out() -> None:
     first, exposure = (struct.pack("<HHHIII", 1, *entry, 0) for entry in ((0x8769, 4, 1, 26), (0x8827, 16, 1, 44)))
     block = b"II*\0\x08\0\0\0" + first + exposure
 
-    assert exif.told(block + struct.pack("<Q", 400)) == {"iso": 400}
-    assert exif.told(block + b"\xff" * 8) == {}
+    assert exif.values(block + struct.pack("<Q", 400)) == {"iso": 400}
+    assert exif.values(block + b"\xff" * 8) == {}
 
 
 def test_texts_come_in_one_line_without_what_cannot_be_printed() -> None:
