@@ -17,7 +17,7 @@ from imgflow_steps.worker.memory import usable_cores
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 PREFIX = "IMGFLOW_SERVE_"
-MIB = 1 << 20
+MIB, GIB = 1 << 20, 1 << 30
 Listed = tuple[str, ...]
 
 
@@ -104,7 +104,7 @@ class JobsSettings(Part):
     queue: int = Field(default=10_000, ge=1, description="Images that may wait.")
     concurrency: int = Field(default=4, ge=1, le=256, description="Images of jobs that one process has in hand.")
     patience: int = Field(default=300, ge=1, description="Seconds after which what a dead worker had is another's.")
-    days: int = Field(default=7, ge=1, description="Days for which jobs and their results are kept.")
+    days: int = Field(default=7, ge=1, description="Days for which a job is kept once it has ended.")
 
 
 class ServiceSettings(Part):
@@ -119,6 +119,10 @@ class ServiceSettings(Part):
     overrides: bool = Field(default=True, description="Whether a request may ask for other than these six.")
     timeout: float = Field(default=30, gt=0, le=3600, description="Seconds for a request; X-Timeout lowers it.")
     cache: bool = Field(default=True, description="Keep results in the store, by content.")
+    cache_days: float = Field(default=30, gt=0, description="Days for which results are kept there.")
+    cache_bytes: int = Field(
+        default=16 * GIB, ge=0, description="Bytes of them, beyond which the oldest go; 0: as many as come."
+    )
     store: str = Field(default="", description="Where results and jobs are kept; empty: nowhere, and no jobs.")
     keys: Mapping[str, str] = Field(
         default={}, repr=False, description="Names of API keys and their SHA-256; none: open."

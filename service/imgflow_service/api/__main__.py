@@ -41,8 +41,15 @@ async def _serve(settings: ServiceSettings) -> None:
     store = open_store(settings.store) if settings.store else None
     async with Processors(own.processors, settings.limits.bytes, tracer) as processors:
         queue = Queue(settings.jobs) if store else None
-        front = Front(settings, processors, store, tracer=tracer, jobs=Jobs(store) if store else None, queue=queue)
-        worker = _embedded(front)
+        front = Front(
+            settings,
+            processors,
+            store,
+            tracer=tracer,
+            jobs=Jobs(store, settings.jobs.days) if store else None,
+            queue=queue,
+        )
+        worker, keeping = _embedded(front), asyncio.create_task(front.keep())
         server, checks = _grpc(front)
         port = server.add_insecure_port(f"{own.host}:{own.grpc_port}")
         await server.start()
@@ -55,6 +62,7 @@ async def _serve(settings: ServiceSettings) -> None:
         announce(**ports)
 
         await asked_to_end()
+        keeping.cancel()
         front.draining = True
         http.leave()
         for name in ("", SERVICE):

@@ -10,9 +10,12 @@ import asyncio
 import hashlib
 import json
 import logging
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from imgflow_service.api import retention
 from imgflow_service.api.made import Made, Piece
 from imgflow_steps.records import keys
 from imgflow_steps.store import NotFoundError, StoreError
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 THREADS = 8
 BEHIND = 64 << 20  # bytes on their way to the store; what is more is not kept
+PRUNE = 3600.0  # seconds between two looks at how much there is
 SUFFIX = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
 
 _LOG = logging.getLogger("imgflow_service.api")
@@ -37,6 +41,7 @@ class Cache:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="cache")
         self._writing: set[asyncio.Future[None]] = set()
         self._behind = 0
+        self._ending = threading.Event()
 
     async def read(self, digest: str, sha256: str) -> Made | None:
         """What lies there, whole; None for anything else."""
@@ -58,8 +63,25 @@ class Cache:
         self._writing.add(writing)
         writing.add_done_callback(lambda done: self._written(done, size))
 
+    async def prune(self, days: float, most: int) -> None:
+        """Keep it within these bounds, from now on until it is cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            bounds = (days, most, time.time())
+            try:
+                pruned = await loop.run_in_executor(
+                    self._threads, retention.prune, self._store, *bounds, self._ending.is_set
+                )
+            except StoreError as error:
+                self._failed("prune-failed", error)
+            else:
+                if pruned.objects:
+                    _LOG.info("pruned", extra=facts(cache=pruned.objects, bytes=pruned.bytes))
+            await asyncio.sleep(PRUNE)
+
     async def settle(self) -> None:
-        """Wait for what is on its way."""
+        """Wait for what is on its way to the store; what is being pruned is left where it is."""
+        self._ending.set()
         while self._writing:
             await asyncio.wait(self._writing)
         self._threads.shutdown(wait=False)

@@ -159,6 +159,11 @@ class Front:
         finally:
             self.telemetry.called(code, time.monotonic() - started)
 
+    async def keep(self) -> None:
+        """Keep the cache within its bounds until this is cancelled."""
+        if self.cache:
+            await self.cache.prune(self.settings.cache_days, self.settings.cache_bytes)
+
     async def close(self) -> None:
         """Finish what is behind the answers."""
         if self.cache:

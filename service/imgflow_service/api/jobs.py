@@ -21,7 +21,7 @@ from imgflow_service.api.answers import EPOCH
 from imgflow_service.api.choice import bad_pipeline
 from imgflow_service.jobs import records
 from imgflow_service.jobs.queue import FAULTS
-from imgflow_service.jobs.records import DAY, Job, Jobs, Row, Sent
+from imgflow_service.jobs.records import Job, Jobs, Progress, Row, Sent
 from imgflow_service.wire import pipelines
 from imgflow_service.wire.problems import Problem
 from imgflow_service.wire.tracing import Trace
@@ -67,10 +67,10 @@ def router(front: Front) -> APIRouter:
         jobs, _ = jobs_of(front)
         wait = waited(request)
         job = await _taken(front, request)
-        rows = await _settled(jobs, job, wait)
-        code = 200 if wait and len(rows) == len(job.files) else 202
+        progress = await _settled(jobs, job, wait)
+        code = 200 if wait and len(progress.rows) == len(job.files) else 202
         headers = {"Location": f"/v1/jobs/{job.id}", "Cache-Control": "no-store"}
-        return Response(json.dumps(document(job, rows)), code, headers, "application/json")
+        return Response(json.dumps(document(job, progress)), code, headers, "application/json")
 
     @routes.get("/v1/jobs")
     async def listed(limit: int = PAGE, after: str = "") -> dict[str, Any]:
@@ -79,8 +79,8 @@ def router(front: Front) -> APIRouter:
         ids = [each for each in await asyncio.to_thread(jobs.all) if not after or each < after]
         page = ids[: max(1, min(limit, PAGE))]
         held = [each for each in await asyncio.gather(*(asyncio.to_thread(jobs.find, each) for each in page)) if each]
-        rows = await asyncio.gather(*(asyncio.to_thread(jobs.rows, each) for each in held))
-        told = [summary(each, of) for each, of in zip(held, rows, strict=True)]
+        far = await asyncio.gather(*(asyncio.to_thread(jobs.progress, each) for each in held))
+        told = [summary(each, of) for each, of in zip(held, far, strict=True)]
         following = f"/v1/jobs?after={page[-1]}&limit={len(page)}" if len(ids) > len(page) else None
         return {"jobs": told, "next": following}
 
@@ -98,7 +98,7 @@ def router(front: Front) -> APIRouter:
         jobs, _ = jobs_of(front)
         job = await job_of(front, identity)
         await asyncio.to_thread(jobs.cancel, job)
-        return document(job, await asyncio.to_thread(jobs.rows, job))
+        return document(job, await asyncio.to_thread(jobs.progress, job))
 
     @routes.get("/v1/jobs/{identity}/events", response_class=Response)
     async def events(identity: str) -> Response:
@@ -121,13 +121,13 @@ def router(front: Front) -> APIRouter:
     return routes
 
 
-async def _settled(jobs: Jobs, job: Job, seconds: float) -> dict[int, Row]:
-    """The rows of a job once it is done, or those that there are after this many seconds."""
+async def _settled(jobs: Jobs, job: Job, seconds: float) -> Progress:
+    """How far a job is once it is done, or after this many seconds."""
     ends = time.monotonic() + seconds
     while True:
-        rows = await asyncio.to_thread(jobs.rows, job)
-        if len(rows) == len(job.files) or time.monotonic() >= ends:
-            return rows
+        progress = await asyncio.to_thread(jobs.progress, job)
+        if len(progress.rows) == len(job.files) or time.monotonic() >= ends:
+            return progress
         await asyncio.sleep(LOOK)
 
 
@@ -162,12 +162,10 @@ async def _taken(front: Front, request: Request) -> Job:
             identity, known = await _identity(front, request, read, files)
             if known:
                 return known
-            now = time.time()
             sent = tuple(Sent(name=name, bytes=file.size) for name, file in zip(named, files, strict=True))
-            expires = now + front.settings.jobs.days * DAY
             trace: Trace = request.state.trace
             about = {"traceparent": trace.parent, "tracestate": trace.state}
-            job = Job(id=identity, created=now, expires=expires, files=sent, pipelines=tuple(read), **about)
+            job = Job(id=identity, created=time.time(), files=sent, pipelines=tuple(read), **about)
             await asyncio.to_thread(jobs.save, job, (file.read() for file in files))
     try:
         await asyncio.to_thread(queue.put, job, list(range(len(job.files))))
@@ -219,8 +217,9 @@ class _form:  # noqa: N801 - used as a function is
         self._form.__exit__()
 
 
-def summary(job: Job, rows: dict[int, Row]) -> dict[str, Any]:
+def summary(job: Job, progress: Progress) -> dict[str, Any]:
     """A job in short."""
+    rows, expires = progress
     base = f"/v1/jobs/{job.id}"
     links = {"self": base, "results": f"/static/{job.id}/", "events": f"{base}/events", "zip": f"{base}/results.zip"}
     return {
@@ -228,23 +227,23 @@ def summary(job: Job, rows: dict[int, Row]) -> dict[str, Any]:
         "status": records.status(job, rows),
         "counts": records.counted(job, rows),
         "created": _moment(job.created),
-        "expires": _moment(job.expires),
+        "expires": None if expires is None else _moment(expires),
         "links": links,
     }
 
 
-def document(job: Job, rows: dict[int, Row]) -> dict[str, Any]:
+def document(job: Job, progress: Progress) -> dict[str, Any]:
     """A job, and its files in the order they were sent."""
     files = []
     for number, sent in enumerate(job.files):
-        row = rows.get(number)
+        row = progress.rows.get(number)
         results = [
             {"href": href(job, each.name), "width": each.width, "height": each.height, "sha256": each.sha256}
             for each in (row.results if row else ())
         ]
         told = {"status": row.status, "code": row.code, "message": row.message} if row else {"status": "waiting"}
         files.append({"name": sent.name, **told, "sent": href(job, f"sent/{sent.name}"), "results": results})
-    return {**summary(job, rows), "files": files}
+    return {**summary(job, progress), "files": files}
 
 
 def href(job: Job, name: str) -> str:
@@ -259,10 +258,10 @@ def _moment(seconds: float) -> str:
 async def _events(jobs: Jobs, job: Job) -> AsyncIterator[str]:
     told, spoke = "", time.monotonic()
     while True:
-        rows = await asyncio.to_thread(jobs.rows, job)
-        now = json.dumps(summary(job, rows))
+        progress = await asyncio.to_thread(jobs.progress, job)
+        now = json.dumps(summary(job, progress))
         if now != told:
-            kind = "done" if len(rows) == len(job.files) else "progress"
+            kind = "done" if len(progress.rows) == len(job.files) else "progress"
             yield f"event: {kind}\ndata: {now}\n\n"
             told, spoke = now, time.monotonic()
             if kind == "done":

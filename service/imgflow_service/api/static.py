@@ -46,8 +46,8 @@ def router(front: Front) -> APIRouter:
         jobs, _ = jobs_of(front)
         ids = [each for each in await asyncio.to_thread(jobs.all) if not after or each < after]
         held = [each for each in await asyncio.gather(*(asyncio.to_thread(jobs.find, i) for i in ids[:PAGE])) if each]
-        rows = await asyncio.gather(*(asyncio.to_thread(jobs.rows, each) for each in held))
-        told = [summary(each, of) for each, of in zip(held, rows, strict=True)]
+        far = await asyncio.gather(*(asyncio.to_thread(jobs.progress, each) for each in held))
+        told = [summary(each, of) for each, of in zip(held, far, strict=True)]
         following = f"/static/?after={ids[PAGE - 1]}" if len(ids) > PAGE else ""
         if _wants_json(request):
             return _json({"jobs": told, "next": following or None})
@@ -58,7 +58,7 @@ def router(front: Front) -> APIRouter:
         """A job's pictures: what was sent, and what was made of each."""
         jobs, _ = jobs_of(front)
         job = await job_of(front, identity)
-        told = document(job, await asyncio.to_thread(jobs.rows, job))
+        told = document(job, await asyncio.to_thread(jobs.progress, job))
         return _json(told) if _wants_json(request) else _page(f"Job {job.id[:12]}…", _gallery(job, told))
 
     @routes.get("/static/{identity}/sent/{name}", response_class=Response)
@@ -118,7 +118,8 @@ def _table(told: list[dict[str, Any]]) -> str:
         return "<p>There are no jobs yet. POST /process makes one.</p>"
     rows = "".join(
         f'<tr><td><a href="{each["links"]["results"]}">{each["job"][:12]}…</a><td>{each["status"]}'
-        f"<td>{each['counts']['processed']} of {each['counts']['listed']}<td>{each['created']}<td>{each['expires']}"
+        f"<td>{each['counts']['processed']} of {each['counts']['listed']}<td>{each['created']}"
+        f"<td>{each['expires'] or ''}"
         for each in told
     )
     head = "<tr><th>Job<th>Status<th>Processed<th>Created<th>Kept until"

@@ -2,7 +2,7 @@
 
 ``jobs/<id>/job.json`` is written last of what a client sends, so a job that is there is whole; ``sent/`` and
 ``results/`` are numbered, since names come from clients; ``rows/<n>.json`` is the whole state of an image, so that
-doing it twice does no harm; ``done.json`` closes the job.
+doing it twice does no harm; ``done.json`` closes the job, and from then on its days are counted.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -73,7 +73,6 @@ class Job(Record):
 
     id: str
     created: float  # seconds since the epoch
-    expires: float
     files: tuple[Sent, ...]
     pipelines: tuple[str, ...]
     traceparent: str = ""  # of the request that asked
@@ -91,6 +90,13 @@ class Job(Record):
     def row(self, number: int) -> str:
         """Where its row lies."""
         return keys.job(self.id, f"rows/{number:04d}.json")
+
+
+class Progress(NamedTuple):
+    """Rows by the number of their image, those that there are; and until when a job that has ended is kept."""
+
+    rows: dict[int, Row]
+    expires: float | None = None  # seconds since the epoch
 
 
 def new_id() -> str:
@@ -128,10 +134,10 @@ def result_name(job: Job, file: int, action: int, number: int, suffix: str) -> s
 
 
 class Jobs:
-    """All jobs of a store. Methods block; they raise StoreError."""
+    """All jobs of a store, each kept for ``days`` once it has ended. Methods block; they raise StoreError."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, store: Store, days: float) -> None:
+        self.store, self._seconds = store, days * DAY
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="rows")
 
     def claim(self, client_key: str, fingerprint: str) -> tuple[str, bool]:
@@ -156,14 +162,13 @@ class Jobs:
         if not ID.fullmatch(job):
             return None
         try:
-            found = Job.model_validate_json(self.store.read(keys.job(job, "job.json")))
+            return Job.model_validate_json(self.store.read(keys.job(job, "job.json")))
         except NotFoundError:
             return None
-        return found if found.expires > time.time() else None
 
     def all(self) -> list[str]:
         """Ids, the newest first."""
-        return sorted((one for one in self.store.folders("jobs/") if ID.fullmatch(one)), reverse=True)
+        return sorted((one for one in self.store.folders(keys.JOBS) if ID.fullmatch(one)), reverse=True)
 
     def open(self) -> list[str]:
         """Ids of jobs that are not closed, the oldest first."""
@@ -179,6 +184,12 @@ class Jobs:
         there = [entry.key for entry in self.store.entries(keys.job(job.id, "rows/"))]
         rows = self._readers.map(lambda key: Row.model_validate_json(self.store.read(key)), there)
         return {int(key[-9:-5]): row for key, row in zip(there, rows, strict=True)}
+
+    def progress(self, job: Job) -> Progress:
+        """How far a job is."""
+        rows = self.rows(job)
+        ended = self._ended(job.id) if len(rows) == len(job.files) else None
+        return Progress(rows, ended and ended + self._seconds)
 
     def write(self, job: Job, number: int, row: Row) -> None:
         """Keep a row, unless there is one, and close the job with its last."""
@@ -204,14 +215,41 @@ class Jobs:
         """Whether it was given up."""
         return self.store.stat(keys.job(job.id, "cancelled")) is not None
 
-    def prune(self, days: float) -> int:
-        """Remove jobs older than this many days; how many there were."""
-        old = [one for one in self.all() if born(one) < time.time() - days * DAY]
+    def prune(self, now: float) -> int:
+        """Remove what is old at ``now``, in seconds since the epoch; how many jobs that were.
+
+        A job that is open stays, however old it is: somebody waits for it. What was sent and never became a job goes,
+        as do the idempotency keys of jobs that are gone.
+        """
+        before = now - self._seconds
+        old = [one for one in self.all() if born(one) < before and self._is_over(one, before)]
         for one in old:
-            self.store.delete([keys.job_open(one), *(entry.key for entry in self.store.entries(keys.job(one, "")))])
-        stale = [e.key for e in self.store.entries(keys.job_claim("")[:-64]) if e.placed < time.time() - days * DAY]
-        self.store.delete(stale)
+            # First what makes it a job: without it the rest is neither found nor begun again.
+            self.store.delete([keys.job(one, "job.json"), keys.job_open(one)])
+            self.store.delete(entry.key for entry in self.store.entries(keys.job(one, "")))
+        stale = (entry.key for entry in self.store.entries(keys.CLAIMS) if 0 < entry.placed < before)
+        self.store.delete(key for key in stale if not self._is_claimed(key))
         return len(old)
+
+    def _is_claimed(self, key: str) -> bool:
+        """Whether the job of an idempotency key is there."""
+        try:
+            job = json.loads(self.store.read(key))["job"]
+        except (NotFoundError, ValueError, KeyError, TypeError):
+            return False
+        return bool(ID.fullmatch(job)) and self.store.stat(keys.job(job, "job.json")) is not None
+
+    def _is_over(self, job: str, before: float) -> bool:
+        """Whether a job had ended by then; or what never became one was last added to."""
+        if self.store.stat(keys.job(job, "job.json")):
+            ended = self._ended(job)
+            return ended is not None and ended < before
+        return all(entry.placed < before for entry in self.store.entries(keys.job(job, "")))
+
+    def _ended(self, job: str) -> float | None:
+        """When a job was closed, by the store's clock; None while it is open."""
+        found = self.store.stat(keys.job(job, "done.json"))
+        return found.placed if found else None
 
 
 def counted(job: Job, rows: dict[int, Row]) -> dict[str, int]:

@@ -58,7 +58,7 @@ class Worker:
     """Takes images from the line until ``stop``; any number of workers share a line."""
 
     def __init__(self, settings: ServiceSettings, store: Store, queue: Queue, tracer: Tracer) -> None:
-        self.jobs, self.queue = Jobs(store), queue
+        self.jobs, self.queue = Jobs(store, settings.jobs.days), queue
         self._tracer = tracer
         self._settings, self._store = settings, store
         self._loop = Loop()
@@ -170,7 +170,8 @@ class Worker:
         while not self._ending.wait(SWEEP):
             try:
                 if time.monotonic() - pruned > PRUNE or not pruned:
-                    self.jobs.prune(self._settings.jobs.days)
+                    if gone := self.jobs.prune(time.time()):
+                        _LOG.info("pruned", extra=facts(jobs=gone))
                     pruned = time.monotonic()
                 opened = self.jobs.open()
                 self.telemetry.oldest.set(max(0.0, time.time() - born(opened[0])) if opened else 0)

@@ -24,6 +24,8 @@ from imgflow_steps.contract import foreign
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.store.names import KEY_BYTES, SEGMENT_BYTES, local_name, unstorable
 
+CACHE, JOBS, CLAIMS = "cache/", "jobs/", "jobs-claimed/"  # prefixes of the image service
+
 IMAGE_SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .png .webp .tif .tiff .gif .bmp .dib .mpo .heic .heif .hif .avif".split()  # noqa: SIM905 - reads as a list
 )
@@ -275,12 +277,12 @@ def model(sha256: str, suffix: str) -> str:
 
 def cached(digest: str, sha256: str, piece: str, suffix: str) -> str:
     """Where the image service keeps a result, by the SHA-256 of its source."""
-    return f"cache/{digest}/{sha256[:2]}/{sha256}{f'~{piece}' if piece else ''}.{suffix}"
+    return f"{CACHE}{digest}/{sha256[:2]}/{sha256}{f'~{piece}' if piece else ''}.{suffix}"
 
 
 def job(identity: str, path: str) -> str:
     """Where the image service keeps a part of a job; with "" the prefix of all of it."""
-    return f"jobs/{identity}/{path}"
+    return f"{JOBS}{identity}/{path}"
 
 
 def job_open(identity: str) -> str:
@@ -290,7 +292,7 @@ def job_open(identity: str) -> str:
 
 def job_claim(client_key: str) -> str:
     """Which job an idempotency key of a client stands for."""
-    return f"jobs-claimed/{hashlib.sha256(client_key.encode(errors='surrogatepass')).hexdigest()}"
+    return f"{CLAIMS}{hashlib.sha256(client_key.encode(errors='surrogatepass')).hexdigest()}"
 
 
 def in_folder(image: str, piece: str, key: str) -> list[str]:
