@@ -1,4 +1,4 @@
-"""The page at ``/``: photographs, steps, before and after; its choices are the steps' own declarations."""
+"""Pages for people: at ``/`` photographs and steps, which are their own declarations; at ``/docs`` every route."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
+from imgflow_service.api import reference
 from imgflow_steps.pipeline.notation import spelt
 from imgflow_steps.pipeline.registry import PIXEL_STEPS
 
@@ -31,6 +32,12 @@ def router(_front: Front) -> APIRouter:
         """A page for people."""
         headers = {"Content-Security-Policy": policy, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
         return Response(text, media_type="text/html", headers=headers)
+
+    @routes.get("/docs", response_class=Response, include_in_schema=False)
+    async def docs(request: Request) -> Response:
+        """The OpenAPI document for people."""
+        headers = {"Content-Security-Policy": reference.POLICY, "X-Content-Type-Options": "nosniff"}
+        return Response(reference.page(request.app.openapi()), media_type="text/html", headers=headers)
 
     @routes.get("/v1/steps")
     async def steps() -> dict[str, Any]:
