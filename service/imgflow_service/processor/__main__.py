@@ -48,6 +48,7 @@ async def _serve(settings: ServiceSettings) -> None:
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     reflection.enable_server_reflection([SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
     port = server.add_insecure_port(f"{own.host}:{own.port}")
+    await checks.set(SERVICE, NOT_SERVING)  # known from the first moment: it is a processor, and not yet to be asked
     await server.start()
     http = HttpServer(Http(pictures, largest, tracer, lambda: serving), own.host, own.http_port)
     metrics, _ = start_http_server(own.metrics_port, own.host, telemetry.registry)

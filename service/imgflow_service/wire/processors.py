@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Self
 
 import grpc
 
-from imgflow_service.wire import messages, status
+from imgflow_service.wire import messages, status, strangers
 from imgflow_service.wire.messages import ImageRequest
 from imgflow_service.wire.problems import Problem
 from imgflow_service.wire.processor_pb2 import ProcessResponse
@@ -15,6 +16,7 @@ from imgflow_service.wire.tracing import Trace, Tracer
 
 MIB = 1 << 20
 ROOM = MIB  # for what a message says beside the picture
+LOOK = 1.0  # seconds between two looks at who is there, for a call that nobody has taken
 FRAME = 4 * MIB  # bytes of an HTTP/2 frame: with the default of 16 KiB a tenth of all processor time goes into frames
 SERVICE = "imgflow.v1.Processor"
 PROCESS = f"{SERVICE}/Process"
@@ -52,7 +54,7 @@ class Processors:
     """All processors behind one name, such as ``dns:///imgflow-processor-headless:50061``."""
 
     def __init__(self, target: str, largest: int, tracer: Tracer) -> None:
-        self._tracer = tracer
+        self._target, self._tracer = target, tracer
         options: list[tuple[str, int | str]] = [
             *message_options(-1),
             ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
@@ -94,14 +96,23 @@ class Processors:
         told = tuple(trace.headers().items())
         for last in (False, True):
             try:
-                response: ProcessResponse = await self._process(asked, timeout=seconds, metadata=told)
+                return await self._answer(asyncio.ensure_future(self._process(asked, timeout=seconds, metadata=told)))
             except grpc.aio.AioRpcError as error:
                 problem = status.meant(error)
                 if problem.code != "busy" or last or error.code() is grpc.StatusCode.UNAVAILABLE:
                     raise problem from error
-            else:
-                return response
         raise AssertionError
+
+    async def _answer(self, call: asyncio.Future[ProcessResponse]) -> ProcessResponse:
+        """What a call gives. It waits for processors that are away, and not for something that is not a processor."""
+        try:
+            while not (await asyncio.wait({call}, timeout=LOOK))[0]:
+                if not await self.reachable() and (stranger := await strangers.found(self._target, SERVICE)):
+                    detail = f"{stranger} answers at {self._target}; name the processors there (serve.api.processors)"
+                    raise Problem("internal", detail)
+            return await call
+        finally:
+            call.cancel()
 
     async def reachable(self) -> bool:
         """Whether there is a processor to ask, now."""
