@@ -35,6 +35,12 @@ def bring(imgflow: Cli, municipality: str, **columns: Any) -> None:
         ([1, 2], [1.5, None], [1.0, 2.0, 1.5, None]),
         ([True, False], [1, 0], ["true", "false", "1", "0"]),
         ([1, 2], pa.array([None, None], pa.string()), [1, 2, None, None]),
+        ([2**53 + 1, 1], [1.5, None], [f"{2**53 + 1}", "1", "1.5", None]),
+        (
+            pa.array([0, 1], pa.timestamp("ns")),
+            pa.array([253402300799, None], pa.timestamp("s")),
+            ["1970-01-01 00:00:00", "1970-01-01 00:00:00.000000001", "9999-12-31 23:59:59", None],
+        ),
         ([{"a": 1}, None], [1, 2], ["{'a': 1}", None, "1", "2"]),
         (pa.array([2**64 - 1, 1], pa.uint64()), [-1, 2], [f"{2**64 - 1}", "1", "-1", "2"]),
         (
@@ -66,6 +72,16 @@ def test_a_second_table_of_another_type_loses_nothing_either(imgflow: Cli) -> No
     done = imgflow("query", "SELECT image, value FROM catalog ORDER BY image", "-o", "json")
 
     assert done.json == [{"image": "1.jpg", "VALUE": "5"}, {"image": "2.jpg", "VALUE": "false"}]
+
+
+def test_a_second_table_with_times_beyond_the_first_ones_loses_nothing_either(imgflow: Cli) -> None:
+    bring(imgflow, "A", value=pa.array([0, 1], pa.timestamp("ns")))
+    pq.write_table(pa.table({"id": ["1"], "value": pa.array([253402300799], pa.timestamp("s"))}), "more.parquet")
+    assert imgflow("ingest", "more.parquet", "-m", "A").code == 0
+
+    done = imgflow("query", "SELECT value FROM catalog ORDER BY image", "-o", "json")
+
+    assert [row["value"] for row in done.json] == ["9999-12-31 23:59:59", "1970-01-01 00:00:00.000000001"]
 
 
 def test_times_are_in_utc_wherever_the_machine_stands(imgflow: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,6 +68,7 @@ class Silence:
     short: bool = False  # whoever was silent a moment ago is asked once, and not for long
     gone: Callable[[], bool] = lambda: False  # whether others have found meanwhile that nobody answers
     told: bool = False
+    proved: bool = False  # whether a body came whole: one that drips still answers what has none
     mark: float = field(default_factory=time.monotonic)
 
     def lapse(self) -> None:
@@ -119,6 +120,11 @@ class Connections(PoolManager):
         finally:
             self._thread.silence = None
 
+    def proved(self) -> None:
+        """A body has come, to this thread's request."""
+        if silence := getattr(self._thread, "silence", None):
+            silence.proved = True
+
     def _tell(self, why: str) -> None:
         if time.monotonic() > self._told:  # many threads wait for the same server
             self._told = time.monotonic() + NOTICE_INTERVAL
@@ -139,6 +145,7 @@ class Connections(PoolManager):
         if answer.status in DONE and (why := _strange(method, url, answer, whole=kw.get("preload_content", True))):
             answer.close()
             raise StrangeError(why)
+        silence.proved |= bool(kw.get("preload_content", True) and answer.data)
         return answer
 
 

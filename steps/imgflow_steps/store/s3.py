@@ -306,6 +306,8 @@ class S3:
             received += len(chunk)
             if received > (time.monotonic() - started) * PACE:
                 self._connections.heard()
+        if received:
+            self._connections.proved()
 
     def _ask(self, key: str, request: Callable[[], T]) -> T:
         """What a request gives. An answer that breaks off, is spoilt or is none of S3 is asked for again."""
@@ -322,7 +324,8 @@ class S3:
                             self.doubt()
                         raise
                 else:
-                    self._away = 0.0
+                    if silence.proved:
+                        self._away = 0.0
                     return answer
                 time.sleep(settings.backoff * (2**attempt - 1 + random.random()))  # noqa: S311 - jitter
         raise AssertionError  # the last attempt returns or raises

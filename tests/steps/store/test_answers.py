@@ -210,6 +210,22 @@ def test_a_store_that_went_silent_is_asked_once_and_briefly_until_it_answers_aga
     assert shaky.read("a") == DATA
 
 
+def test_a_store_that_answers_only_what_has_no_body_is_asked_no_longer_than_a_silent_one(
+    shaky: S3, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgflow_steps.store.asking.SHORT", 0.1)
+    proxy.rule = lambda method, _path: "hang" if method == "GET" else ""
+    with pytest.raises(UnavailableError):
+        shaky.read("a")
+    proxy.requests.clear()
+
+    assert shaky.stat("a")
+    with pytest.raises(UnavailableError):
+        shaky.read("a")
+
+    assert [request.split()[0] for request in proxy.requests] == ["HEAD", "GET"]
+
+
 def test_silence_of_all_requests_of_an_operation_together_has_an_end(shaky: S3, proxy: Proxy) -> None:
     patient = S3(shaky.url.removeprefix("s3://"), "", replace(shaky._settings, read=15.0, retries=4))
     assert 2 * patient._settings.read < patient._settings.budget < 3 * patient._settings.read  # and as often briefly

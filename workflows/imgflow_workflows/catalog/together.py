@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from imgflow_workflows.catalog.database import quoted
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+    from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
 TEXT = "VARCHAR"
 WIDER = frozenset({"HUGEINT", "UHUGEINT"})  # what a Parquet file would make a fraction of
@@ -38,11 +38,18 @@ def put_together(base: DuckDBPyConnection, folder: Path) -> None:
             names.setdefault(folded, name)
             kinds[folded] = common(base, kinds.get(folded, ""), kind)
     for path, columns in written:
+        for folded, (name, kind) in columns.items():
+            if not _keeps(_read(base, path), name, kind, kinds[folded]):
+                kinds[folded] = TEXT
+    for path, columns in written:
         _rewrite(base, path, {folded: (names[folded], kinds[folded] or TEXT) for folded in columns})
 
 
 def common(base: DuckDBPyConnection, one: str, other: str) -> str:
-    """A type for the values of both: text where it would change any of them. "" is the type of no value."""
+    """A type for the values of both, and text where there is none; ``_keeps`` says whether it changes any of them.
+
+    "" is the type of no value.
+    """
     import duckdb  # noqa: PLC0415 - an extra
 
     if not (one and other) or one == other:
@@ -57,6 +64,22 @@ def common(base: DuckDBPyConnection, one: str, other: str) -> str:
     return TEXT if kind in WIDER else kind
 
 
+def _keeps(rows: DuckDBPyRelation, name: str, kind: str, wider: str) -> bool:
+    """Whether a type holds each value of a column so that it can be taken back: not a far day in nanoseconds, say."""
+    if not (kind and wider) or wider in {TEXT, kind}:
+        return True
+    column = quoted(name)
+    return (
+        not rows.filter(f"TRY_CAST(TRY_CAST({column} AS {wider}) AS {kind}) IS DISTINCT FROM {column}")
+        .limit(1)
+        .fetchall()
+    )
+
+
+def _read(base: DuckDBPyConnection, path: Path) -> DuckDBPyRelation:
+    return base.sql("FROM read_parquet($path, hive_partitioning = false)", params={"path": str(path)})
+
+
 def _differ(paths: list[Path]) -> bool:
     """Whether any column is written in two ways, or has two types."""
     import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
@@ -67,14 +90,14 @@ def _differ(paths: list[Path]) -> bool:
 
 
 def _columns(base: DuckDBPyConnection, path: Path) -> Columns:
-    rows = base.sql("FROM read_parquet($path, hive_partitioning = false)", params={"path": str(path)})
+    rows = _read(base, path)
     counts = rows.aggregate(", ".join(f"count({quoted(name)})" for name in rows.columns)).fetchall()[0]
     found = zip(rows.columns, rows.types, counts, strict=True)
     return {name.casefold(): (name, str(kind) if count else "") for name, kind, count in found}
 
 
 def _rewrite(base: DuckDBPyConnection, path: Path, columns: Columns) -> None:
-    rows = base.sql("FROM read_parquet($path, hive_partitioning = false)", params={"path": str(path)})
+    rows = _read(base, path)
     before = list(zip(rows.columns, map(str, rows.types), strict=True))
     if before == list(columns.values()):
         return
@@ -93,8 +116,14 @@ def reconcile(base: DuckDBPyConnection, one: str, other: str, key: str) -> None:
     for mine, theirs in _shared(base, one, other):
         if mine.casefold() == key:
             continue
-        kind = common(base, _kind(base, one, mine), _kind(base, other, theirs)) or TEXT
-        for table, column in ((one, mine), (other, theirs)):
+        both = ((one, mine), (other, theirs))
+        known = [_kind(base, table, column) for table, column in both]
+        kind = common(base, *known) or TEXT
+        if not all(
+            _keeps(base.table(table), column, was, kind) for (table, column), was in zip(both, known, strict=True)
+        ):
+            kind = TEXT
+        for table, column in both:
             base.execute(f"ALTER TABLE {table} ALTER {quoted(column)} TYPE {kind}")
 
 
