@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+from tests.conftest import KINDS
+from tests.servers import Server
 from tests.services import Served, Start, serving
+
+NewStore = Callable[[], dict[str, str]]
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +29,12 @@ def processor(start_service: Start) -> Served:
 def front(start_service: Start, processor: Served) -> Served:
     """An API before it, with nothing else set."""
     return start_service("api", IMGFLOW_SERVE_API_PROCESSORS=f"127.0.0.1:{processor.ports['grpc']}")
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def new_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> NewStore:
+    """Makes stores of each kind in turn, new and empty; gives what a process of the service is told of one."""
+    if request.param == "directory":
+        return lambda: {"IMGFLOW_STORE": str(tmp_path_factory.mktemp("kept") / "store")}
+    server: Server = request.getfixturevalue(f"{request.param}_server")
+    return lambda: {**server.environment, "IMGFLOW_STORE": server.new_bucket()}

@@ -10,31 +10,30 @@ import zipfile
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
 from tests import photographs
 from tests.brokers import Broker, broker_binary
+from tests.servers import Proxy, Server
 from tests.services import Served, Start
 
 from imgflow_service.jobs.records import names
 from imgflow_steps.pipeline import apply
 from imgflow_steps.pipeline.model import parse
 
+if TYPE_CHECKING:
+    from tests.service.conftest import NewStore
+
 OPERATIONS = {"operations": [["resize", "200x300"], ["split", True], ["blur", "gaussian"]], "output": "png"}
 Document = dict[str, Any]
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("jobs") / "store"
-
-
-@pytest.fixture(scope="session")
-def keeper(start_service: Start, processor: Served, store: Path) -> Served:
-    """A front with a store and no broker, as `imgflow serve` has it."""
-    return start_service("api", IMGFLOW_SERVE_API_PROCESSORS=behind(processor), IMGFLOW_STORE=str(store))
+def keeper(start_service: Start, processor: Served, new_store: NewStore) -> Served:
+    """A front with a store, of each kind in turn, and no broker, as `imgflow serve` has it."""
+    return start_service("api", IMGFLOW_SERVE_API_PROCESSORS=behind(processor), **new_store())
 
 
 def behind(processor: Served) -> str:
@@ -241,9 +240,9 @@ def test_a_service_without_a_store_says_that_it_has_no_jobs(front: Served) -> No
 
 
 def test_jobs_that_an_end_left_open_are_done_after_the_next_start(
-    start_service: Start, processor: Served, tmp_path: Path
+    start_service: Start, processor: Served, new_store: NewStore
 ) -> None:
-    nowhere = {"IMGFLOW_SERVE_API_PROCESSORS": "127.0.0.1:1", "IMGFLOW_STORE": str(tmp_path)}
+    nowhere = {"IMGFLOW_SERVE_API_PROCESSORS": "127.0.0.1:1", **new_store()}
     first = start_service("api", **nowhere, IMGFLOW_SERVE_DRAIN_GRACE="0")
     told = posted(
         first, [("a.jpg", photographs.jpeg(14, 64, 48)), ("b.jpg", photographs.jpeg(15, 64, 48))], OPERATIONS, wait=0
@@ -255,8 +254,40 @@ def test_jobs_that_an_end_left_open_are_done_after_the_next_start(
     assert finished(second, told["job"])["counts"]["processed"] == 2
 
 
-def test_a_job_that_is_cancelled_does_not_begin_and_its_counts_add_up(start_service: Start, tmp_path: Path) -> None:
-    nowhere = {"IMGFLOW_SERVE_API_PROCESSORS": "127.0.0.1:1", "IMGFLOW_STORE": str(tmp_path)}
+def test_a_store_that_refuses_for_a_while_costs_no_image_of_a_job(
+    start_service: Start, processor: Served, moto_server: Server
+) -> None:
+    proxy = Proxy(moto_server)
+    told = {**moto_server.behind(proxy).environment, "IMGFLOW_STORE": moto_server.new_bucket()}
+    front = start_service("api", IMGFLOW_SERVE_API_PROCESSORS=behind(processor), **told)
+    refused: list[str] = []
+
+    def rule(method: str, path: str) -> str:
+        """The first requests for results and rows are refused, more of them than a client tries again by itself."""
+        if method == "PUT" and ("/results/" in path or "/rows/" in path) and len(refused) < 20:
+            refused.append(path)
+            return "503"
+        return ""
+
+    proxy.rule = rule
+    try:
+        files = [(f"{i}.jpg", photographs.jpeg(i, 64, 48)) for i in range(3)]
+        job = posted(front, files, OPERATIONS, wait=0)["job"]
+        done = finished(front, job)
+    finally:
+        front.end(signal.SIGKILL)
+        proxy.close()
+
+    assert len(refused) == 20
+    assert front.logged("again")
+    assert done["counts"]["processed"] == 3
+    assert len({one["href"] for file in done["files"] for one in file["results"]}) == 12
+
+
+def test_a_job_that_is_cancelled_does_not_begin_and_its_counts_add_up(
+    start_service: Start, new_store: NewStore
+) -> None:
+    nowhere = {"IMGFLOW_SERVE_API_PROCESSORS": "127.0.0.1:1", **new_store()}
     nowhere |= {"IMGFLOW_SERVE_TIMEOUT": "1", "IMGFLOW_SERVE_JOBS_CONCURRENCY": "1"}
     front = start_service("api", **nowhere, IMGFLOW_SERVE_DRAIN_GRACE="0")
     files = [(f"{i}.jpg", photographs.jpeg(i, 64, 48)) for i in range(4)]

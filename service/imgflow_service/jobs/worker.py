@@ -70,7 +70,8 @@ class Worker:
         def image(task: Task[Any, Any], identity: str, number: int) -> None:
             self._image(task, identity, number)
 
-        queue.app.task(bind=True, name=TASK, max_retries=None)(image)
+        queue.app.set_default()  # threads of the pool know no other: a retry would go to the broker of a nameless app
+        queue.app.task(bind=True, name=TASK, max_retries=None, shared=False)(image)
         self._controller = queue.app.WorkController(
             app=queue.app, pool="threads", concurrency=settings.jobs.concurrency, loglevel="WARNING"
         )
