@@ -226,18 +226,23 @@ def _begin(answer: BaseHTTPResponse, *, whole: bool) -> bytes:
 
 
 class _Paced(io.RawIOBase):
-    """What a socket receives, or TimeoutError when that is less than this many bytes per second after some patience."""
+    """What a socket receives, or TimeoutError when that is less than this many bytes per second after some patience.
+
+    Until ``begun`` all of it has to come within that patience, however much it is: a head may go on for ever.
+    """
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
         self._raw, self._sock = raw, sock
         self._began, self._received = time.monotonic(), 0
         self._patience = sock.gettimeout() or PIECE_SECONDS
+        self.begun = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        left = self._began + max(self._patience, self._received / PACE) - time.monotonic()
+        earned = self._received / PACE if self.begun else 0.0
+        left = self._began + max(self._patience, earned) - time.monotonic()
         if left <= 0:
             raise TimeoutError(f"{self._received} bytes in {time.monotonic() - self._began:.0f} seconds are too slow")
         self._sock.settimeout(min(self._patience, left))
@@ -254,7 +259,12 @@ class _Paced(io.RawIOBase):
 class _Response(http_client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kw: Any) -> None:
         super().__init__(sock, *args, **kw)
-        self.fp = io.BufferedReader(_Paced(self.fp.detach(), sock))
+        self._paced = _Paced(self.fp.detach(), sock)
+        self.fp = io.BufferedReader(self._paced)
+
+    def begin(self) -> None:
+        super().begin()
+        self._paced.begun = True
 
 
 class _Sending(HTTPConnection):

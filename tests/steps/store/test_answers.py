@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import socket
+import threading
 import time
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +21,7 @@ from tests.servers import Proxy, Server
 from imgflow_steps.store import ChangedError, UnavailableError, UnreadableError
 from imgflow_steps.store.asking import Silence, SpoiltError
 from imgflow_steps.store.s3 import S3
+from imgflow_steps.store.settings import S3Settings
 from imgflow_steps.store.sums import Check
 from imgflow_steps.store.versions import PART
 
@@ -224,6 +228,28 @@ def test_a_store_that_answers_only_what_has_no_body_is_asked_no_longer_than_a_si
         shaky.read("a")
 
     assert [request.split()[0] for request in proxy.requests] == ["HEAD", "GET"]
+
+
+def test_a_server_that_never_gets_to_its_answer_is_given_up_however_much_it_says() -> None:
+    over = threading.Event()
+
+    def go_on(line: socket.socket) -> None:
+        with line, suppress(OSError):
+            while not over.wait(0.01):
+                line.sendall(b"HTTP/1.1 100 Continue\r\nX: " + b"x" * 9000 + b"\r\n\r\n")
+
+    def serve(server: socket.socket) -> None:
+        with suppress(OSError):
+            while not over.is_set():
+                threading.Thread(target=go_on, args=server.accept()[:1], daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, args=(server,), daemon=True).start()
+        endpoint = f"http://127.0.0.1:{server.getsockname()[1]}"
+        store = S3("bucket", "", S3Settings(endpoint, connect=1, read=1, retries=1, backoff=0.01))
+        with pytest.raises(UnavailableError, match="does not answer"):
+            store.read("a")
+        over.set()
 
 
 def test_silence_of_all_requests_of_an_operation_together_has_an_end(shaky: S3, proxy: Proxy) -> None:
