@@ -230,10 +230,29 @@ def test_a_problem_of_the_service_is_an_error_of_its_span_and_one_of_the_picture
     keeper.client.post("/v1/images", params={"steps": "split:30x30"}, content=PHOTO, headers=headers)
 
     spans = collected.of(trace, 3)
-    assert spans["imgflow-processor", "imgflow.v1.Processor/Process"].status.message == "too-many-pieces"
-    asked = spans["imgflow-api", "POST /v1/images"]
-    assert asked.status.code == 0
-    assert {one.key: one.value.string_value for one in asked.attributes}["imgflow.code"] == "too-many-pieces"
+    assert spans["imgflow-api", "imgflow.v1.Processor/Process"].status.message == "too-many-pieces"  # the call's
+    for name in (("imgflow-api", "POST /v1/images"), ("imgflow-processor", "imgflow.v1.Processor/Process")):
+        assert spans[name].status.code == 0
+        assert said_of(spans[name])["imgflow.code"] == "too-many-pieces"
+
+
+def test_a_call_of_imagescaler_is_recorded_and_fails_by_the_service_s_own_doing_alone(
+    keeper: Served, start: Start, collected: Collected
+) -> None:
+    lost = start("api", IMGFLOW_SERVE_API_PROCESSORS="127.0.0.1:1", **collected.variables)
+    for served, image, trace in ((keeper, b"text", "6" * 32), (lost, PHOTO, "7" * 32)):
+        told = (("traceparent", f"00-{trace}-{ABOVE}-01"),)
+        with grpc.insecure_channel(f"127.0.0.1:{served.ports['grpc']}") as channel, pytest.raises(grpc.RpcError):
+            ImageScalerStub(channel).ScaleImage(ScaleImageRequest(image=Image(content=image)), metadata=told, timeout=2)
+
+    rejected = collected.of("6" * 32, 1)["imgflow-api", "imagescaler.ImageScaler/ScaleImage"]
+    assert (rejected.status.code, said_of(rejected)["imgflow.code"]) == (0, "unsupported-format")
+    late = collected.of("7" * 32, 2)["imgflow-api", "imagescaler.ImageScaler/ScaleImage"]
+    assert late.status.code == 2
+
+
+def said_of(span: Span) -> dict[str, str]:
+    return {one.key: one.value.string_value for one in span.attributes}
 
 
 def test_images_of_a_job_belong_to_the_trace_that_asked_for_it(keeper: Served, collected: Collected) -> None:

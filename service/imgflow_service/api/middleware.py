@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from imgflow_service.api.telemetry import Telemetry
+from imgflow_service.wire.problems import FAULT
 from imgflow_service.wire.tracing import Span, Trace, Tracer, request_id
 from imgflow_steps.worker.log import facts
 
@@ -20,7 +21,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 THROWN_AWAY_SECONDS = 5.0  # for the rest of a body that nobody wants
-ERROR, FAULT = 400, 500
+ERROR = 400
 PROBES = {"/livez", "/readyz"}  # no spans of these
 GONE = 499  # what the log says of a client that left
 

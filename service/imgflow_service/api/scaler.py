@@ -13,7 +13,7 @@ from imgflow_service.api.choice import choose
 from imgflow_service.wire import status
 from imgflow_service.wire.imagescaler_pb2 import ScaleImageReply, ScaleImageRequest
 from imgflow_service.wire.imagescaler_pb2_grpc import ImageScalerServicer
-from imgflow_service.wire.problems import Problem
+from imgflow_service.wire.problems import FAULT, Problem
 from imgflow_service.wire.tracing import REQUEST, Span, Trace, request_id
 from imgflow_steps.worker.log import facts
 
@@ -35,41 +35,43 @@ class Scaler(ImageScalerServicer):
 
     async def ScaleImage(self, request: ScaleImageRequest, context: Context) -> ScaleImageReply:  # noqa: N802 - of the proto
         """See the proto."""
-        told = {str(name): str(value) for name, value in context.invocation_metadata() or ()}
-        with self._front.tracer.span(ROUTE, Trace.read(told.items()), "server") as span:
-            return await self._answered(request, context, told, span)
+        given = [(str(name), str(value)) for name, value in context.invocation_metadata() or ()]
+        told, asked = dict(given), Trace.read(given)
+        identity = request_id(told.get(REQUEST, ""))
+        with self._front.tracer.span(ROUTE, asked, "server") as span:
+            trailer = ((REQUEST, identity), *span.trace.headers().items())
+            context.set_trailing_metadata(trailer)
+            answer = await self._answer(request, context, told, identity, span)
+        if isinstance(answer, ScaleImageReply):
+            return answer
+        await context.abort(*status.said(answer, trailer))
+        raise AssertionError
 
-    async def _answered(
-        self, request: ScaleImageRequest, context: Context, told: dict[str, str], span: Span
-    ) -> ScaleImageReply:
-        started = asyncio.get_running_loop().time()
-        about, code = {"request_id": request_id(told.get(REQUEST, "")), "traceparent": span.trace.parent}, ""
-        trailer = ((REQUEST, about["request_id"]), *span.trace.headers().items())
-        context.set_trailing_metadata(trailer)
+    async def _answer(
+        self, request: ScaleImageRequest, context: Context, told: dict[str, str], identity: str, span: Span
+    ) -> ScaleImageReply | Problem:
+        started, code = asyncio.get_running_loop().time(), ""
         try:
-            return await self._scaled(request, context, told, about["request_id"], span.trace)
+            return await self._scaled(request, context, told, identity, span.trace)
         except Problem as problem:
             code = problem.code
-            await context.abort(*status.said(problem, trailer))
+            return problem
         except Exception as error:  # noqa: BLE001 - said in the log, and to the client in words
             code = "internal"
             _LOG.exception("internal")
-            said = Problem("internal", f"{type(error).__name__}; the log says more")
-            await context.abort(*status.said(said, trailer))
+            return Problem("internal", f"{type(error).__name__}; the log says more")
         finally:
             seconds = asyncio.get_running_loop().time() - started
             number = Problem(code, "").status if code else 200
             self._front.telemetry.answered(ROUTE, number, code, seconds)
-            _LOG.info(
-                "request", extra=facts(path=ROUTE, status=number, code=code, ms=round(seconds * 1000, 1), **about)
-            )
-            span.note({"rpc.system": "grpc", "imgflow.code": code, "imgflow.request_id": about["request_id"]})
-            if code:
+            said = {"path": ROUTE, "status": number, "code": code, "ms": round(seconds * 1000, 1)}
+            _LOG.info("request", extra=facts(**said, request_id=identity, traceparent=span.trace.parent))
+            span.note({"rpc.system": "grpc", "imgflow.code": code, "imgflow.request_id": identity})
+            if number >= FAULT:
                 span.failed(code)
-        raise AssertionError
 
     async def _scaled(
-        self, request: ScaleImageRequest, context: Context, told: dict[str, str], name_of: str, trace: Trace
+        self, request: ScaleImageRequest, context: Context, told: dict[str, str], identity: str, trace: Trace
     ) -> ScaleImageReply:
         front = self._front
         front.guests.admit(told)
@@ -83,5 +85,5 @@ class Scaler(ImageScalerServicer):
                 data, name = await front.urls.fetch(url, seconds), urls.name(url)
             place.reserve(len(data))
             choice = choose({}, front.settings).named(name)
-            had = await front.picture(data, choice, seconds, name_of, trace)
+            had = await front.picture(data, choice, seconds, identity, trace)
             return ScaleImageReply(content=had.made.pieces[0].data)

@@ -13,7 +13,7 @@ from imgflow_service.processor.crew import Task
 from imgflow_service.wire import pipelines
 from imgflow_service.wire.messages import ImageRequest
 from imgflow_service.wire.pipelines import Wish
-from imgflow_service.wire.problems import Problem
+from imgflow_service.wire.problems import FAULT, Problem
 from imgflow_service.wire.processor_pb2 import Picture, ProcessRequest, ProcessResponse
 from imgflow_steps.pipeline.model import BadPipelineError
 from imgflow_steps.worker.log import facts
@@ -56,7 +56,9 @@ class Pictures:
         except Problem as problem:
             said = {"code": problem.code, "message": problem.detail}
             _LOG.info("refused", extra=facts(**said, request_id=request_id, traceparent=span.trace.parent))
-            span.failed(problem.code)
+            span.note({"imgflow.code": problem.code})
+            if problem.status >= FAULT:
+                span.failed(problem.code)
             raise
         span.note({f"imgflow.ms.{part}": ms for part, ms in response.ms.items()})
         return response

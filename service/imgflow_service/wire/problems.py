@@ -33,6 +33,7 @@ KINDS = {
     "timeout": Kind(504, "It was not done in time."),
 }
 REJECTED = Kind(422, "The image was rejected.")
+FAULT = 500  # statuses from here on are the service's own doing
 
 
 @dataclass(eq=False)

@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from imgflow_service.wire.problems import Problem
 from imgflow_service.wire.tracing import PARENT, STATE, Kind, Span, Trace, Tracer
 from imgflow_steps.contract.step import BadParametersError
 
@@ -62,6 +63,8 @@ class Recorder(Tracer):
         recorded = _Recorded(span)
         try:
             yield recorded
+        except Problem:  # an answer: whether that is a failure of the span, its owner says
+            raise
         except BaseException as error:
             recorded.failed(type(error).__name__)
             raise
