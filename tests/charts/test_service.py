@@ -175,6 +175,20 @@ def test_policies_let_a_processor_reach_nobody_and_be_asked_by_api_and_jobs(rend
     assert len(broker["ingress"]) == 1
 
 
+def test_every_part_is_told_where_spans_go_and_reaches_that_port_alone(render: Render) -> None:
+    endpoint = "service.tracing.OTEL_EXPORTER_OTLP_ENDPOINT=http://collector.there:4318"
+    objects = render("service", "--set", endpoint)
+    collector = {"ports": [{"port": 4318, "protocol": "TCP"}]}
+    dns = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
+
+    shared = named(objects, "ConfigMap", "imgflow-service")["data"]
+    assert shared["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://collector.there:4318"
+    assert named(objects, "NetworkPolicy", "imgflow-processor")["spec"]["egress"] == [dns, collector]
+    for part in ("api", "jobs"):
+        assert collector in named(objects, "NetworkPolicy", f"imgflow-{part}")["spec"]["egress"]
+        assert collector not in named(render("service"), "NetworkPolicy", f"imgflow-{part}")["spec"]["egress"]
+
+
 def test_the_api_reaches_the_web_only_where_hosts_are_named(render: Render) -> None:
     web = {"ports": [{"port": 80, "protocol": "TCP"}, {"port": 443, "protocol": "TCP"}]}
     assert web in named(render("service"), "NetworkPolicy", "imgflow-api")["spec"]["egress"]
@@ -221,7 +235,7 @@ def test_prometheus_asks_every_pod_of_the_service(render: Render) -> None:
     [
         *("service.setting.width=1", "service.settings.widht=1", "service.settings.limits.byte=1"),
         *("service.keys.hashes.a=not-a-hash", "service.settings.keys=a:b", "service.processor.autoscaling.max=3"),
-        *("service.broker.persistence.type=hostPath", "service.api.replicas=0"),
+        *("service.broker.persistence.type=hostPath", "service.api.replicas=0", "service.tracing.ENDPOINT=x"),
     ],
 )
 def test_values_of_the_service_that_mean_nothing_are_refused_by_name(helm: Helm, wrong: str) -> None:
@@ -233,7 +247,7 @@ def test_values_of_the_service_that_mean_nothing_are_refused_by_name(helm: Helm,
 def test_the_values_name_the_parts_that_there_are() -> None:
     service = yaml.safe_load((CHART / "values.yaml").read_text())["service"]
     assert service["enabled"] is False
-    assert {*PARTS, "broker", "ingress", "keys", "settings", "enabled"} == service.keys()
+    assert {*PARTS, "broker", "ingress", "keys", "settings", "tracing", "enabled"} == service.keys()
     assert service["processor"]["replicas"] >= 2
     assert service["api"]["replicas"] >= 2
 

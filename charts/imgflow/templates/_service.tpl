@@ -26,7 +26,7 @@ metadata:
     app.kubernetes.io/part-of: imgflow
   annotations:
     # What is read once, when a process starts: other values are other pods.
-    imgflow.io/settings: {{ list (include "imgflow.serviceSettings" $root) $root.Values.service.keys $root.Values.store | toJson | sha256sum | trunc 16 | quote }}
+    imgflow.io/settings: {{ list (include "imgflow.serviceSettings" $root) $root.Values.service.keys $root.Values.service.tracing $root.Values.store | toJson | sha256sum | trunc 16 | quote }}
 spec:
   automountServiceAccountToken: false
   enableServiceLinks: false
