@@ -369,6 +369,20 @@ def test_what_a_killed_worker_had_in_hand_is_done_by_another(
     assert (refused.status_code, refused.json()["code"]) == (503, "busy")
 
 
+def test_an_image_that_is_late_is_tried_again_through_its_broker_and_then_has_failed(
+    start_service: Start, tmp_path: Path, broker: Broker
+) -> None:
+    broker.start()
+    told = {"IMGFLOW_SERVE_JOBS_BROKER": broker.url, "IMGFLOW_STORE": str(tmp_path / "store")}
+    told |= {"IMGFLOW_SERVE_API_PROCESSORS": "127.0.0.1:1", "IMGFLOW_SERVE_TIMEOUT": "1"}
+    front, worker = start_service("api", **told), start_service("jobs", **told)
+
+    [file] = posted(front, [("a.jpg", photographs.jpeg(1, 64, 48))], OPERATIONS)["files"]
+
+    assert (file["status"], file["code"]) == ("failed", "timeout")
+    assert [one["tries"] for one in worker.logged("again")] == [0, 1, 2]
+
+
 def test_the_command_of_the_documentation_makes_a_job(keeper: Served, tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "docs/service.md").read_text()
     [command] = [block for block in text.split("```") if "/process\n" in block and block.startswith("sh\ncurl")]
