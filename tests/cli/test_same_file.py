@@ -65,6 +65,23 @@ def test_ingest_copies_a_file_of_the_same_size_and_time_again(imgflow: Cli) -> N
     assert ingest("--checksum") == (0, 2)
 
 
+@pytest.mark.parametrize("form", ["zip", "tar", "gztar"])
+def test_a_member_of_the_same_size_and_time_is_copied_again_from_an_archive_that_is_new(
+    imgflow: Cli, form: str
+) -> None:
+    def ingest() -> tuple[int, int]:
+        os.utime("in/other.bmp", (1_700_000_000, 1_700_000_000))
+        packed = shutil.make_archive("packed", form, "in")
+        done = imgflow("ingest", packed, "-m", "Demo", "-o", "json").json
+        return done["copied"], done["present"]
+
+    assert ingest() == (2, 0)
+    scan("green")
+    assert ingest() == (1, 1)
+    assert Path(".imgflow/datasets/Demo/images/scan.bmp").read_bytes() == Path("in/scan.bmp").read_bytes()
+    assert ingest() == (0, 2)
+
+
 def test_content_decides_for_ingest_when_asked(imgflow: Cli) -> None:
     imgflow("ingest", "in", "-m", "Demo")
     copy = Path(".imgflow/datasets/Demo/images/scan.bmp")

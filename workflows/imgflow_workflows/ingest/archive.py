@@ -110,7 +110,7 @@ class Zip:
                 key=prefix + name,
                 path=f"{self.path}: {name}",
                 bytes=size,
-                version=f"{size}-{stamp}",
+                version=_version(self.path, size, stamp),
                 present=partial(store.stat, prefix + name),
                 file=partial(_unpacked, folder / str(number), opened, stamp),
             )
@@ -154,7 +154,8 @@ class Tar:
                 refuse(refusal)
                 continue
             stamp = _tar_time(member)
-            version, path, known = f"{member.size}-{stamp}", folder / str(number), store.stat(prefix + name)
+            version = _version(self.path, member.size, stamp)
+            path, known = folder / str(number), store.stat(prefix + name)
             photo = Photo(
                 key=prefix + name,
                 path=f"{self.path}: {name}",
@@ -222,6 +223,11 @@ def _zip_time(member: zipfile.ZipInfo) -> int:
 def _tar_time(member: tarfile.TarInfo) -> int:
     """The same; 0 for what is no time: a header may say ``nan``, ``inf`` or any number."""
     return int(member.mtime) * 10**9 if abs(member.mtime) < LATEST else 0
+
+
+def _version(path: Path, size: int, stamp: int) -> str:
+    """A member's, as ``version_of`` gives a file's: it changed when its archive did."""
+    return f"{size}-{stamp}-{path.stat().st_ctime_ns}"
 
 
 def _plain(name: str) -> str:
