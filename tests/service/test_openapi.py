@@ -60,5 +60,17 @@ def test_a_problem_has_the_form_that_is_promised(
         assert isinstance(said.json()[name], kinds[schema["type"]])
 
 
+def test_a_parameter_that_is_wrong_is_a_problem_and_the_document_promises_no_other_form(
+    front: Served, document: dict[str, Any]
+) -> None:
+    said = front.client.get("/v1/jobs", params={"limit": "many"})
+
+    assert (said.status_code, said.json()["code"]) == (400, "bad-request")
+    assert said.json()["detail"].startswith("limit: ")
+    answers = [one["responses"] for of in document["paths"].values() for one in of.values()]
+    assert all("application/problem+json" in one["default"]["content"] for one in answers)
+    assert "ValidationError" not in str(document)
+
+
 def test_every_route_is_in_the_document(document: dict[str, Any]) -> None:
     assert {"/v1/images", "/v1/images/{sha256}", "/livez", "/readyz", "/stats"} <= set(document["paths"])

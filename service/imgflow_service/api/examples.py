@@ -53,6 +53,12 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": ", ".join(codes[status]), "content": content} for status in statuses}
 
 
+ANY: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "A problem, whose `code` says which.",
+        "content": {"application/problem+json": {"schema": PROBLEM}},
+    }
+}
 ANSWERS = {kind: {"schema": BINARY} for kind in (*IMAGES[:3], "multipart/mixed", "application/zip", "application/json")}
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The picture; several where steps cut it.", "content": ANSWERS},
