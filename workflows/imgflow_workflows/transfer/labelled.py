@@ -154,7 +154,7 @@ class Labelled(Exported):
     ) -> Iterator[Photo]:
         """Each picture as a file of its own; what is told of it is noted."""
         for number, (item, there, sha256) in enumerate(found):
-            note(json.dumps({**asdict(item), "told": item.plain}) + "\n")
+            note(json.dumps({**asdict(item), "columns": item.plain}) + "\n")
             key = layouts.LAYOUTS[self.form].folder + item.name
             photo = self.photo(number, key, there, sha256, store, folder)
             yield Photo(
