@@ -8,7 +8,7 @@ from imgflow_steps.contract.step import File, Params, Step
 
 READINGS = (
     *("auto", "scores", "number"),
-    *("yolo", "yolo5", "yolox", "end2end", "detr", "ssd", "lists", "centerface"),
+    *("yolo", "yolo5", "yolox", "end2end", "detr", "ssd", "lists", "centerface", "scrfd", "yunet"),
     *("map", "classes", "vector"),
 )
 LATER = {"name", "read", "units", "fit", "score", "overlap", "most", "only", "tile"}

@@ -2,7 +2,8 @@
 
 Each decoder is given the outputs of one picture in float64 and gives candidates; thresholds and overlaps are not its
 business. The layouts are those of the exporters: Ultralytics (YOLO v5 to v26, RT-DETR), YOLOX, DETR, TensorFlow's SSD,
-torchvision's lists, CenterFace (Xu et al. 2019), DB text maps (Liao et al. 2020).
+torchvision's lists, CenterFace (Xu et al. 2019), SCRFD (Guo et al. 2021), YuNet (Wu et al. 2023), DB text maps (Liao et
+al. 2020).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imgflow_steps.infer.layouts import STRIDE, STRIDES
+from imgflow_steps.infer.layouts import PAIR, STRIDE, STRIDES
 from imgflow_steps.infer.regions import regions
 
 if TYPE_CHECKING:
@@ -152,6 +153,31 @@ def _centerface(outputs: Sequence[Numbers], context: DecoderContext) -> Candidat
     return Candidates(boxes, certain[0, y, x], np.zeros(len(y), np.int64))
 
 
+def _by_stride(outputs: Sequence[Numbers], columns: int) -> list[Numbers]:
+    """The outputs with so many columns, a row a box; the finest stride, which has the most rows, first."""
+    return sorted(
+        (value.reshape(-1, columns) for value in outputs if value.shape[-1] == columns), key=len, reverse=True
+    )
+
+
+def _scrfd(outputs: Sequence[Numbers], context: DecoderContext) -> Candidates:
+    scores = np.concatenate(_by_stride(outputs, 1))[:, 0]
+    corners, strides = (np.repeat(value, PAIR, axis=0) for value in grid(context.size))
+    reach = np.concatenate(_by_stride(outputs, EDGE)) * strides  # from the place to the left, up, right and down
+    place = corners * strides
+    boxes = np.concatenate([place - reach[:, :2], place + reach[:, 2:]], axis=1)
+    return Candidates(boxes, scores, np.zeros(len(scores), np.int64))
+
+
+def _yunet(outputs: Sequence[Numbers], context: DecoderContext) -> Candidates:
+    certain = [value[:, 0].clip(0, 1) for value in _by_stride(outputs, 1)]  # two a stride: is a face, is anything
+    scores = np.concatenate([np.sqrt(one * other) for one, other in zip(certain[::2], certain[1::2], strict=True)])
+    rows = np.concatenate(_by_stride(outputs, EDGE))
+    corners, strides = grid(context.size)
+    boxes = np.concatenate([(corners + rows[:, :2]) * strides, np.exp(rows[:, 2:]) * strides], axis=1)
+    return Candidates(_centred(boxes), scores, np.zeros(len(scores), np.int64))
+
+
 def _map(outputs: Sequence[Numbers], context: DecoderContext) -> Candidates:
     boxes, scores = regions(outputs[0][0, 0], context.score)
     if len(boxes):
@@ -170,5 +196,7 @@ DECODERS: dict[str, Callable[[Sequence[Any], DecoderContext], Candidates]] = {
     "ssd": _ssd,
     "lists": _lists,
     "centerface": _centerface,
+    "scrfd": _scrfd,
+    "yunet": _yunet,
     "map": _map,
 }

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from imgflow_steps.infer.intake import Intake
 
 Ask = Callable[["Pixels"], list[Any]]
-OTHERWISE = {"centerface": "face", "map": "region"}  # what a thing is called where a model has no labels
+OTHERWISE = {
+    "centerface": "face",
+    "scrfd": "face",
+    "yunet": "face",
+    "map": "region",
+}  # what a thing is called where a model has no labels
 
 
 def completed(params: Infer, metadata: Mapping[str, str]) -> Infer:
@@ -32,6 +37,20 @@ def completed(params: Infer, metadata: Mapping[str, str]) -> Infer:
     if not (params.width or params.height):
         changes |= {"width": width, "height": height}
     return params.model_copy(update=changes)
+
+
+def accustomed(params: Infer, kind: str, entry: Intake) -> Infer:
+    """The parameters, completed by the units that every model of a family takes and none says.
+
+    Raises BadParametersError where only the user can tell: an order of channels that is the default is not a choice.
+    """
+    if kind == "scrfd" and not (params.mean or params.scale or entry.dtype is np.uint8):
+        return params.model_copy(update={"mean": (127.5,), "scale": (1 / 128,)})
+    if kind == "yunet" and params.read == "auto" and params.order == "rgb":
+        raise BadParametersError(
+            "the model is a YuNet, which takes blue first: write order: bgr, or read: yunet if this one takes red first"
+        )
+    return params
 
 
 def _sides(text: str) -> tuple[int, int]:
@@ -103,7 +122,8 @@ class Finder:
             raise Rejected("model-failed", "the model gave numbers that are not finite")
         height, width, _ = view.pixels.shape
         size = self._entry.height or height, self._entry.width or width
-        found = self._decode(outputs, dataclasses.replace(self._context, size=size))
+        with np.errstate(over="ignore", invalid="ignore"):  # a box without end is rejected when boxes are chosen
+            found = self._decode(outputs, dataclasses.replace(self._context, size=size))
         boxes = found.boxes * np.array([*view.gain, *view.gain]) + np.array([*view.offset, *view.offset])
         return dataclasses.replace(found, boxes=boxes)
 

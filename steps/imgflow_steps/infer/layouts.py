@@ -15,8 +15,10 @@ STRIDES = (8, 16, 32)
 ANCHORS = 3  # of YOLO v5 at a place
 STRIDE = 4  # of CenterFace
 CENTERFACE = (1, 2, 2, 10)  # channels: certainty, size, offset, landmarks
+SCRFD, YUNET = (1, 4, 10), (1, 1, 4, 10)  # columns at every stride: certainties, box, landmarks
+PAIR = 2  # boxes of SCRFD at a place
 LONGEST = 16  # a vector without labels that is longer is more likely what a picture is like than what is in it
-BOXES = ("yolo", "yolo5", "yolox", "end2end", "detr", "ssd", "lists", "centerface", "map")
+BOXES = ("yolo", "yolo5", "yolox", "end2end", "detr", "ssd", "lists", "centerface", "scrfd", "yunet", "map")
 REFUSED = {"pose", "obb", "segment"}  # tasks of Ultralytics whose shapes could pass for others
 
 
@@ -157,6 +159,19 @@ def _centerface(told: Told) -> bool:
     )
 
 
+def _strided(told: Told, columns: Sequence[int], each: int) -> bool:
+    """Whether the outputs are these columns for every stride, in any order, with so many rows at a place."""
+    return len(told.names) == len(columns) * len(STRIDES) and all(
+        sorted(shape[-2:] for shape in shapes if len(shape) == 2 or (len(shape) == 3 and shape[0] == 1))  # noqa: PLR2004
+        == sorted((each * places(size, (stride,)), column) for stride in STRIDES for column in columns)
+        for shapes, size in zip(zip(*told.shapes, strict=True), told.sizes, strict=True)
+    )
+
+
+def _scrfd(told: Told) -> bool:
+    return _strided(told, SCRFD, PAIR) or _strided(told, SCRFD[:-1], PAIR)  # some are exported without landmarks
+
+
 def _map(told: Told) -> bool:
     return bool(_alone(told)) and all(shape == (1, 1, *size) for shape, size in _alone(told))
 
@@ -177,6 +192,8 @@ FITS = {
     "ssd": _ssd,
     "lists": _lists,
     "centerface": _centerface,
+    "scrfd": _scrfd,
+    "yunet": lambda told: _strided(told, YUNET, 1),
     "map": _map,
     "classes": _classes,
 }

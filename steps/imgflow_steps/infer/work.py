@@ -19,7 +19,7 @@ import onnxruntime as ort
 from imgflow_steps.contract.sample import Apply, Rejected, Sample, beside
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.infer import Infer
-from imgflow_steps.infer.finder import Ask, Finder, Summary, completed
+from imgflow_steps.infer.finder import Ask, Finder, Summary, accustomed, completed
 from imgflow_steps.infer.findings import Outlet, labels_of, outlets
 from imgflow_steps.infer.intake import Intake, intake
 from imgflow_steps.infer.layouts import BOXES, Told, layout
@@ -50,6 +50,8 @@ def build(params: Infer) -> Apply:
     trials = _trials(session, entry)
     told = Told(names, trials, [_size(entry, size) for size in TRIALS], labels, metadata)
     kind = layout(told, params.read)
+    params = accustomed(params, kind, entry)
+    entry = intake(session.get_inputs(), params)
     ask = partial(_ask, session, entry)
     if kind in BOXES:
         return Finder(kind, entry, told, params, ask)
