@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 UPLOADS = 16  # files written or read at the same time
 EXAMPLES = 10  # images without a result that the console names
-GIVEN_UP = 20  # shards whose end the report tells
 LISTED, JUDGED = "listing.jsonl", "verdicts.jsonl"  # in a temporary folder
 MEDIA = {
     ".jsonl": "application/jsonl",
@@ -84,7 +83,7 @@ def run(store: Store, run: Run, *, output: Path | None) -> Summary:
             account=account,
             alike=alike,
             left_out=read_left_out(store, run),
-            given_up=[shard for shard in shards if shard.error][:GIVEN_UP],
+            shards=shards,
             thumbs=report.copy_thumbs(store, account, alike, target),
             expected=read_prediction(store, run.id),
             took=took,

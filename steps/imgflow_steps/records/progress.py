@@ -35,6 +35,7 @@ class ShardProgress(BaseModel):
     error: RedactedText = ""  # why the container gave its shard up
     workers: int = 1  # processes that compute
     memory: int = 0  # bytes that the container and its processes held at most; 0 where that is not known
+    memory_limit: int = 0  # bytes that the container may hold; 0 without a limit
     began: float = 0.0
     under_way: list[tuple[int, int]] = Field(default_factory=list)  # numbers of images, first to last, that it is at
     alone: int | None = None  # the one of them that is computed with nothing beside it, having been suspected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imgflow_steps.report.figures import count, share
@@ -11,7 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 HEIGHT = 60  # of a column chart, in its own units
-WIDTH = 10  # of a column
+WIDTH = 10  # of a column, and of a lane
+SPAN = 1000  # of a timeline
+LEAST = 2  # of a bar of a timeline, so that it is seen
 
 
 def stack(parts: Mapping[str, int]) -> Markup:
@@ -62,4 +65,45 @@ def columns(
     spoken = f"Histogram of {of} from {edges[0]} to {edges[-1]}, most between {edges[most]} and {edges[most + 1]}"
     box = f"0 0 {len(counts) * WIDTH + 1} {HEIGHT}"
     svg = tag("svg", rects, class_="columns", viewBox=box, preserveAspectRatio="none", role="img", aria_label=spoken)
+    return tag("div", svg, tag("div", [tag("span", text) for text in below], class_="axis"), class_="chart")
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One bar of a timeline: when it begins and ends, what it says when it is pointed at, and whether that failed."""
+
+    began: float
+    ended: float
+    title: str
+    failed: bool = False
+
+
+def timeline(low: float, high: float, lanes: Sequence[Lane], *, of: str, below: Sequence[str]) -> Markup:
+    """A bar below the other for each lane, on one time scale from ``low`` to ``high``; ``below`` stands under it."""
+    scale = SPAN / (high - low) if high > low else 0.0
+    rects = [
+        tag(
+            "rect",
+            tag("title", lane.title),
+            class_="failed" if lane.failed else None,
+            x=f"{(lane.began - low) * scale:.1f}",
+            y=i * WIDTH + 1,
+            width=f"{max(LEAST, (lane.ended - lane.began) * scale):.1f}",
+            height=WIDTH - 2,
+        )
+        for i, lane in enumerate(lanes)
+    ]
+    tall = len(lanes) * WIDTH
+    box = f"0 0 {SPAN + LEAST} {tall}"
+    spoken = f"{of}: {count(len(lanes), 'bar')}"
+    svg = tag(
+        "svg",
+        rects,
+        class_="lanes",
+        viewBox=box,
+        height=tall,
+        preserveAspectRatio="none",
+        role="img",
+        aria_label=spoken,
+    )
     return tag("div", svg, tag("div", [tag("span", text) for text in below], class_="axis"), class_="chart")

@@ -12,26 +12,19 @@ from imgflow_steps.records.results import read_at
 from imgflow_steps.store import NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from imgflow_steps.records.duplicates import Duplicates
-    from imgflow_steps.records.row import Row
-    from imgflow_steps.records.run import Run
-    from imgflow_steps.store import Store
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from imgflow_steps.records.costs import Costs
+    from imgflow_steps.records.duplicates import Duplicates
     from imgflow_steps.records.listing import Listing
     from imgflow_steps.records.prediction import Prediction
     from imgflow_steps.records.progress import ShardProgress
+    from imgflow_steps.records.row import Row
     from imgflow_steps.records.run import Run
     from imgflow_steps.records.summary import Summary
     from imgflow_steps.report.statistics import Account
+    from imgflow_steps.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +37,15 @@ class Facts:
     account: Account
     alike: list[Group]
     left_out: list[tuple[str, str]]
-    given_up: list[ShardProgress]
+    shards: Sequence[ShardProgress]  # what each container said last
     thumbs: Mapping[str, str]
     expected: Prediction | None = None
     took: Costs | None = None
+
+    @property
+    def given_up(self) -> list[ShardProgress]:
+        """The first shards that containers gave up."""
+        return [shard for shard in self.shards if shard.error][:GIVEN_UP]
 
     @property
     def title(self) -> str:
@@ -56,6 +54,9 @@ class Facts:
 
 
 GROUPS = 12  # shown
+
+
+GIVEN_UP = 20  # shards whose end is told
 
 
 SHOWN = 4  # images of a group with a picture

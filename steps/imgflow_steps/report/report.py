@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgflow_steps.report import covered, duplicates, forecast, images, overview, pages
+from imgflow_steps.report import covered, duplicates, forecast, images, overview, pages, shards
 from imgflow_steps.report.markup import document, tag
 from imgflow_steps.store import OF_ONE
 
@@ -39,6 +39,7 @@ CONTENTS = {  # sections in order, and how the contents call them
     "times": "Time",
     "expected": "Expected",
     "slowest": "Slowest",
+    "use": "Shards",
     "pipeline": "Pipeline",
     "files": "All images",
 }
@@ -66,6 +67,7 @@ def index(facts: Facts) -> bytes:
         "times": images.times(facts),
         "expected": forecast.expected(facts),
         "slowest": images.slowest(facts),
+        "use": shards.use(facts),
         "pipeline": overview.pipeline(facts),
         "files": overview.files(facts),
     }

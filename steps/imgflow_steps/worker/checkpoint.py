@@ -12,7 +12,7 @@ from imgflow_steps.records import keys
 from imgflow_steps.records.progress import ShardProgress
 from imgflow_steps.records.row import Row, Status
 from imgflow_steps.records.rows import write_part
-from imgflow_steps.worker.memory import peak
+from imgflow_steps.worker.memory import container_memory, peak
 from imgflow_steps.worker.quarantine import spans
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Checkpoint:
             shard=whole.shard,
             total=total,
             workers=workers,
+            memory_limit=container_memory() or 0,
             began=time.time(),
             under_way=spans(left.alone),
             convicted=list(left.convicted),
