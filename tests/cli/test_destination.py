@@ -70,3 +70,49 @@ def test_a_folder_that_can_be_made_is_not_made_yet(tmp_path: Path) -> None:
 def test_what_cannot_be_a_folder_at_all_is_refused() -> None:
     with pytest.raises(ImgflowError, match="/dev/full is a file"):
         check_destination(Path("/dev/full"))
+
+
+LOOP = "loop/deeper"
+
+
+@pytest.mark.parametrize("out", ["taken", "taken/deeper", "loop", LOOP, "dangling"])
+@pytest.mark.parametrize("command", [("fetch", "@latest"), ("export", "-m", "Demo"), ("process", "in")])
+def test_every_command_that_fills_a_folder_refuses_what_cannot_be_one(
+    imgflow: Cli, command: tuple[str, ...], out: str
+) -> None:
+    photographs.folder(Path("in"), 1)
+    assert imgflow("ingest", "in", "-m", "Demo").code == 0
+    if command[0] == "fetch":
+        assert imgflow("submit", "-m", "Demo", "--steps", "scale:50%").code == 0
+    Path("taken").write_text("somebody's own")
+    Path("dangling").symlink_to("nowhere")
+    Path("loop").symlink_to("pool")
+    Path("pool").symlink_to("loop")
+
+    done = imgflow(*command, out)
+
+    assert (done.code, "cannot be a folder for pictures" in done.err) == (2, True)
+    assert Path("taken").read_text() == "somebody's own"
+
+
+@pytest.mark.parametrize("command", [("fetch", "@latest"), ("export", "-m", "Demo")])
+def test_a_disk_that_fills_up_is_not_a_store_that_cannot_be_reached(
+    imgflow: Cli, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photographs.folder(Path("in"), 1)
+    assert imgflow("ingest", "in", "-m", "Demo").code == 0
+    assert imgflow("submit", "-m", "Demo", "--steps", "scale:50%").code == 0
+    whole = os.replace
+
+    def fill(path: Path, target: Path) -> Path:
+        if "out" in Path(target).parts:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+        whole(path, target)
+        return Path(target)
+
+    monkeypatch.setattr(Path, "replace", fill)
+
+    done = imgflow(*command, "out")
+
+    assert (done.code, "No space left" in done.err) == (1, True)
+    assert "run the same command again to resume" in done.err

@@ -60,13 +60,15 @@ def translate(error: Exception) -> ImgflowError | None:
     from pydantic import ValidationError  # noqa: PLC0415 - only when something went wrong
 
     from imgflow_steps.contract.step import BadParametersError, unreadable  # noqa: PLC0415 - likewise
-    from imgflow_steps.store import NotFoundError, StoreError  # noqa: PLC0415
+    from imgflow_steps.store import NotFoundError, StoreError, UnwritableError  # noqa: PLC0415
 
     match error:
         case ImgflowError():
             return error
         case BadParametersError() | NotFoundError():
             return ImgflowError(str(error))
+        case UnwritableError():
+            return ImgflowError(str(error), "then run the same command again to resume", ExitCode.FAILED)
         case StoreError():
             return ImgflowError(str(error), code=ExitCode.UNREACHABLE)
         case ValidationError(__notes__=[_, *_]):

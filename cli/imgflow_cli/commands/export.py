@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -25,6 +26,7 @@ from imgflow_workflows.catalog.ask import newest
 from imgflow_workflows.catalog.choice import Choice
 from imgflow_workflows.connect import where
 from imgflow_workflows.errors import ExitCode
+from imgflow_workflows.results.destination import check_destination
 from imgflow_workflows.runs.history import Record, records
 from imgflow_workflows.settings import PLACES, Resolved
 from imgflow_workflows.submit.request import check_municipality
@@ -84,6 +86,8 @@ def export(
     check_municipality(store, municipality)
     name = keys.decode(keys.encode(municipality))
     target = open_store(destination)
+    if not target.url.startswith("s3://"):
+        check_destination(Path(target.url), "DIR")
     if not results and any(one.run.municipality == name and one.run.pipeline.hides for _, one in _records(store)):
         voice.say("note: these are originals, in which nothing is covered; --results copies what redact has covered")
     choice = Choice(condition, sample, seed)

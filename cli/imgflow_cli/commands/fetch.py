@@ -20,6 +20,7 @@ from imgflow_cli.progress import status_line
 from imgflow_steps.store import Store
 from imgflow_workflows.connect import where
 from imgflow_workflows.errors import ExitCode, ImgflowError
+from imgflow_workflows.results.destination import check_destination
 from imgflow_workflows.results.fetch import FetchSummary, for_spreadsheets
 from imgflow_workflows.results.fetch import fetch as copy
 from imgflow_workflows.runs import state
@@ -54,6 +55,7 @@ def fetch(
     voice = Voice(quiet=quiet)
     voice.say(where(resolved))
     known = state.read(store, state.find(store, run, municipality))
+    check_destination(directory, "DIR")
     summary = bring(store, known, directory, voice, resolved.command, overwrite=overwrite, condition=condition)
     if delimiter:
         for_spreadsheets(summary.table, delimiter)

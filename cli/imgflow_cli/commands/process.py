@@ -63,8 +63,8 @@ def process(
     """
     voice = Voice(quiet=quiet)
     voice.say(where(resolved))
-    _apart(source, directory)
     check_destination(directory)
+    _apart(source, directory)
     submission = Submission(
         municipality=_municipality(source),
         source="" if resolved.settings.engine == "argo" else str(source),

@@ -44,6 +44,10 @@ class SilentError(UnavailableError):
     """The store cannot be reached, or says nothing; whatever else is asked of it now would wait as long."""
 
 
+class UnwritableError(UnavailableError):
+    """A disk is full, or a file of this machine cannot be written: a store is there, and asking again is no use."""
+
+
 class UnreadableError(UnavailableError):
     """What lies at this key cannot be read; the rest of the store may be well: a disk with a damaged place."""
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from imgflow_steps.store import UnavailableError, leftovers
+from imgflow_steps.store import UnwritableError, leftovers
 
 UNFINISHED = ".imgflow-"  # what unfinished files begin with
 FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -32,7 +32,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def arriving(path: Path) -> Iterator[Path]:
-    """As ``replacing``, for whoever copies from a store: raises UnavailableError when the file cannot be written."""
+    """As ``replacing``, for whoever copies from a store: raises UnwritableError when the file cannot be written."""
     try:
         with replacing(path) as part:
             yield part
@@ -56,7 +56,7 @@ def filling(path: Path) -> Iterator[None]:
         raise _unwritable(path, error) from error
 
 
-def _unwritable(path: Path, error: OSError) -> UnavailableError:
-    return UnavailableError(
+def _unwritable(path: Path, error: OSError) -> UnwritableError:
+    return UnwritableError(
         f"cannot write {path}: {error.strerror}; free some space there, or give this user the right to write"
     )

@@ -22,6 +22,7 @@ from imgflow_steps.store import (
     StoreError,
     UnavailableError,
     UnreadableError,
+    UnwritableError,
     leftovers,
     walk,
 )
@@ -241,7 +242,7 @@ class Directory:
         if error.errno in REFUSED:
             return KeyRefusedError(f"{what}; a name is too long, or is a file here and a folder there; rename it")
         if error.errno in FULL:
-            return UnavailableError(f"{what}; free some space and give the command again")
+            return UnwritableError(f"{what}; free some space and give the command again")
         kind = UnreadableError if error.errno in walk.DAMAGED else UnavailableError
         return kind(f"{what}; check the disk and give the command again")
 

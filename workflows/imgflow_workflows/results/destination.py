@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import tempfile
 from typing import TYPE_CHECKING
@@ -17,12 +18,17 @@ PROBE = 1 << 20  # bytes that are written to see whether any can be
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
-def check_destination(folder: Path) -> None:
-    """Raises ImgflowError where a folder cannot be made, or nothing can be written to it. Leaves no trace."""
-    there = next((path for path in (folder, *folder.absolute().parents) if path.exists() or path.is_symlink()), folder)
-    if not there.is_dir():
-        kind = "a link that leads nowhere" if there.is_symlink() and not there.exists() else "a file"
-        raise ImgflowError(f"{folder} cannot be a folder for pictures: {there} is {kind}", "give another OUT_DIR")
+def check_destination(folder: Path, argument: str = "OUT_DIR") -> None:
+    """Raises ImgflowError where a folder cannot be made, or nothing can be written to it. Leaves no trace.
+
+    ``argument`` is what the folder is called where it was given.
+    """
+    other = f"give another {argument}"
+    # not Path.exists, which raises for what lies below a folder that is locked
+    there = next((path for path in (folder, *folder.absolute().parents) if os.path.lexists(path)), folder)
+    if not os.path.isdir(there):  # noqa: PTH112 - likewise
+        kind = "a file" if os.path.exists(there) else "a link that leads nowhere"  # noqa: PTH110 - likewise
+        raise ImgflowError(f"{folder} cannot be a folder for pictures: {there} is {kind}", other)
     try:
         with tempfile.TemporaryFile(dir=there) as probe:
             probe.write(bytes(PROBE))
@@ -31,9 +37,9 @@ def check_destination(folder: Path) -> None:
         if error.errno in FULL:
             raise ImgflowError(
                 f"{folder} cannot take pictures: {there} is full, {size(shutil.disk_usage(there).free)} are free",
-                "free some space, or give another OUT_DIR",
+                f"free some space, or {other}",
             ) from error
         raise ImgflowError(
             f"{folder} cannot take pictures: nothing can be written to {there}: {error.strerror}",
-            "give this user the right to write there, or give another OUT_DIR",
+            f"give this user the right to write there, or {other}",
         ) from error

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.records import keys, merge, selection
 from imgflow_steps.records.results import MARK, read_jsonl
-from imgflow_steps.store import NotFoundError, UnavailableError, UnreadableError, names
+from imgflow_steps.store import NotFoundError, UnreadableError, UnwritableError, names
 from imgflow_steps.store.arriving import replacing
 from imgflow_steps.store.directory import REFUSED
 from imgflow_steps.store.leftovers import temporary
@@ -76,7 +76,7 @@ def fetch(
     takes its place. ``tell`` is called after every picture, in the thread that called; ``workers`` threads copy.
 
     Raises BadParametersError when the folder cannot be one or ``where`` chooses nothing, NotFoundError when the run has
-    no results yet, StoreError when the store fails, UnavailableError when the folder cannot be written.
+    no results yet, StoreError when the store fails, UnwritableError when the folder cannot be written.
     """
     if folder.exists() and not folder.is_dir():
         raise BadParametersError(f"{folder} is a file; give a folder for the pictures")
@@ -138,7 +138,7 @@ class _Copier:
             if error.errno in REFUSED:
                 why = f"{error.strerror}; fetch into an empty folder, or rename the image"
                 return SkippedFile(path, SkipReason.NAME, why)
-            raise UnavailableError(
+            raise UnwritableError(
                 f"cannot write {target}: {error.strerror}; free some space there, or give this user the right to write"
             ) from error
 

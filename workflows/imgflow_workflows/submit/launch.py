@@ -13,7 +13,7 @@ from imgflow_steps.pipeline.lint import doubts
 from imgflow_steps.records import keys
 from imgflow_steps.records.run import save
 from imgflow_steps.records.summary import Phase, read_summary
-from imgflow_steps.store import StoreError, UnavailableError
+from imgflow_steps.store import StoreError, UnavailableError, UnwritableError
 from imgflow_steps.worker.notify import Webhook
 from imgflow_workflows.errors import ExitCode, ImgflowError, translate
 from imgflow_workflows.runs import state
@@ -139,7 +139,8 @@ def _failed(error: Exception, store: Store, run: Run, command: str) -> None:
     if isinstance(error, UnavailableError):
         mark(store, run, Phase.FAILED, ExitCode.FAILED, str(error))
         hint = f"`{command} retry {run.id}` resumes it"
-        raise ImgflowError(str(error), hint, ExitCode.UNREACHABLE) from error
+        code = ExitCode.FAILED if isinstance(error, UnwritableError) else ExitCode.UNREACHABLE
+        raise ImgflowError(str(error), hint, code) from error
     known = translate(error)
     mark(store, run, Phase.FAILED, known.code if known else ExitCode.FAILED, str(error))
 
