@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.records import keys
 from imgflow_steps.records.run import Run, save
 from imgflow_steps.store import Store, UnavailableError
+from imgflow_workflows.doctor import machine
 from imgflow_workflows.engines.local import LocalEngine
 from imgflow_workflows.runs import state
 from imgflow_workflows.submit.default import DEFAULT
@@ -34,11 +36,26 @@ def causes(done: Outcome) -> list[str]:
     return [finding["cause"] for finding in done.json["findings"]]
 
 
-def test_a_machine_that_is_well_has_nothing_wrong_and_nothing_new_on_it(imgflow: Cli, tmp_path: Path) -> None:
+def installed(monkeypatch: pytest.MonkeyPatch, **versions: str) -> None:
+    """Only these distributions of ONNX Runtime."""
+
+    def version(name: str) -> str:
+        if name in versions:
+            return versions[name]
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(machine, "version", version)
+
+
+def test_a_machine_that_is_well_has_nothing_wrong_and_nothing_new_on_it(
+    imgflow: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed(monkeypatch, onnxruntime=machine.ONNX_RUNTIME)
+
     done = imgflow("doctor", "-o", "json")
 
     assert (done.code, done.json["ok"]) == (0, True)
-    assert states(done) == dict.fromkeys(("store", "space", "libraries", "confinement", "workers"), "ok")
+    assert states(done) == dict.fromkeys(("store", "space", "libraries", "models", "confinement", "workers"), "ok")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -79,6 +96,27 @@ def test_a_library_that_does_not_work_is_wrong(imgflow: Cli, monkeypatch: pytest
 
     assert (done.code, states(done)["libraries"]) == (1, "wrong")
     assert "libonnxruntime.so" in seen(done, "libraries")
+
+
+@pytest.mark.parametrize(
+    ("versions", "words"),
+    [
+        ({"onnxruntime": "0.0.1"}, "onnxruntime 0.0.1 here, onnxruntime "),
+        ({"onnxruntime": machine.ONNX_RUNTIME, "onnxruntime-gpu": machine.ONNX_RUNTIME}, "onnxruntime-gpu "),
+        ({"onnxruntime-gpu": machine.ONNX_RUNTIME}, "onnxruntime-gpu "),
+        ({}, "is not installed here"),
+    ],
+)
+def test_another_onnx_runtime_than_that_of_the_containers_is_told_and_stops_nothing(
+    imgflow: Cli, monkeypatch: pytest.MonkeyPatch, versions: dict[str, str], words: str
+) -> None:
+    installed(monkeypatch, **versions)
+
+    done = imgflow("doctor", "-o", "json")
+
+    assert (done.code, done.json["ok"], states(done)["models"]) == (0, True, "warning")
+    assert words in seen(done, "models")
+    assert f"pip install onnxruntime=={machine.ONNX_RUNTIME}" in done.out
 
 
 @pytest.mark.minio

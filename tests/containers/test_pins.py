@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from imgflow_steps.pipeline.registry import STEPS
+from imgflow_workflows.doctor.machine import ONNX_RUNTIME
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "images"
@@ -67,6 +68,11 @@ def test_no_container_sees_another_version_than_its_neighbour(container: str) ->
 
 def test_the_notebook_sees_the_versions_that_runs_see() -> None:
     assert pins("fused").items() <= pins("notebook").items()
+
+
+def test_doctor_compares_with_the_onnx_runtime_that_containers_hold() -> None:
+    assert {pins(name).get("onnxruntime", ONNX_RUNTIME) for name in CONTAINERS} == {ONNX_RUNTIME}
+    assert pins("infer")["onnxruntime"] == ONNX_RUNTIME, "write the pinned version into doctor/machine.py"
 
 
 def test_a_container_holds_no_more_than_its_step_needs() -> None:

@@ -23,12 +23,14 @@ def checks(resolved: Resolved) -> list[Check]:
         return [
             *_store_checks(resolved, machine.store, machine.space),
             machine.libraries(),
+            machine.models(),
             machine.confinement(),
             machine.workers(settings.workers),
         ]
     if settings.engine == "docker":
         return [
             *_store_checks(resolved, machine.store, machine.space, machine.containers),
+            machine.models(),
             machine.workers(settings.workers),
         ]
     from imgflow_workflows.doctor import namespace  # noqa: PLC0415 - only what the engine in use needs is loaded
@@ -42,7 +44,7 @@ def checks(resolved: Resolved) -> list[Check]:
                 "cluster", State.WRONG, str(error), "kubectl cluster-info  # KUBECONFIG, --kube-context", reached=False
             )
         ]
-    return [*namespace.checks(site), *_store_checks(resolved, machine.store)]
+    return [*namespace.checks(site), *_store_checks(resolved, machine.store), machine.models()]
 
 
 def _store_checks(resolved: Resolved, *checks: Callable[[Store], Check]) -> list[Check]:

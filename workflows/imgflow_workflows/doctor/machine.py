@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import time
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 GB = 1e9
 LITTLE, NOTHING = 5 * GB, 0.5 * GB  # free bytes below which a disk is nearly, or quite, full
 PIXELS = (320, 240)  # of the photograph that is tried
+ONNX_RUNTIME = "1.31.1"  # that containers hold; a test compares it with their requirements
+DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu")  # either gives the module
 
 
 def store(opened: Store) -> Check:
@@ -124,6 +127,26 @@ def containers(opened: Store) -> Check:
         mend = "export IMGFLOW_DOCKER=podman  # or install Docker; any command that takes docker's arguments will do"
         return Check("containers", State.WRONG, str(error), mend)
     return Check("containers", State.OK, "the command works and has the container images of every step")
+
+
+def models() -> Check:
+    """Whether infer runs here with the ONNX Runtime of the containers: another may find boxes a little elsewhere."""
+    mend = f"pip install onnxruntime=={ONNX_RUNTIME}"
+    here = {name: found for name in DISTRIBUTIONS if (found := _installed(name))}
+    if not here:
+        return Check("models", State.WARNING, "ONNX Runtime is not installed here, so infer cannot run", mend)
+    seen = ", ".join(f"{name} {found}" for name, found in here.items())
+    if here == {"onnxruntime": ONNX_RUNTIME}:
+        return Check("models", State.OK, f"{seen}, as in the containers")
+    seen = f"{seen} here, onnxruntime {ONNX_RUNTIME} in the containers: what infer finds, and redact covers, may differ"
+    return Check("models", State.WARNING, seen, f"{mend}  # to get the bytes that a cluster gets")
+
+
+def _installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
 
 
 def workers(count: int) -> Check:
