@@ -119,7 +119,7 @@ def what_was_covered(facts: Facts) -> Markup | None:
         _numbers(seen),
         tag("div", _spreads(seen), class_="cards"),
         _certain(seen, facts),
-        _nothing(seen),
+        _nothing(seen, facts.places),
     )
 
 
@@ -153,7 +153,7 @@ def _certain(seen: Coverage, facts: Facts) -> Markup | None:
     rows = [
         tag(
             "tr",
-            tag("th", _shown(row, facts), pages.image_name(row.image), scope="row"),
+            tag("th", _shown(row, facts), pages.image_link(row.image, facts.places), scope="row"),
             tag("td", tag("bdi", box[0])),
             tag("td", written.number(box[1]), class_="figure"),
             tag("td", written.box(round(box[4]), round(box[5])), class_="figure wide"),
@@ -169,11 +169,11 @@ def _shown(row: Row, facts: Facts) -> Markup | None:
     return images.thumb(row, "after", facts.thumbs) if len(row.thumbs) > 1 and row.thumbs[0] == "" else None
 
 
-def _nothing(seen: Coverage) -> Markup | None:
+def _nothing(seen: Coverage, places: Mapping[str, str]) -> Markup | None:
     """Images in which there was nothing to cover: either there is nothing, or the model missed it."""
     if not (pictures := seen.pictures["0"]):
         return None
-    names = [tag("li", pages.image_name(image)) for image in seen.none]
+    names = [tag("li", pages.image_link(image, places)) for image in seen.none]
     link = tag("a", "all images, page by page →", href=pages.INDEX)
     return tag(
         "details",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from imgflow_steps.records import keys
@@ -41,6 +41,7 @@ class Facts:
     thumbs: Mapping[str, str]
     expected: Prediction | None = None
     took: Costs | None = None
+    places: Mapping[str, str] = field(default_factory=dict)  # addresses of images on the pages
 
     @property
     def given_up(self) -> list[ShardProgress]:

@@ -37,7 +37,7 @@ def near_duplicates(facts: Facts) -> Markup | None:
         tag("p", told) if summary.duplicates else None,
         tag("p", doubt) if doubt else None,
         _left_out(facts) if facts.run.left_out else None,
-        tag("ul", [_group(group, facts.thumbs) for group in facts.alike], class_="groups") if facts.alike else None,
+        tag("ul", [_group(group, facts) for group in facts.alike], class_="groups") if facts.alike else None,
         tag("p", f"and {count(rest, 'more group')}, in results.csv", class_="quiet") if rest else None,
     )
 
@@ -70,23 +70,25 @@ def _doubt(facts: Facts) -> str:
     return ""
 
 
-def _group(group: Group, thumbs: Mapping[str, str]) -> Markup:
+def _group(group: Group, facts: Facts) -> Markup:
     named = group.rows[SHOWN:]
     rest = group.images - len(group.rows)
-    more = [pages.image_name(row.image) for row in named] + ([f"and {count(rest)} more"] if rest else [])
+    more = [pages.image_link(row.image, facts.places) for row in named] + ([f"and {count(rest)} more"] if rest else [])
     return tag(
         "li",
         tag("h3", count(group.images, "image")),
-        tag("div", [_image(row, thumbs.get(key)) for row, key in group.shown], class_="alike"),
+        tag("div", [_image(row, facts.thumbs.get(key), facts.places) for row, key in group.shown], class_="alike"),
         tag("p", [[", " if i else None, one] for i, one in enumerate(more)], class_="quiet") if more else None,
     )
 
 
-def _image(row: Row, file: str | None) -> Markup:
+def _image(row: Row, file: str | None, places: Mapping[str, str]) -> Markup:
     shown = (
         tag("img", src=file, alt=row.image, loading="lazy", class_="thumb")
         if file
         else tag("span", "no picture", class_="thumb none")
     )
     about = f"{box(row.width, row.height)} {row.format}, {size(row.bytes)}"
-    return tag("figure", shown, tag("figcaption", pages.image_name(row.image), tag("span", about, class_="quiet")))
+    return tag(
+        "figure", shown, tag("figcaption", pages.image_link(row.image, places), tag("span", about, class_="quiet"))
+    )

@@ -86,7 +86,10 @@ def origins(facts: Facts) -> Markup | None:
     if rows:
         number = count(account.places.seen, "photograph")
         some = f", {count(len(rows))} of them shown" if len(rows) < account.places.seen else ""
-        places = [Place(float(r.exif["latitude"]), float(r.exif["longitude"]), r.image) for r in rows]
+        places = [
+            Place(float(r.exif["latitude"]), float(r.exif["longitude"]), r.image, facts.places.get(r.image, ""))
+            for r in rows
+        ]
         where = [tag("h3", f"{number} with a position{some}"), dots(places)]
     return section("told", "When, where and with what", tag("div", cards, class_="cards") if cards else None, where)
 
@@ -107,7 +110,7 @@ def before_after(facts: Facts) -> Markup | None:
     rows = [row for row in facts.account.pairs.kept if any(key in facts.thumbs for key in row.thumbs)]
     if not rows:
         return None
-    figures = [_pair(row, facts.thumbs) for row in rows]
+    figures = [_pair(row, facts.thumbs, facts.places) for row in rows]
     shown, rest = figures[:PAIRS_OPEN], figures[PAIRS_OPEN:]
     more = (
         tag("details", tag("summary", f"{count(len(rest))} more"), tag("div", rest, class_="pairs")) if rest else None
@@ -115,7 +118,7 @@ def before_after(facts: Facts) -> Markup | None:
     return section("pictures", "Before and after", tag("div", shown, class_="pairs"), more)
 
 
-def _pair(row: Row, thumbs: Mapping[str, str]) -> Markup:
+def _pair(row: Row, thumbs: Mapping[str, str], places: Mapping[str, str]) -> Markup:
     said = pages.findings(row, PER_PAIR)
     sizes = [box(row.width, row.height), pages.made(row.outputs)]
     return tag(
@@ -123,7 +126,7 @@ def _pair(row: Row, thumbs: Mapping[str, str]) -> Markup:
         tag("div", [thumb(row, side, thumbs) for side in sides(row)], class_="sides"),
         tag(
             "figcaption",
-            pages.image_name(row.image),
+            pages.image_link(row.image, places),
             tag("span", " → ".join(sizes), class_="quiet"),
             tag("dl", [tag("div", tag("dt", k), tag("dd", v)) for k, v in said]) if said else None,
         ),
@@ -147,6 +150,13 @@ def thumb(row: Row, side: str, thumbs: Mapping[str, str]) -> Markup:
     if file is None:
         return tag("span", "no picture", class_="thumb none")
     return tag("img", src=file, alt=f"{side}: {row.image}", loading="lazy", class_="thumb")
+
+
+def small_picture(row: Row, thumbs: Mapping[str, str]) -> Markup | None:
+    """The one picture that is shown beside a name, None where the report has none of the image."""
+    side = only(row)
+    key = row.thumbs[side == "after" :][:1]
+    return thumb(row, side, thumbs) if key and key[0] in thumbs else None
 
 
 def rejected(facts: Facts) -> Markup | None:
@@ -183,7 +193,7 @@ def _reasons(reasons: Mapping[str, RejectionGroup], facts: Facts, otherwise: str
 def _reason(code: str, reason: RejectionGroup, facts: Facts, hint: str) -> Markup:
     messages = {row.message for row in reason.examples}
     same = prose(messages.pop()) if len(messages) == 1 else None
-    examples = [_example(row, facts.thumbs, with_message=same is None) for row in reason.examples]
+    examples = [_example(row, facts, with_message=same is None) for row in reason.examples]
     rest = reason.images - len(examples)
     known = f"{count(reason.known)} known from earlier runs" if reason.known else None
     return tag(
@@ -198,10 +208,10 @@ def _reason(code: str, reason: RejectionGroup, facts: Facts, hint: str) -> Marku
     )
 
 
-def _example(row: Row, thumbs: Mapping[str, str], *, with_message: bool) -> Markup:
-    picture = thumb(row, only(row), thumbs) if any(key in thumbs for key in row.thumbs) else None
+def _example(row: Row, facts: Facts, *, with_message: bool) -> Markup:
+    picture = small_picture(row, facts.thumbs)
     message = [" ", tag("span", prose(row.message), class_="quiet")] if with_message else None
-    return tag("li", picture, tag("span", pages.image_name(row.image), message))
+    return tag("li", picture, tag("span", pages.image_link(row.image, facts.places), message))
 
 
 def times(facts: Facts) -> Markup | None:
@@ -255,7 +265,7 @@ def slowest(facts: Facts) -> Markup | None:
             tag(
                 "th",
                 thumb(row, only(row), facts.thumbs) if row.thumbs else None,
-                pages.image_name(row.image),
+                pages.image_link(row.image, facts.places),
                 scope="row",
             ),
             tag("td", pages.status_word(row.status)),

@@ -13,7 +13,7 @@ from imgflow_steps.report.figures import NONE, box, count, milliseconds, number,
 from imgflow_steps.report.markup import Content, Markup, document, prose, table, tag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
 INDEX = "images.html"
@@ -38,20 +38,50 @@ def file_name(number: int) -> str:
     return f"images-{number:04d}.html"
 
 
-def write(folder: Path, title: str, verdicts: Iterable[Row], *, listed: int, per_page: int) -> None:
-    """Write the pages and their index into ``folder``; memory holds one page at a time."""
+def write(
+    folder: Path,
+    title: str,
+    verdicts: Iterable[Row],
+    *,
+    listed: int,
+    per_page: int,
+    wanted: Collection[str] = (),
+    picture: Callable[[Row], Content] = lambda _: None,
+) -> Mapping[str, str]:
+    """Write the pages and their index into ``folder``; memory holds one page at a time.
+
+    ``picture`` gives what stands beside an image's name. Gives the address of each ``wanted`` image that has a place.
+    """
+    places: dict[str, str] = {}
     last = ceil(min(listed, MOST) / per_page)
     shown = islice(verdicts, MOST)
     pages: list[Page] = []
     while rows := list(islice(shown, per_page)):
         pages.append(_summary(len(pages) + 1, rows))
-        (folder / file_name(len(pages))).write_bytes(_page(title, rows, len(pages), last, per_page))
+        here = [row.image if row.image in wanted else "" for row in rows]
+        places |= {image: f"{file_name(len(pages))}#{_id(i)}" for i, image in enumerate(here) if image}
+        lines = [
+            _row(row, picture(row), _id(i) if image else None)
+            for i, (row, image) in enumerate(zip(rows, here, strict=True))
+        ]
+        (folder / file_name(len(pages))).write_bytes(_page(title, lines, len(pages), last, per_page))
     (folder / INDEX).write_bytes(_index(title, pages, listed))
+    return places
+
+
+def _id(position: int) -> str:
+    return f"image-{position + 1}"
 
 
 def image_name(image: str) -> Markup:
     """A name as it is, set apart so that its writing direction stays its own."""
     return tag("bdi", image, class_="name")
+
+
+def image_link(image: str, places: Mapping[str, str]) -> Markup:
+    """A name that leads to the image's place on the pages, where it has one."""
+    place = places.get(image)
+    return tag("a", image_name(image), href=place) if place else image_name(image)
 
 
 def status_word(status: str) -> Markup:
@@ -89,7 +119,7 @@ def _summary(page: int, rows: list[Row]) -> Page:
     return Page(page, rows[0].image, rows[-1].image, rejected, failed)
 
 
-def _page(title: str, rows: list[Row], page: int, last: int, per_page: int) -> bytes:
+def _page(title: str, rows: list[Markup], page: int, last: int, per_page: int) -> bytes:
     start = (page - 1) * per_page
     heading = f"Images {count(start + 1)} to {count(start + len(rows))}"
     heads = (
@@ -101,7 +131,7 @@ def _page(title: str, rows: list[Row], page: int, last: int, per_page: int) -> b
         ("Size", "figure wide"),
         ("Time", "figure"),
     )
-    body = table("images", heads, map(_row, rows))
+    body = table("images", heads, rows)
     return document(
         f"{heading} · {title}",
         tag("nav", tag("a", "← Report", href="index.html"), tag("a", "All pages", href=INDEX), class_="top"),
@@ -109,17 +139,18 @@ def _page(title: str, rows: list[Row], page: int, last: int, per_page: int) -> b
     )
 
 
-def _row(row: Row) -> Markup:
+def _row(row: Row, picture: Content, id_: str | None) -> Markup:
     said: Content = [tag("code", row.code), " ", prose(row.message)] if row.code else _said(row)
     return tag(
         "tr",
-        tag("th", image_name(row.image), scope="row"),
+        tag("th", picture, image_name(row.image), scope="row"),
         tag("td", status_word(row.status)),
         tag("td", said, class_="said"),
         tag("td", box(row.width, row.height), class_="figure wide"),
         tag("td", made(row.outputs), class_="figure wide"),
         tag("td", size(row.bytes), class_="figure wide"),
         tag("td", milliseconds(sum(row.ms.values())) if row.ms else NONE, class_="figure"),
+        id=id_,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,8 +50,29 @@ def write(folder: Path, facts: Facts, verdicts: Iterable[Row]) -> None:
     """Write the whole report but its thumbnails into ``folder``."""
     (folder / STYLE.name).write_bytes(STYLE.read_bytes())
     listed = facts.summary.counts.listed
-    pages.write(folder, facts.title, verdicts, listed=listed, per_page=facts.run.collect.page)
-    (folder / "index.html").write_bytes(index(facts))
+    places = pages.write(
+        folder,
+        facts.title,
+        verdicts,
+        listed=listed,
+        per_page=facts.run.collect.page,
+        wanted=_shown(facts),
+        picture=lambda row: images.small_picture(row, facts.thumbs),
+    )
+    (folder / "index.html").write_bytes(index(replace(facts, places=places)))
+
+
+def _shown(facts: Facts) -> set[str]:
+    """Images that the first page names: some thousand at most."""
+    account = facts.account
+    reasons = (*account.rejected.values(), *account.failed.values())
+    rows = [*account.pairs.kept, *account.places.kept, *(row for _, row in account.slowest)]
+    rows += [row for reason in reasons for row in reason.examples] + [
+        row for group in facts.alike for row in group.rows
+    ]
+    covers = account.covered
+    least = [row for row, _ in covers.least] if covers else []
+    return {row.image for row in [*rows, *least]} | set(covers.none if covers else ())
 
 
 def index(facts: Facts) -> bytes:
@@ -119,7 +141,7 @@ def single_file(read: Callable[[str], bytes]) -> bytes:
     page = read("index.html").decode()
     style = read(STYLE.name).decode()
     page = page.replace(f'<link rel="stylesheet" href="{STYLE.name}">', f"<style>{style}</style>")
-    page = re.sub(r'<a href="images[^"#]*"[^>]*>(.*?)</a>', r"\1", page)
+    page = re.sub(r'<a href="images[^"]*"[^>]*>(.*?)</a>', r"\1", page)
 
     def inline(match: re.Match[str]) -> str:
         media = "jpeg" if match[2] == "jpg" else match[2]

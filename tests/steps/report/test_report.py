@@ -203,6 +203,33 @@ def test_images_are_on_pages_with_links_to_their_neighbours(tmp_path: Path) -> N
     assert "094.jpg" in read["images.html"].text
 
 
+def test_images_on_the_first_page_lead_to_their_places_which_show_the_same_picture(tmp_path: Path) -> None:
+    made = make_run(tmp_path / "store", page=10)
+    images = [f"{n:03d}.jpg" for n in range(25)]
+    made.list(images)
+    made.store.write("thumb.jpg", jpeg())
+    made.add(*(made.row(image, thumbs=["thumb.jpg"] if n == 17 else []) for n, image in enumerate(images)))
+
+    read = lint(written(made, tmp_path / "report"))
+
+    assert "images-0002.html#image-8" in read["index.html"].links
+    assert [image["alt"] for image in read["images-0002.html"].images] == ["before: 017.jpg"]
+    row = re.search(r'<tr id="image-8">.*?</tr>', (tmp_path / "report/images-0002.html").read_text())
+    assert row
+    assert "017.jpg" in row[0]
+
+
+def test_beside_a_name_stands_nothing_of_an_original_that_has_something_to_be_covered(tmp_path: Path) -> None:
+    made = make_run(tmp_path / "store")
+    made.list(["a.jpg"])
+    made.store.write("covered.jpg", jpeg())
+    made.add(made.row("a.jpg", thumbs=["", "covered.jpg"]))
+
+    read = lint(written(made, tmp_path / "report"))
+
+    assert [image["alt"] for image in read["images-0001.html"].images] == ["after: a.jpg"]
+
+
 def test_beyond_a_number_of_images_pages_end_and_say_where_the_others_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
