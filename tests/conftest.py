@@ -37,6 +37,11 @@ def has_minio() -> bool:
 
 
 @cache
+def has_versitygw() -> bool:
+    return bool(shutil.which("versitygw"))
+
+
+@cache
 def has_containers() -> bool:
     return _is_built("localhost/imgflow-fused:dev")
 
@@ -94,6 +99,10 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "go": (has_go, "no Go 1.24 or newer that builds; provide it with: apt-get install golang-go"),
     "node": (has_node, "no Node 18 or newer on PATH; provide it with: apt-get install nodejs"),
     "minio": (has_minio, "no `minio` on PATH; provide it with: go install github.com/minio/minio@latest"),
+    "versitygw": (
+        has_versitygw,
+        "no `versitygw` on PATH; provide it with: go install github.com/versity/versitygw/cmd/versitygw@latest",
+    ),
     "containers": (
         has_containers,
         "no container image localhost/imgflow-fused:dev for IMGFLOW_DOCKER; build it with: make containers",
@@ -170,6 +179,12 @@ def minio_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.S
         yield server
 
 
+@pytest.fixture(scope="session")
+def versitygw_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
+    with servers.versitygw(tmp_path_factory.mktemp("versitygw")) as server:
+        yield server
+
+
 @pytest.fixture
 def directory_store(tmp_path: Path) -> Store:
     return open_store(str(tmp_path / "store"))
@@ -185,10 +200,16 @@ def minio_store(minio_server: servers.Server, monkeypatch: pytest.MonkeyPatch) -
     return new_store(minio_server, monkeypatch)
 
 
+@pytest.fixture
+def versitygw_store(versitygw_server: servers.Server, monkeypatch: pytest.MonkeyPatch) -> Store:
+    return new_store(versitygw_server, monkeypatch)
+
+
 KINDS = [
     "directory",
     pytest.param("moto", marks=[pytest.mark.thorough] if has_minio() else []),  # a MinIO shows the same, and is real
     pytest.param("minio", marks=pytest.mark.minio),
+    pytest.param("versitygw", marks=[pytest.mark.versitygw, pytest.mark.thorough]),  # another hand's S3, still kept up
 ]
 KINDS_IN_SHORT = [  # for tests that take long, and whose kind of store matters less
     "directory",

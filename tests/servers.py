@@ -122,6 +122,31 @@ def minio(folder: Path, *, port: int = 0, password: str = "imgflow-secret", **va
         process.wait()
 
 
+@contextmanager
+def versitygw(folder: Path) -> Iterator[Process]:
+    """A real ``versitygw`` over a folder; what it knows of objects besides their bytes lies in files beside it."""
+    port = free_port()
+    settings = S3Settings(f"http://127.0.0.1:{port}", access_key="imgflow", secret_key="imgflow-secret")
+    kept, beside = folder / "objects", folder / "metadata"
+    kept.mkdir()
+    beside.mkdir()
+    where = ["--port", f"127.0.0.1:{port}", "--health", "/healthy", "--keep-alive", "--quiet"]
+    who = ["--access", settings.access_key, "--secret", settings.secret_key]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            ["versitygw", *where, *who, "posix", "--sidecar", str(beside), str(kept)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        wait_for(f"{settings.endpoint}/healthy", process)
+        yield Process(settings, process)
+    finally:
+        process.kill()
+        process.wait()
+
+
 def free_port() -> int:
     """A port of 127.0.0.1 that nobody listened on a moment ago."""
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
