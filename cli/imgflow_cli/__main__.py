@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NoReturn
 
 import typer
@@ -28,6 +29,9 @@ NEXT = {  # what to do where an error does not say so
 }
 
 
+MAY_BE_EMPTY = {"--kube-context"}  # is the current one then
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     if arguments is None:
@@ -45,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(argv: list[str]) -> int:
     try:
+        _check_none_empty(argv)
         code = group().main(argv, prog_name="imgflow", standalone_mode=False)
         sys.stdout.flush()
     except typer.TyperException as error:
@@ -59,6 +64,22 @@ def _run(argv: list[str]) -> int:
         trace(error)
         return _fail(explained(error), argv)
     return int(code or 0)
+
+
+def _check_none_empty(argv: Sequence[str]) -> None:
+    """Raises ImgflowError where a flag or an argument is given as "", which would count as not given.
+
+    A shell makes that of a variable that is not set, and then another source, or every image, would be taken.
+    """
+    for before, word in pairwise(["", *argv]):
+        flag = before if not word else word.removesuffix("=")
+        if (word and not re.fullmatch(r"--[a-z-]+=", word)) or flag in MAY_BE_EMPTY:
+            continue
+        what = flag if flag.startswith("-") else "an argument"
+        raise ImgflowError(
+            f"{what} is given, but empty",
+            "give it a value, or omit it; a variable of the shell that is not set is empty",
+        )
 
 
 def _interrupt(*_: object) -> NoReturn:

@@ -78,7 +78,7 @@ def _options(settings: Settings, prefix: str, tag: str) -> argo.Options:
             raise
         raise ImgflowError(
             f"which container images? The chart cannot be read: {known}",
-            "give --prefix and --tag, as images.prefix and images.tag of the chart's values",
+            "give --prefix and --tag, as containers.prefix and containers.tag of the chart's values",
             known.code if known.code is ExitCode.UNREACHABLE else ExitCode.USAGE,
         ) from error
     return replace(options, prefix=prefix or options.prefix, tag=tag or options.tag)
