@@ -160,8 +160,11 @@ class Flow:
                 listing, prediction = survey(store, planned.run, selected.images if selected else None)
             return Plan(planned.run.municipality, planned.run.digest, listing, prediction)
 
-    def try_(self, steps: str, photo: Pathlike) -> Preview:
-        """Take one photograph through some steps, without a run: what came of it, before and after as one picture."""
+    def try_(self, steps: str, photo: Pathlike, *, boxes: bool = False) -> Preview:
+        """Take one photograph through some steps, without a run: what came of it, before and after as one picture.
+
+        ``boxes`` outlines what models found, in the picture of after.
+        """
         from imgflow_workflows.preview import attempt, sheet  # noqa: PLC0415 - loads Pillow
 
         path = Path(photo)
@@ -174,7 +177,8 @@ class Flow:
             except OSError as error:
                 raise ImgflowError(f"{path} cannot be read: {error.strerror}") from error
         last = trial.stages[-1]
-        return Preview(trial, sheet(trial, f"{trial.width} x {trial.height}", f"{last.width} x {last.height}"))
+        sizes = f"{trial.width} x {trial.height}", f"{last.width} x {last.height}"
+        return Preview(trial, sheet(trial, *sizes, boxes=boxes))
 
     def why(self, image: str, municipality: str = "") -> Story:
         """One image's story over all runs, the newest first: how it ended in each, and whether it was computed anew.

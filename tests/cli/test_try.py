@@ -14,10 +14,59 @@ from tests import photographs
 from tests.finders import constant
 
 from imgflow_steps.pipeline.model import parse
-from imgflow_workflows.preview import SHOWN, attempt, sheet
+from imgflow_steps.records.findings import Box
+from imgflow_workflows.preview import MARK, SHOWN, attempt, outlined, sheet
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli
+
+
+@pytest.fixture
+def finder(tmp_path: Path) -> Path:
+    """A model that finds one face of 64 x 64 pixels in every picture."""
+    return constant(tmp_path, ("face", 0.9, 40, 96, 64, 64))
+
+
+def test_boxes_are_outlined_on_a_copy_where_steps_have_moved_them_and_what_is_covered_stays_covered(
+    finder: Path,
+) -> None:
+    data = photographs.jpeg(1, 320, 256)
+    pipeline = parse({"steps": [{"infer": {"model": str(finder)}}, {"redact": {}}, {"scale": {"percent": 50}}]})
+    trial = attempt(data, pipeline, "a.jpg")
+    plain = [pixels.copy() for pixels in trial.after]
+
+    marked = outlined(trial.after[0], trial.boxes[0])
+
+    assert [tuple(box[2:]) for box in trial.boxes[0]] == [pytest.approx((20, 48, 32, 32))]
+    np.testing.assert_array_equal(trial.after[0], plain[0])  # a copy was drawn on
+    np.testing.assert_array_equal(marked[50:79, 22:51], plain[0][50:79, 22:51])  # inside it: what covers it
+    assert {tuple(marked[64, x]) for x in (20, 52)} == {MARK}
+    assert {tuple(marked[y, 36]) for y in (48, 80)} == {MARK}
+    assert (sheet(trial, "", "", boxes=True).crop((0, 0, 680, 560)).tobytes()
+            == sheet(trial, "", "").crop((0, 0, 680, 560)).tobytes())  # before shows no box  # fmt: skip
+    assert sheet(trial, "", "", boxes=True).tobytes() != sheet(trial, "", "").tobytes()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_outlines_have_their_colour_on_grey_pictures_and_leave_alpha_as_it_is(channels: int) -> None:
+    pixels = np.full((64, 64, channels), 100, np.uint8)
+
+    marked = outlined(pixels, [Box("face", 0.5, 8, 40, 16, 16)])
+
+    assert tuple(marked[48, 8][:3]) == MARK
+    assert tuple(marked[0, 63]) == ((100,) * 4 if channels in {2, 4} else (100,) * 3)
+
+
+def test_try_outlines_boxes_only_where_it_is_asked_to(imgflow: Cli, finder: Path) -> None:
+    Path("find.yaml").write_text(f"- infer: {{model: {finder}}}\n", encoding="utf-8")
+    Path("a.png").write_bytes(photographs.jpeg(1, 640, 512))  # as large as the sheet shows it
+    sheets = []
+    for flags in ((), ("--boxes",)):
+        done = imgflow("try", "@find.yaml", "a.png", "-o", "sheet.png", *flags)
+        assert done.code == 0, done.err
+        with Image.open("sheet.png") as page:
+            sheets.append({colour for _, colour in page.convert("RGB").getcolors(1 << 24) or []})
+    assert [MARK in colours for colours in sheets] == [False, True]
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,8 @@ from imgflow_steps.contract.sample import Sample
 from imgflow_steps.contract.step import Target
 from imgflow_steps.pipeline.apply import OpenPipeline
 from imgflow_steps.pixels import resize
-from imgflow_steps.pixels.arrays import to_pixels
+from imgflow_steps.pixels.arrays import to_image, to_pixels
+from imgflow_steps.records import findings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +31,7 @@ SIDE = 640  # pixels of the box that either side is shown in
 GAP = 24  # pixels between the sides, and around them
 SHOWN = 16  # pictures that are shown of those that came of it
 LETTERS = 17  # pixels
+MARK = (255, 60, 0)  # colour of outlines
 PAPER, INK, QUIET = (250, 250, 250), (30, 35, 40), (105, 115, 120)
 
 
@@ -56,6 +58,7 @@ class Trial:
     found: list[tuple[str, Mapping[str, Any]]]  # piece, and what models said of it
     stages: list[Stage]
     bytes: int  # of the pictures, encoded; 0 where the pipeline publishes none
+    boxes: list[list[findings.Box]]  # what was found, for each of ``after``, in its own pixels
 
 
 def attempt(data: bytes, pipeline: Pipeline, image: str) -> Trial:
@@ -84,7 +87,27 @@ def attempt(data: bytes, pipeline: Pipeline, image: str) -> Trial:
         found=[(picture.piece, picture.found) for picture in made.pictures if picture.found],
         stages=[replace(stage, ms=made.ms[stage.label]) for stage in stages],
         bytes=sum(len(picture.data) for picture in made.pictures),
+        boxes=[_boxes(sample) for sample in samples],
     )
+
+
+def _boxes(sample: Sample) -> list[findings.Box]:
+    height, width, _ = sample.pixels.shape
+    found = [box.seen(sample.at, width, height) for some in findings.boxes(sample.found).values() for box in some]
+    return [box for box in found if box]
+
+
+def outlined(pixels: Pixels, boxes: Sequence[findings.Box]) -> Pixels:
+    """A copy of a picture with an outline, the label and the score of each box; lines are as thick in every sheet."""
+    image = to_image(pixels)
+    page = image.convert("RGBA" if "A" in image.mode else "RGB")
+    draw, share = ImageDraw.Draw(page), max(page.size) / SIDE
+    line, font = max(1, round(2 * share)), ImageFont.load_default(max(1, round(LETTERS * share)))
+    for box in boxes:
+        draw.rectangle((box.x, box.y, box.x + box.w, box.y + box.h), outline=MARK, width=line)
+        words = f"{box.label} {box.score:.2f}"
+        draw.text((box.x, box.y), words, fill=MARK, font=font, anchor="lb" if box.y > 2 * LETTERS * share else "la")
+    return to_pixels(page)
 
 
 def _stage(label: str, samples: Sequence[Sample]) -> Stage:
@@ -94,12 +117,16 @@ def _stage(label: str, samples: Sequence[Sample]) -> Stage:
     return Stage(label, len(samples), width, height, colour=channels > 2)  # noqa: PLR2004 - L, LA, then RGB
 
 
-def sheet(trial: Trial, left: str, right: str) -> Image.Image:
+def sheet(trial: Trial, left: str, right: str, *, boxes: bool = False) -> Image.Image:
     """Before and after beside each other, in boxes of the same size, each with a line of text below.
 
-    Several pictures stand in a grid, the first ``SHOWN`` of them.
+    Several pictures stand in a grid, the first ``SHOWN`` of them. ``boxes`` outlines what was found, on the results
+    only: there it is covered where the pipeline covers it.
     """
-    sides = [grid(side, SIDE, GAP // 4, PAPER, enlarge=True) for side in ([trial.before], trial.after[:SHOWN])]
+    after = trial.after[:SHOWN]
+    if boxes:
+        after = [outlined(pixels, some) for pixels, some in zip(after, trial.boxes, strict=False)]
+    sides = [grid(side, SIDE, GAP // 4, PAPER, enlarge=True) for side in ([trial.before], after)]
     height = max(side.height for side in sides)
     width = 3 * GAP + sum(side.width for side in sides)
     page = Image.new("RGB", (width, height + 3 * GAP + LETTERS), PAPER)

@@ -29,6 +29,10 @@ def try_(
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Where to; PHOTO.try.jpg beside it when not given."),
     ] = None,
+    boxes: Annotated[
+        bool,
+        typer.Option("--boxes", help="Outline what models found in the picture of after. Runs store no outlines."),
+    ] = False,
     quiet: QuietFlag = False,
 ) -> None:
     """Take one photograph through some steps at once, and write before and after as one picture.
@@ -50,7 +54,7 @@ def try_(
         raise ImgflowError(f"{target} cannot be written: there is no such directory")
     if target.exists() and target.samefile(photo):
         raise ImgflowError(f"{photo} would be written over", "choose another file with --output")
-    page = _try(data, pipeline, photo, FORMS[target.suffix.lower()])
+    page = _try(data, pipeline, photo, FORMS[target.suffix.lower()], boxes=boxes)
     try:
         target.write_bytes(page)
     except OSError as error:
@@ -58,7 +62,7 @@ def try_(
     emit(str(target))
 
 
-def _try(data: bytes, pipeline: Pipeline, photo: Path, form: str) -> bytes:
+def _try(data: bytes, pipeline: Pipeline, photo: Path, form: str, *, boxes: bool) -> bytes:
     """The sheet; what happened is said on the way."""
     from imgflow_steps.pipeline.apply import StepFailedError  # noqa: PLC0415 - as below
     from imgflow_steps.records.results import scalars  # noqa: PLC0415 - as below
@@ -91,5 +95,6 @@ def _try(data: bytes, pipeline: Pipeline, photo: Path, form: str) -> bytes:
         trial,
         f"before: {trial.width} x {trial.height}, {size(len(data))}",
         f"after: {many}{last.width} x {last.height}{weight}, {took}",
+        boxes=boxes,
     )
     return write(page, form)
