@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -55,13 +56,16 @@ def typed(folder: Path, line: str) -> list[str]:
         start_new_session=True,
     ) as process:
         os.close(theirs)
+        limit = threading.Timer(60, process.kill)  # where a quote stays open, bash waits for more
+        limit.start()
         os.write(ours, f"{line}\nexit\n".encode())
         try:
             while os.read(ours, 4096):
                 pass
         except OSError:  # the end of a terminal
             pass
-        process.wait(60)
+        process.wait()
+        limit.cancel()
     os.close(ours)
     return (folder / "called").read_text().splitlines()
 
