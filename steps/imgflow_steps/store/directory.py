@@ -224,7 +224,8 @@ class Directory:
         self.sweep()
         for part in unfinished.iterdir():
             with suppress(OSError):
-                if part.stat().st_mtime < time.time() - STALE:
+                # a copy on its way has the time of its photograph, which may be years ago
+                if not leftovers.of_this_machine(part.name) and part.stat().st_mtime < time.time() - STALE:
                     part.unlink()
 
     @contextmanager

@@ -38,6 +38,12 @@ def dead(name: str) -> bool:
     return _began(pid) != began
 
 
+def of_this_machine(name: str) -> bool:
+    """Whether the mark that a name begins with is of a process of this machine, of which ``dead`` knows the end."""
+    found = MARK.match(name)
+    return found is not None and found[1] == machine()
+
+
 def sweep(folder: Path, prefix: str = "") -> None:
     """Remove what dead processes left in a folder, below names that begin with ``prefix``; whatever resists stays."""
     with suppress(OSError), os.scandir(folder) as entries:

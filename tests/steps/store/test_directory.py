@@ -20,6 +20,7 @@ from imgflow_steps.store import (
     NotFoundError,
     Store,
     UnavailableError,
+    leftovers,
     open_store,
     walk,
 )
@@ -148,6 +149,16 @@ def test_what_killed_writers_left_is_removed_after_a_day(directory_store: Store,
 
     assert listed(directory_store) == ["a/1", "a/2"]
     assert [p.name for p in (root / ".tmp").iterdir()] == ["young"]
+
+
+def test_a_copy_of_an_old_photograph_that_is_on_its_way_is_not_swept(directory_store: Store, root: Path) -> None:
+    part = root / ".tmp" / leftovers.part()
+    part.touch()
+    os.utime(part, (1_000_000_000,) * 2)
+
+    open_store(directory_store.url).write("a/2", b"")
+
+    assert part.exists()
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_taken_for_whole(
