@@ -10,6 +10,7 @@ import typer
 from imgflow_cli.flags import OutputFlag, QuietFlag, RunArgument, takes_settings
 from imgflow_cli.output import Voice, document, emit, printable, table
 from imgflow_cli.progress import status_line
+from imgflow_cli.saved import check_savable, save
 from imgflow_steps.records.run import Run
 from imgflow_steps.store import Store
 from imgflow_workflows.connect import where
@@ -19,6 +20,7 @@ from imgflow_workflows.runs import state
 from imgflow_workflows.settings import PLACES, Resolved
 from imgflow_workflows.text import counted
 
+ANOTHER = "choose another file with --page"
 WORST = 24  # differences that are told and shown unless more are asked for
 
 
@@ -55,6 +57,7 @@ def diff(
     --fail-over. Differing model scores are reported but never do.
     """
     voice = Voice(quiet=quiet)
+    check_savable(page, ANOTHER)
     voice.say(where(resolved))
     one, other = (state.read(store, state.find(store, name)) for name in (first, second))
     for known in (one, other):
@@ -117,10 +120,7 @@ def _row(one: Difference) -> list[object]:
 def _write(page: Path, store: Store, one: state.RunState, other: state.RunState, comparison: Comparison) -> None:
     from imgflow_workflows.results.diff_page import page as draw  # noqa: PLC0415 - rarely asked for
 
-    try:
-        page.write_bytes(draw(store, one.run, other.run, comparison))
-    except OSError as error:
-        raise ImgflowError(f"{page} cannot be written: {error.strerror}", "choose another file with --page") from error
+    save(page, draw(store, one.run, other.run, comparison), ANOTHER)
 
 
 def _document(first: str, second: str, comparison: Comparison, fail_over: float | None) -> dict[str, Any]:

@@ -9,9 +9,9 @@ import typer
 
 from imgflow_cli.flags import OutputFlag, QuietFlag, RunArgument, takes_settings
 from imgflow_cli.output import Voice, document, emit, table
+from imgflow_cli.saved import check_savable, save
 from imgflow_steps.store import Store
 from imgflow_workflows.connect import where
-from imgflow_workflows.errors import ImgflowError
 from imgflow_workflows.evaluation import truth as truths
 from imgflow_workflows.evaluation.evaluate import Evaluation, side_name
 from imgflow_workflows.evaluation.evaluate import evaluate as compare
@@ -19,6 +19,8 @@ from imgflow_workflows.evaluation.scores import Label
 from imgflow_workflows.runs import state
 from imgflow_workflows.settings import PLACES, Resolved
 from imgflow_workflows.text import counted
+
+ANOTHER = "choose another file with --page"
 
 
 @takes_settings(*PLACES)
@@ -47,6 +49,7 @@ def evaluate(
     boxes that are covered by 95 % or more, found or not.
     """
     voice = Voice(quiet=quiet)
+    check_savable(page, ANOTHER)
     voice.say(where(resolved))
     known = state.read(store, state.find(store, run))
     state.check_ended(store, known, resolved.command)
@@ -88,7 +91,4 @@ def _share(value: float | None) -> str:
 def _write(page: Path, known: state.RunState, made: Evaluation) -> None:
     from imgflow_workflows.evaluation.page import page as draw  # noqa: PLC0415 - rarely asked for
 
-    try:
-        page.write_bytes(draw(known.run, made))
-    except OSError as error:
-        raise ImgflowError(f"{page} cannot be written: {error.strerror}", "choose another file with --page") from error
+    save(page, draw(known.run, made), ANOTHER)

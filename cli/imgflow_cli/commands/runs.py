@@ -15,6 +15,7 @@ from imgflow_cli import outcome
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, RunArgument, takes_settings
 from imgflow_cli.output import Voice, document, emit, printable, table
 from imgflow_cli.progress import display
+from imgflow_cli.saved import save
 from imgflow_steps.records.summary import Phase
 from imgflow_steps.store import Store
 from imgflow_workflows.connect import of_run, open_engine, where
@@ -185,12 +186,7 @@ def report(
         return
     path = file or Path(tempfile.gettempdir()) / f"imgflow-{known.run.id}.html"
     page = known_runs.read_report(store, known, resolved.command)
-    try:
-        path.write_bytes(page)
-    except OSError as error:
-        raise ImgflowError(
-            f"{path} cannot be written: {error.strerror}", "choose another file with --output"
-        ) from error
+    save(path, page, "choose another file with --output")
     emit(str(path))
     if show and not webbrowser.open(path.resolve().as_uri()):
         raise ImgflowError(f"no browser could be started; the report is in {path}", code=ExitCode.FAILED)

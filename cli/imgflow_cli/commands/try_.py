@@ -9,6 +9,7 @@ import typer
 
 from imgflow_cli.flags import QuietFlag
 from imgflow_cli.output import Voice, emit, table
+from imgflow_cli.saved import check_savable, save
 from imgflow_steps.contract.sample import Rejected
 from imgflow_steps.pipeline.lint import doubts
 from imgflow_steps.pipeline.model import Pipeline
@@ -17,6 +18,7 @@ from imgflow_workflows.submit import pipeline_file
 from imgflow_workflows.text import size
 
 FORMS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}
+ANOTHER = "choose another file with --output"
 FINDINGS = 20  # lines at most
 
 
@@ -50,15 +52,11 @@ def try_(
     target = file or photo.with_name(f"{photo.name}.try.jpg")
     if target.suffix.lower() not in FORMS:
         raise ImgflowError(f"{target} is not the name of a picture", f"its suffix may be {', '.join(FORMS)}")
-    if not target.parent.is_dir():
-        raise ImgflowError(f"{target} cannot be written: there is no such directory")
+    check_savable(target, ANOTHER)
     if target.exists() and target.samefile(photo):
-        raise ImgflowError(f"{photo} would be written over", "choose another file with --output")
+        raise ImgflowError(f"{photo} would be written over", ANOTHER)
     page = _try(data, pipeline, photo, FORMS[target.suffix.lower()], boxes=boxes)
-    try:
-        target.write_bytes(page)
-    except OSError as error:
-        raise ImgflowError(f"{target} cannot be written: {error.strerror}", "choose another with --output") from error
+    save(target, page, ANOTHER)
     emit(str(target))
 
 

@@ -238,6 +238,15 @@ def test_a_run_that_somebody_works_on_is_not_deleted(store: Store) -> None:
         check_idle(store, "mine", "imgflow")
 
 
+def test_a_damaged_lease_keeps_others_out_and_says_nothing_that_it_does_not_know(store: Store) -> None:
+    store.write(keys.lease("mine"), b"}damaged")
+
+    with pytest.raises(ImgflowError) as error:
+        check_idle(store, "mine", "imgflow")
+
+    assert str(error.value).startswith("another version of imgflow works on run mine, heard of ")
+
+
 def test_one_that_nobody_works_on_may_be_deleted(store: Store) -> None:
     check_idle(store, "mine", "imgflow")
     held_by(store, mark=mark_of_a_dead_process())

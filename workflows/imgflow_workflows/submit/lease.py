@@ -139,11 +139,13 @@ def _free(store: Store, other: Lease, found: StoredObject, mine: Lease) -> str:
 
 
 def _busy(store: Store, other: Lease, found: StoredObject, command: str) -> ImgflowError:
-    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(other.since))
-    where = f"in {other.place} " if other.place else ""
+    # a lease that cannot be read says neither
+    since = time.strftime(" since %Y-%m-%d %H:%M:%S", time.localtime(other.since)) if other.since else ""
+    where = f" with engine {other.engine}" if other.engine else ""
+    where += f" in {other.place}" if other.place else ""
     heard = f", heard of {duration(lease.age(store, found))} ago" if other.renews else ""
     return ImgflowError(
-        f"{other.holder} works on run {other.run} with engine {other.engine} {where}since {since}{heard}",
+        f"{other.holder} works on run {other.run}{where}{since}{heard}",
         f"`{command} watch {other.run}` follows it; if that one is dead, `{command} retry {other.run} --take-over`"
         " resumes the run in its place",
         ExitCode.FAILED,
