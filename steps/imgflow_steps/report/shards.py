@@ -22,14 +22,14 @@ HEADS = (
     ("Step", None),
     ("Shards", "figure"),
     ("Computed", "figure"),
-    ("of", "figure"),
-    ("", "figure"),
+    ("Available", "figure"),
+    ("Used", "figure"),
     ("Memory held", "figure"),
-    ("allowed", "figure"),
+    ("Memory limit", "figure"),
 )
 NOTE = (
-    "Computed is the time of computing processes without fetch and publish; what it is of is the number of processes "
-    "times how long they were there. Memory is the most that one container held, and the least that one was allowed."
+    "Computed is the time that processes spent on pictures, without fetch and publish. Available is the number "
+    "of processes times how long they were there. Memory is the most that one container held, and the lowest limit."
 )
 
 
