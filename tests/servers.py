@@ -124,17 +124,16 @@ def minio(folder: Path, *, port: int = 0, password: str = "imgflow-secret", **va
 
 @contextmanager
 def versitygw(folder: Path) -> Iterator[Process]:
-    """A real ``versitygw`` over a folder; what it knows of objects besides their bytes lies in files beside it."""
+    """A real ``versitygw`` over a folder, on a file system with extended attributes."""
     port = free_port()
     settings = S3Settings(f"http://127.0.0.1:{port}", access_key="imgflow", secret_key="imgflow-secret")
-    kept, beside = folder / "objects", folder / "metadata"
+    kept = folder / "objects"
     kept.mkdir()
-    beside.mkdir()
     where = ["--port", f"127.0.0.1:{port}", "--health", "/healthy", "--keep-alive", "--quiet"]
     who = ["--access", settings.access_key, "--secret", settings.secret_key]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            ["versitygw", *where, *who, "posix", "--sidecar", str(beside), str(kept)],
+            ["versitygw", *where, *who, "posix", str(kept)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -30,6 +31,14 @@ FREE = {
 }
 
 Start = Callable[..., "Served"]
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait until something is so, and fail where it does not become so."""
+    ends = time.monotonic() + SECONDS
+    while not true():
+        assert time.monotonic() < ends
+        time.sleep(0.02)
 
 
 @dataclass

@@ -16,6 +16,7 @@ from imgflow_workflows.catalog import verdicts
 from imgflow_workflows.catalog.ask import select
 from imgflow_workflows.errors import ImgflowError
 from imgflow_workflows.results import intact
+from imgflow_workflows.results.destination import check_destination
 from imgflow_workflows.results.fetch import fetch
 from imgflow_workflows.runs import state
 from imgflow_workflows.submit.request import Submission, again
@@ -128,6 +129,7 @@ class Run:
         all of its pictures.
         """
         with self._session.asking(), self._session.line() as line:
+            check_destination(Path(directory), "DIR")
             summary = fetch(
                 self._store,
                 self._ended().run,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 from tests import photographs
-from tests.services import SECONDS, Served, Start
+from tests.services import SECONDS, Served, Start, until
 
 PHOTO = photographs.jpeg(1, 640, 480)
 
@@ -20,13 +19,6 @@ def half_sent(front: Served, length: int) -> Iterator[socket.socket]:
     with socket.create_connection(("127.0.0.1", front.ports["http"]), SECONDS) as line:
         line.sendall(f"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\nbegin".encode())
         yield line
-
-
-def until(true: Callable[[], bool]) -> None:
-    ends = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < ends
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,10 @@ from tests.brokers import Broker, broker_binary
 from tests.servers import Proxy, Server
 from tests.services import Served, Start
 
-from imgflow_service.jobs.records import names
+from imgflow_service.jobs.records import Job, Jobs, Row, Sent, names, new_id
 from imgflow_steps.pipeline import apply
 from imgflow_steps.pipeline.model import parse
+from imgflow_steps.store import Store
 
 if TYPE_CHECKING:
     from tests.service.conftest import NewStore
@@ -232,6 +233,17 @@ def test_names_are_apart_whatever_clients_send() -> None:
     stems = [name.rpartition(".")[0] or name for name in kept]
     assert len({stem.casefold() for stem in stems}) == len(given)
     assert not [name for name in kept if "/" in name or len(name) > 230 or name in {"", ".", ".."}]
+
+
+def test_what_a_store_tries_beside_a_row_is_not_a_row(directory_store: Store) -> None:
+    jobs = Jobs(directory_store, days=1)
+    job = Job(id=new_id(), created=time.time(), files=(Sent(name="a.jpg", bytes=1),), pipelines=("{}",))
+    jobs.save(job, iter([b"a"]))
+    directory_store.write(f"{job.row(0)}.{new_id()}", b"")
+
+    assert jobs.rows(job) == {}
+    jobs.write(job, 0, Row(status="processed"))
+    assert {number: row.status for number, row in jobs.rows(job).items()} == {0: "processed"}
 
 
 def test_a_service_without_a_store_says_that_it_has_no_jobs(front: Served) -> None:

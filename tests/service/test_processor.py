@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
@@ -19,7 +19,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from PIL import Image
 from tests import photographs, processes
-from tests.services import SECONDS, Served, Start
+from tests.services import SECONDS, Served, Start, until
 
 from imgflow_service.wire.processor_pb2 import ProcessChunk, ProcessRequest, Scaling
 from imgflow_service.wire.processor_pb2_grpc import ProcessorStub
@@ -36,13 +36,6 @@ SLOWER = {"pipeline": '{"steps":["blur:bilateral:20"]}'}  # four times as long
 
 def pictures(data: bytes, *steps: Any) -> list[bytes]:
     return [picture.data for picture in apply.process(data, parse({"steps": list(steps)})).pictures]
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def computing(served: Served) -> list[int]:

@@ -15,7 +15,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from tests import photographs
-from tests.services import SECONDS, Served, Start, serving
+from tests.services import SECONDS, Served, Start, serving, until
 
 from imgflow_service.wire.imagescaler_pb2 import Image, ScaleImageRequest
 from imgflow_service.wire.imagescaler_pb2_grpc import ImageScalerStub
@@ -115,7 +115,13 @@ def keeper(start: Start, observed: Served, collected: Collected, tmp_path_factor
 
 
 def of_request(served: Served, event: str, request_id: str) -> dict[str, object]:
-    [line] = [one for one in served.logged(event) if one.get("request_id") == request_id]
+    """Its line of the log, which may come after the answer."""
+
+    def lines() -> list[dict[str, object]]:
+        return [one for one in served.logged(event) if one.get("request_id") == request_id]
+
+    until(lambda: bool(lines()))
+    [line] = lines()
     return line
 
 

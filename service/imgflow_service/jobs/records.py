@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from imgflow_steps.store import Store
 
+ROW = re.compile(r"/\d{4}\.json$")
 ID = re.compile(r"[0-9a-f]{32}")
 TIME = 11  # hex digits of an id that are milliseconds, so that ids sort by age
 DAY = 86_400.0
@@ -181,7 +182,8 @@ class Jobs:
             return {int(number): Row.model_validate(row) for number, row in done.items()}
         except NotFoundError:
             pass
-        there = [entry.key for entry in self.store.entries(keys.job(job.id, "rows/"))]
+        # only what is called as a row is: a store on S3 tries beside the first one whether its server heeds conditions
+        there = [entry.key for entry in self.store.entries(keys.job(job.id, "rows/")) if ROW.search(entry.key)]
         rows = self._readers.map(lambda key: Row.model_validate_json(self.store.read(key)), there)
         return {int(key[-9:-5]): row for key, row in zip(there, rows, strict=True)}
 
