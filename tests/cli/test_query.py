@@ -138,7 +138,6 @@ def test_ctrl_c_while_duckdb_reads_a_table_ends_a_query_as_any_command(
         ("SELECT 1 FROM catalogue", 'Did you mean "catalog"'),
         ("SELECT 1; SELECT 2", "one SELECT"),
         (";", "one SELECT"),
-        ("", "an argument is given, but empty"),
         ("SELECT image::INT FROM catalog", "Could not convert"),
     ],
 )

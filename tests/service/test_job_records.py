@@ -1,0 +1,27 @@
+"""What the service keeps of a job, and how its parts are called."""
+
+from __future__ import annotations
+
+import time
+
+from imgflow_service.jobs.records import Job, Jobs, Row, Sent, names, new_id
+from imgflow_steps.store import Store
+
+
+def test_names_are_apart_whatever_clients_send() -> None:
+    given = ["a.jpg", "A.JPG", "a.png", "../../etc/passwd", "", "..", "c:\\x\\a.jpg", "\ud800.jpg", "a" * 999 + ".jpg"]
+    kept = names(given)
+    stems = [name.rpartition(".")[0] or name for name in kept]
+    assert len({stem.casefold() for stem in stems}) == len(given)
+    assert not [name for name in kept if "/" in name or len(name) > 230 or name in {"", ".", ".."}]
+
+
+def test_what_a_store_tries_beside_a_row_is_not_a_row(directory_store: Store) -> None:
+    jobs = Jobs(directory_store, days=1)
+    job = Job(id=new_id(), created=time.time(), files=(Sent(name="a.jpg", bytes=1),), pipelines=("{}",))
+    jobs.save(job, iter([b"a"]))
+    directory_store.write(f"{job.row(0)}.{new_id()}", b"")
+
+    assert jobs.rows(job) == {}
+    jobs.write(job, 0, Row(status="processed"))
+    assert {number: row.status for number, row in jobs.rows(job).items()} == {0: "processed"}
