@@ -11,7 +11,7 @@ from imgflow import pictures, tables, view
 from imgflow.answers import Answers
 from imgflow.view import Report
 from imgflow_steps.records import keys
-from imgflow_steps.store import NotFoundError, open_store
+from imgflow_steps.store import NotFoundError, open_source
 from imgflow_workflows.catalog import verdicts
 from imgflow_workflows.catalog.ask import select
 from imgflow_workflows.errors import ImgflowError
@@ -198,7 +198,7 @@ class Run:
     def _source(self) -> tuple[Store, str]:
         run = self._known.run
         with self._session.asking():
-            return open_store(run.source) if run.source else self._store, run.prefix
+            return open_source(run.source) if run.source else self._store, run.prefix
 
     def _open_picture(self, store: Store, key: str, limits: Limits, missing: str) -> Image:
         with self._session.asking():

@@ -22,8 +22,23 @@ KEYS = {"AWS_ACCESS_KEY_ID": "somebody", "AWS_SECRET_ACCESS_KEY": KEY}
 NOBODY = "http://127.0.0.1:1"
 HOOK = "https://127.0.0.1:1/services/c4n4ry-c4n4ry"
 WITH_USER = f"http://me:{KEY}@127.0.0.1:1"
+PROFILE = {
+    "AWS_PROFILE": "city",
+    "AWS_SHARED_CREDENTIALS_FILE": "profile",
+    "PROFILE": f"[city]\naws_access_key_id=somebody\naws_secret_access_key={KEY}\n",
+}
+ASSUMED = (
+    f"[base]\naws_access_key_id=somebody\naws_secret_access_key={KEY}\n[city]\nrole_arn=arn:role\nsource_profile=base\n"
+)
+ROLE = {**PROFILE, "PROFILE": ASSUMED}
+HALF, LINES = f"[city]\naws_secret_access_key={KEY}\n", f"[city]\naws_secret_access_key=a\n{KEY}\n"
+PROGRAM, PLACE = f"[city]\ncredential_process=sh -c 'false {KEY}'\n", f"[city]\nendpoint_url={WITH_USER}\n"
+POD = {"AWS_ROLE_ARN": "arn:role", "AWS_WEB_IDENTITY_TOKEN_FILE": "profile", "PROFILE": KEY}
+SOURCE = {"IMGFLOW_SOURCE_AWS_ACCESS_KEY_ID": "somebody", "IMGFLOW_SOURCE_AWS_SECRET_ACCESS_KEY": KEY}
+FAR = {"AWS_ENDPOINT_URL": "http://store.example"}
 BUCKET = ("--store", "s3://bucket")
 INGEST = ("ingest", "table.csv", "-m", "New", "--path", "url")
+ELSEWHERE = ("--source", "s3://bucket/a")
 SUBMIT = ("submit", "-m", "Demo")
 
 
@@ -95,6 +110,23 @@ WAYS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "a webhook that is none": ({"IMGFLOW_NOTIFY_URL": f"ftp://{KEY}"}, SUBMIT),
     "a webhook in a flag": ({}, (*SUBMIT, "--notify", HOOK)),
     "a webhook in a flag that is mistyped": ({}, (*SUBMIT, "--notifi", HOOK)),
+    "a profile that the server refuses": ({**PROFILE, "AWS_ENDPOINT_URL": "ECHO"}, ("ls", *BUCKET)),
+    "a profile that the server refuses, doctor": ({**PROFILE, "AWS_ENDPOINT_URL": "ECHO"}, ("doctor", *BUCKET)),
+    "a profile with half of the credentials": ({**PROFILE, "PROFILE": HALF}, ("ls", *BUCKET)),
+    "a profile over two lines": ({**PROFILE, "PROFILE": LINES}, ("ls", *BUCKET)),
+    "a profile before any section": ({**PROFILE, "PROFILE": f"aws_secret_access_key={KEY}\n"}, ("ls", *BUCKET)),
+    "a password in the endpoint of a profile": ({**PROFILE, "PROFILE": PLACE}, ("ls", *BUCKET)),
+    "a role that is refused": ({**ROLE, "AWS_ENDPOINT_URL": "ECHO"}, ("ls", *BUCKET)),
+    "a role that is refused, doctor": ({**ROLE, "AWS_ENDPOINT_URL": "ECHO"}, ("doctor", *BUCKET)),
+    "a program that fails": ({**PROFILE, "PROFILE": PROGRAM}, ("ls", *BUCKET)),
+    "a token that is refused": ({**POD, "AWS_ENDPOINT_URL": "ECHO"}, ("ls", *BUCKET)),
+    "a token that is refused, doctor": ({**POD, "AWS_ENDPOINT_URL": "ECHO"}, ("doctor", *BUCKET)),
+    "a token service that is away": ({**POD, "AWS_ENDPOINT_URL": NOBODY}, ("ls", *BUCKET)),
+    "keys of a source that is refused": ({**SOURCE, "IMGFLOW_SOURCE_S3_ENDPOINT": "ECHO"}, (*SUBMIT, *ELSEWHERE)),
+    "keys of a source that is away": ({**SOURCE, "IMGFLOW_SOURCE_S3_ENDPOINT": NOBODY}, ("plan", "-m", "Demo", *ELSEWHERE)),
+    "a password of a proxy that is away": ({**KEYS, **FAR, "HTTP_PROXY": WITH_USER}, ("ls", *BUCKET)),
+    "a password of a proxy that is away, doctor": ({**KEYS, **FAR, "HTTP_PROXY": WITH_USER}, ("doctor", *BUCKET)),
+    "a password of a proxy that cannot be": ({**KEYS, **FAR, "HTTP_PROXY": f"socks5://me:{KEY}@host"}, ("ls", *BUCKET)),
     "what nobody thought of": ({**KEYS, "BREAK": "1"}, SUBMIT),
 }  # fmt: skip
 
@@ -109,6 +141,7 @@ def test_a_secret_comes_out_nowhere(
     for name, value in {**variables, "IMGFLOW_DEBUG": debug}.items():
         monkeypatch.setenv(name, value.replace("ECHO", echo))
     Path("imgflow.yaml").write_text(variables.get("FILE", ""))
+    Path("profile").write_text(variables.get("PROFILE", ""))
     Path("table.csv").write_text(variables.get("TABLE", ""))
     monkeypatch.setattr(LocalEngine, "submit", _broken if "BREAK" in variables else _nothing)
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from imgflow_steps.contract.redaction import conceal_users
 from imgflow_steps.pipeline.notation import nearest
+from imgflow_steps.store.variables import VARIABLES
 from imgflow_workflows import yaml_size
 from imgflow_workflows.errors import ImgflowError
 
@@ -21,7 +22,7 @@ FILE = "imgflow.yaml"
 DEFAULT = "default"  # the origin of what nobody has set
 ENDPOINT, REGION = "AWS_ENDPOINT_URL", "AWS_REGION"  # what every S3 client reads
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-OTHERS = {"endpoint": ("IMGFLOW_S3_ENDPOINT", ENDPOINT), "region": (REGION, "AWS_DEFAULT_REGION")}  # read first
+OTHERS = {name: VARIABLES[name] for name in ("endpoint", "region")}  # read first
 
 
 class Settings(BaseModel):

@@ -16,7 +16,7 @@ from imgflow_steps.store import (
     NotFoundError,
     StoredObject,
     inside,
-    open_store,
+    open_source,
 )
 from imgflow_steps.store.ranges import known_by_content
 from imgflow_steps.store.walk import UNREADABLE, Watch
@@ -120,7 +120,7 @@ def candidates(store: Store, run: Run) -> Candidates:
     rules, by_content = admission_of(run.list), run.list.known_by == "content"
     if not run.source:
         return Candidates(store, run.prefix, with_ignore_file(rules, store, run.prefix), by_content=by_content)
-    opened = open_store(run.source)
+    opened = open_source(run.source)
     own = inside(store, opened)
     if own == "":
         raise BadParametersError(

@@ -80,6 +80,7 @@ class Store(Protocol):
     """
 
     url: str  # opens the same store again; never holds a secret
+    server: str  # whose bucket it is; "" for a directory
 
     def entries(self, prefix: str = "") -> Iterator[StoredObject]:
         """All objects whose key begins with ``prefix``, sorted by the UTF-8 bytes of the key, streaming."""
@@ -131,11 +132,19 @@ class Store(Protocol):
 def open_store(url: str) -> Store:
     """The store at ``./dir``, ``/dir``, ``file:///dir`` or ``s3://bucket[/prefix]``; its keys are relative to it.
 
-    A directory is made when it is first written to. For S3 the environment says where and who:
-    ``IMGFLOW_S3_ENDPOINT`` or ``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``,
-    ``AWS_SESSION_TOKEN``, ``AWS_REGION``. Nothing is asked of the server yet.
+    A directory is made when it is first written to. For S3 the environment says where and who; ``docs/store.md`` lists
+    the means. Nothing is asked of the server yet.
     Raises BadParametersError when the address or these settings cannot be.
     """
+    return _open(url, source=False)
+
+
+def open_source(url: str) -> Store:
+    """The same for photographs that a run reads where they are, which may be at a server of their own."""
+    return _open(url, source=True)
+
+
+def _open(url: str, *, source: bool) -> Store:
     if has_user(url):
         raise BadParametersError(
             f"{redacted(url)!r}: the address of a store holds no user and no password; "
@@ -146,7 +155,7 @@ def open_store(url: str) -> Store:
         from imgflow_steps.store.settings import S3Settings  # noqa: PLC0415 - likewise
 
         bucket, _, prefix = url.removeprefix("s3://").partition("/")
-        return S3(bucket, prefix, S3Settings.from_environment(os.environ))
+        return S3(bucket, prefix, S3Settings.from_environment(os.environ, source=source))
     from imgflow_steps.store.directory import Directory  # noqa: PLC0415 - it needs the names above
 
     return Directory(_local(url))
@@ -154,6 +163,8 @@ def open_store(url: str) -> Store:
 
 def inside(store: Store, outer: Store) -> str | None:
     """What a store's keys begin with in an outer one that holds it: "" where both are the same; None elsewhere."""
+    if store.server != outer.server:
+        return None
     mine, theirs = (f"{s.url if s.url.startswith('s3://') else Path(s.url).resolve()}/" for s in (store, outer))
     return mine.removeprefix(theirs) if mine.startswith(theirs) else None
 

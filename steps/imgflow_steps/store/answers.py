@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
-from urllib3.exceptions import HTTPError, MaxRetryError, ResponseError
+from urllib3.exceptions import HTTPError, MaxRetryError, ProxyError, ResponseError
 
 from imgflow_steps.store import (
     ChangedError,
@@ -13,10 +13,11 @@ from imgflow_steps.store import (
     SilentError,
     StoreError,
     UnavailableError,
+    tls,
 )
 from imgflow_steps.store.asking import StrangeError, said
 
-CREDENTIALS = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+CREDENTIALS = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile that AWS_PROFILE names"
 REGION = "set AWS_REGION to the bucket's region"
 MEND = {
     "NoSuchBucket": "create the bucket, or correct its name or the endpoint",
@@ -71,6 +72,11 @@ def explain(error: Exception, place: str, key: str) -> StoreError:
         )
     if isinstance(error, ServerError):
         return refused("", f"HTTP status {error.status_code}", place, key, error.status_code)
+    if found := tls.fault(error):
+        return SilentError(f"{place}: {key!r}: {tls.said(found)}")
+    if isinstance(error, MaxRetryError) and isinstance(error.reason, ProxyError):
+        mend = "check HTTPS_PROXY and HTTP_PROXY, or name the server in NO_PROXY"
+        return SilentError(f"{place}: {key!r}: {said(error)}, after all retries; {mend}")
     return (SilentError if silent(error) else UnavailableError)(
         f"{place}: {key!r}: {said(error)}, after all retries; check that the server runs and the endpoint is right"
     )

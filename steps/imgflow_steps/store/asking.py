@@ -6,27 +6,31 @@ to keep, and each operation of the store has a budget of silence for all its req
 
 from __future__ import annotations
 
-import io
 import logging
 import math
-import os
 import re
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http import client as http_client
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 import certifi
-from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, PoolManager, Retry, Timeout
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProtocolError, ReadTimeoutError
+from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Retry, Timeout
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    MaxRetryError,
+    NewConnectionError,
+    ProtocolError,
+    ProxyError,
+    ReadTimeoutError,
+)
 
-from imgflow_steps.store.variables import BUNDLES
+from imgflow_steps.store import tls
+from imgflow_steps.store.proxies import proxied
+from imgflow_steps.store.sockets import Pool, SecurePool
 
 if TYPE_CHECKING:
     from imgflow_steps.store.settings import S3Settings
@@ -37,10 +41,7 @@ PAUSE = 10.0  # seconds between two attempts, at most
 NOTICE_ATTEMPTS = 6  # attempts, some twelve seconds, after which a request that goes on says so…
 NOTICE_SECONDS = 10.0  # …or seconds of silence
 NOTICE_INTERVAL = 60.0  # seconds after which it is said once more
-PACE = 1 << 10  # bytes per second; what comes slower than this is given up
 SHORT = 2.0  # seconds for one that was silent a moment ago
-PIECE = 256 << 10  # bytes that are sent at once…
-PIECE_SECONDS = 20.0  # …and have this many seconds
 DONE = (200, 204, 206)
 ROOTS = {  # what the answer to a request with this parameter begins with
     "list-type": b"ListBucketResult",
@@ -89,13 +90,14 @@ class Silence:
 class Connections(PoolManager):
     """urllib3's connections with our patience: ``asking`` says how long a thread's requests may hear nothing."""
 
-    def __init__(self, settings: S3Settings) -> None:
+    def __init__(self, settings: S3Settings, **kw: Any) -> None:
         super().__init__(
             maxsize=CONNECTIONS,
             timeout=Timeout(connect=settings.connect, read=settings.read),
-            ca_certs=next(filter(None, map(os.environ.get, BUNDLES)), None) or certifi.where(),
+            ca_certs=settings.ca_bundle or certifi.where(),
+            **kw,
         )
-        self.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        self.pool_classes_by_scheme = {"http": Pool, "https": SecurePool}
         self._settings = settings
         self._retry = _Retry(
             total=settings.retries + math.ceil(settings.patience / PAUSE),
@@ -149,6 +151,15 @@ class Connections(PoolManager):
         return answer
 
 
+class _Proxied(Connections, ProxyManager):
+    """The same through a proxy."""
+
+
+def connections(settings: S3Settings) -> Connections:
+    """Connections to a server, through a proxy where one is named."""
+    return _Proxied(settings, **proxied(settings.proxy)) if settings.proxy else Connections(settings)
+
+
 class _Retry(Retry):
     """Ends where the budget of silence does, and says, once per operation, that it is going to take long."""
 
@@ -173,7 +184,7 @@ class _Retry(Retry):
         """See urllib3."""
         self.silence.lapse()
         fresh = super().increment(method, url, *args, **kw)
-        if not self.silence.lasts(self.seconds):
+        if tls.is_final(kw.get("error")) or not self.silence.lasts(self.seconds):
             last = fresh.history[-1]
             pool = kw.get("_pool") or (args[2] if len(args) > 2 else None)  # noqa: PLR2004 - its place
             reason = kw.get("error") or ProtocolError(f"HTTP status {last.status}")
@@ -192,6 +203,8 @@ class _Retry(Retry):
 def said(error: Exception) -> str:
     """What kept a request from being answered, in plain words where urllib3 names its own classes."""
     reason = error.reason if isinstance(error, MaxRetryError) and error.reason else error
+    if isinstance(reason, ProxyError):
+        return f"the proxy does not let it through: {said(reason.original_error)}"
     if isinstance(reason, ReadTimeoutError):
         return "it takes the connection and does not answer"
     if isinstance(reason, NewConnectionError):
@@ -223,73 +236,3 @@ def _begin(answer: BaseHTTPResponse, *, whole: bool) -> bytes:
     if whole:
         return answer.data[:1000]
     return b"<html" if answer.headers.get("Content-Type", "").startswith("text/html") else b""
-
-
-class _Paced(io.RawIOBase):
-    """What a socket receives, or TimeoutError when that is less than this many bytes per second after some patience.
-
-    Until ``begun`` all of it has to come within that patience, however much it is: a head may go on for ever.
-    """
-
-    def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
-        self._raw, self._sock = raw, sock
-        self._began, self._received = time.monotonic(), 0
-        self._patience = sock.gettimeout() or PIECE_SECONDS
-        self.begun = False
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        earned = self._received / PACE if self.begun else 0.0
-        left = self._began + max(self._patience, earned) - time.monotonic()
-        if left <= 0:
-            raise TimeoutError(f"{self._received} bytes in {time.monotonic() - self._began:.0f} seconds are too slow")
-        self._sock.settimeout(min(self._patience, left))
-        received: int | None = self._raw.readinto(buffer)
-        self._received += received or 0
-        return received
-
-    def close(self) -> None:
-        if not self.closed:
-            self._raw.close()
-        super().close()
-
-
-class _Response(http_client.HTTPResponse):
-    def __init__(self, sock: socket.socket, *args: Any, **kw: Any) -> None:
-        super().__init__(sock, *args, **kw)
-        self._paced = _Paced(self.fp.detach(), sock)
-        self.fp = io.BufferedReader(self._paced)
-
-    def begin(self) -> None:
-        super().begin()
-        self._paced.begun = True
-
-
-class _Sending(HTTPConnection):
-    """A body goes out in pieces, each with its time, where http.client gives all of it the time for a connection."""
-
-    response_class = _Response
-
-    def send(self, data: Any) -> None:
-        if not isinstance(data, bytes) or len(data) <= PIECE:
-            super().send(data)
-            return
-        rest = memoryview(data)
-        if self.sock:
-            self.sock.settimeout(PIECE_SECONDS)
-        for at in range(0, len(rest), PIECE):
-            super().send(rest[at : at + PIECE])
-
-
-class _SecureSending(_Sending, HTTPSConnection):
-    """The same over TLS."""
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Sending
-
-
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _SecureSending

@@ -45,7 +45,7 @@ class Directory:
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
-        self.url = os.fspath(self._root)
+        self.url, self.server = os.fspath(self._root), ""
         self._swept = False
 
     def entries(self, prefix: str = "") -> Iterator[StoredObject]:

@@ -34,10 +34,11 @@ from imgflow_steps.store import (
 )
 from imgflow_steps.store.answers import FAULTS, explain, refused, silent
 from imgflow_steps.store.arriving import arriving
-from imgflow_steps.store.asking import PACE, Connections, Silence, SpoiltError, StrangeError
+from imgflow_steps.store.asking import Silence, SpoiltError, StrangeError, connections
 from imgflow_steps.store.names import unstorable
 from imgflow_steps.store.pages import EMPTY, Page, page
 from imgflow_steps.store.settings import S3Settings
+from imgflow_steps.store.sockets import PACE
 from imgflow_steps.store.sums import CRC32, WISH, Check, check_range, check_stored, crc32
 from imgflow_steps.store.versions import PART, same
 
@@ -84,9 +85,10 @@ class S3:
         if prefix and (why := unstorable(prefix)):
             raise BadParametersError(f"a store cannot be rooted at the prefix {prefix!r}: {why}")
         self.url = f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}"
+        self.server = settings.endpoint
         self._bucket, self._root = bucket, f"{prefix}/" if prefix else ""
         self._settings = settings
-        self._connections = Connections(settings)
+        self._connections = connections(settings)
         self._client = settings.client(self._connections)
         self._opaque = settings.etags == "opaque" or bucket.endswith("--x-s3")  # S3 Express
         self._away = 0.0  # until then the server, silent a moment ago, is asked only briefly

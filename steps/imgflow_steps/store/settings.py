@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from minio import Minio
+from minio.credentials.credentials import Credentials
+from minio.credentials.providers import Provider, StaticProvider
 
 from imgflow_steps.contract.redaction import conceal
 from imgflow_steps.contract.step import BadParametersError
-from imgflow_steps.store import PATIENCE
-from imgflow_steps.store.asking import Connections
-from imgflow_steps.store.variables import VARIABLES
+from imgflow_steps.store import PATIENCE, credentials, profiles, tls
+from imgflow_steps.store.asking import Connections, connections
+from imgflow_steps.store.proxies import port_of, proxy_of
+from imgflow_steps.store.variables import BUNDLES, NOWHERE, VARIABLES, for_source
 
 READ = 15.0  # seconds for one answer
 SILENT = 35.0  # seconds without an answer, or twice ``read``, after which whoever waits is told
 MOST = 60.0  # seconds for one answer, where nobody waits
 ETAGS = ("md5", "opaque")
+PAYER = "requester"
+AMAZON = "https://s3.amazonaws.com"
+KEYS = ("access_key", "secret_key", "session_token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,7 @@ class S3Settings:
     ``patience``: extra seconds to keep retrying an unreachable or busy server; 0 when a person is waiting.
     """
 
-    endpoint: str = "https://s3.amazonaws.com"
+    endpoint: str = AMAZON
     region: str = "us-east-1"
     access_key: str = field(default="", repr=False)
     secret_key: str = field(default="", repr=False)
@@ -40,6 +46,10 @@ class S3Settings:
     backoff: float = 0.2  # seconds before the second retry, doubled with each; jitter of the same size
     patience: float = 0.0
     etags: str = "md5"  # what they are where nothing says otherwise
+    payer: str = ""  # "requester" where the bucket's owner lets others pay for what they ask
+    ca_bundle: str = ""  # a file of authorities; "" is those that certifi knows
+    proxy: str = field(default="", repr=False)
+    lender: Provider | None = field(default=None, repr=False, compare=False)  # of keys, where none are given
 
     def __post_init__(self) -> None:
         conceal(self.secret_key, self.session_token)
@@ -51,43 +61,117 @@ class S3Settings:
                 )
         if not _is_server(self.endpoint):
             raise BadParametersError(  # the address is not shown: it may hold a password
-                "the S3 endpoint (IMGFLOW_S3_ENDPOINT or AWS_ENDPOINT_URL) is an address such as "
+                "the S3 endpoint (IMGFLOW_S3_ENDPOINT, AWS_ENDPOINT_URL or the profile's) is an address such as "
                 "http://minio:9000, without a path or a password"
             )
         if bool(self.access_key) != bool(self.secret_key):
             raise BadParametersError("set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or neither")
+        if self.payer not in {"", PAYER}:
+            raise BadParametersError(f"{VARIABLES['payer'][0]} is {PAYER!r} or is not set, not {self.payer!r}")
         if self.etags not in ETAGS:
             raise BadParametersError(f"IMGFLOW_S3_ETAG is one of {', '.join(ETAGS)}, not {self.etags!r}")
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> S3Settings:
-        """Raises BadParametersError when a variable cannot be."""
+    def from_environment(cls, environment: Mapping[str, str], *, source: bool = False) -> S3Settings:
+        """What the environment, or the profile that it names, says of the store, or of the ``source`` of photographs.
+
+        Raises BadParametersError when a variable or a profile cannot be.
+        """
+        seen = for_source(environment) if source else environment
+        profile = profiles.read(seen)
         given: dict[str, Any] = {
-            name: environment[variable].strip()
+            name: seen[variable].strip()
             for name, variables in VARIABLES.items()
             for variable in reversed(variables)
-            if environment.get(variable)
+            if seen.get(variable)
         }
+        for name, of_profile in (("endpoint", "endpoint_url"), ("region", "region")):
+            if value := profile.get(of_profile):
+                given.setdefault(name, value)
         patience = _seconds(environment.get(PATIENCE) or "0")
-        return cls(**given, patience=patience, read=max(READ, min(MOST, patience / 4)))
+        found = cls(**given, patience=patience, read=max(READ, min(MOST, patience / 4)))
+        found = replace(found, ca_bundle=_bundle(seen, profile), proxy=proxy_of(found.endpoint, seen))
+        return replace(found, lender=_lender(found, seen, environment, profile, source=source))
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What tells another process the same, with the keys of this moment and without the files of a profile.
+
+        Raises DeniedError and UnavailableError where keys are lent, and nobody lends any.
+        """
+        keys = self.lender.retrieve() if self.lender else None
+        values = {name: getattr(self, name) for name in VARIABLES}
+        if keys:
+            values |= dict(zip(KEYS, (keys.access_key, keys.secret_key, keys.session_token or ""), strict=True))
+        told = {VARIABLES[name][0]: value for name, value in values.items() if value}
+        return {**NOWHERE, **told, **({BUNDLES[0]: self.ca_bundle} if self.ca_bundle else {})}
+
+    @property
+    def port(self) -> int:
+        """The port that connections go to, the proxy's where there is one."""
+        return port_of(self.proxy or self.endpoint)
 
     @property
     def budget(self) -> float:
         """Seconds that one operation of the store may hear nothing before it is given up."""
         return max(SILENT, self.patience)
 
-    def client(self, connections: Connections | None = None) -> Minio:
+    def client(self, used: Connections | None = None) -> Minio:
         """A client, as a rule with connections of its own; safe for threads, not for a forked process."""
         parts = urlsplit(self.endpoint)
-        return Minio(
+        static = (
+            StaticProvider(self.access_key, self.secret_key, self.session_token or None) if self.access_key else None
+        )
+        return (_Requester if self.payer else Minio)(
             parts.netloc,
-            access_key=self.access_key or None,
-            secret_key=self.secret_key or None,
-            session_token=self.session_token or None,
+            credentials=self.lender or static,
             secure=parts.scheme == "https",
             region=self.region,  # or the client asks for it first, which needs one more right
-            http_client=connections or Connections(self),
+            http_client=used or connections(self),
         )
+
+
+class _Requester(Minio):
+    """A client that says with each request, under its signature, that whoever asks pays."""
+
+    def _build_headers(self, host: str, headers: Any = None, *args: Any, **kw: Any) -> Any:
+        return super()._build_headers(host, {**(headers or {}), "x-amz-request-payer": PAYER}, *args, **kw)
+
+
+@dataclass(frozen=True, slots=True)
+class _Renewed(Provider):
+    """Keys for a while that somebody else renews in the environment of this process, as of a computing one."""
+
+    environment: Mapping[str, str]
+    source: bool
+    first: Credentials
+
+    def retrieve(self) -> Credentials:
+        seen = for_source(self.environment) if self.source else self.environment
+        key, secret, token = (seen.get(VARIABLES[name][0], "").strip() for name in KEYS)
+        return Credentials(key, secret, token or None) if key and secret else self.first
+
+
+def _bundle(seen: Mapping[str, str], profile: profiles.Profile) -> str:
+    given = {BUNDLES[0]: seen.get(BUNDLES[0]), f"ca_bundle of profile {profile.name}": profile.get("ca_bundle")}
+    given[BUNDLES[1]] = seen.get(BUNDLES[1])
+    return next((tls.checked(file, name) for name, file in given.items() if file), "")
+
+
+def _lender(
+    found: S3Settings,
+    seen: Mapping[str, str],
+    environment: Mapping[str, str],
+    profile: profiles.Profile,
+    *,
+    source: bool,
+) -> Provider | None:
+    if found.session_token:
+        first = Credentials(found.access_key, found.secret_key, found.session_token)
+        return _Renewed(environment, source, first)
+    if found.access_key:
+        return None
+    return credentials.provider(seen, profile, found.endpoint, found.region, found.ca_bundle)
 
 
 def _seconds(text: str) -> float:

@@ -15,7 +15,7 @@ from imgflow_steps.pipeline.apply import OpenPipeline
 from imgflow_steps.records import keys
 from imgflow_steps.records.row import Row
 from imgflow_steps.records.run import Run
-from imgflow_steps.store import OF_ONE, Store, names, open_store
+from imgflow_steps.store import OF_ONE, Store, names, open_source, open_store
 
 AHEAD = 12  # images fetched before their turn, and as many on their way to the store after it: at 20 ms for a
 BEHIND = 12  # request the store then keeps up with a process that needs 2 ms for an image
@@ -79,7 +79,7 @@ def open_context(store_url: str, run: Run, folder: Path) -> WorkerContext:
         run=run,
         digest=run.digest,
         store=store,
-        source=open_store(run.source) if run.source else store,
+        source=open_source(run.source) if run.source else store,
         prefix=run.prefix,
         threads=ThreadPoolExecutor(AHEAD + BEHIND, thread_name_prefix="store"),
         files=folder,

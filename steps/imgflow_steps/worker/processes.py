@@ -65,6 +65,8 @@ class Processes:
         self.workers = workers
         self.generation = 0  # of the shared processes, which are started anew when pebble gives them up
         self._memory, self._load, self._reach = memory, load, reach
+        self._variables = reach.teller(os.environ)
+        self._told = self._variables()
         self._lock = threading.Lock()
         self._tasks: set[ProcessFuture[Any]] = set()
         self._alone: ProcessPool | None = None
@@ -105,17 +107,28 @@ class Processes:
             if alone and not (self._alone and self._alone.active):
                 self._alone = self._open(1, tasks=1)
             pool = self._alone if alone and self._alone else self._shared
-            future = pool.schedule(work, args=args, kwargs=kwargs)
+            news = self._news()
+            future = (
+                pool.schedule(_informed, args=(news, work, args, kwargs))
+                if news
+                else pool.schedule(work, args=args, kwargs=kwargs)
+            )
         self._tasks.add(future)
         future.add_done_callback(self._tasks.discard)
         return future
+
+    def _news(self) -> dict[str, str]:
+        """What processes have to be told since they began: keys that are lent have been renewed."""
+        if not (self._reach.ports and confined(os.environ)):
+            return {}
+        return {name: value for name, value in self._variables().items() if self._told.get(name) != value}
 
     def _open(self, workers: int, tasks: int) -> ProcessPool:
         return ProcessPool(
             max_workers=workers,
             max_tasks=tasks,
             initializer=_prepare,
-            initargs=[self._memory, self._load, self._reach, self._reach.variables(os.environ)],
+            initargs=[self._memory, self._load, self._reach, self._variables()],
             context=Spawn(ENVIRONMENT | environment(os.environ), self._reach.keep),
         )
 
@@ -166,6 +179,11 @@ def _prepare(memory: int, load: str, reach: Reach, told: dict[str, str]) -> None
         reach.confine()  # before there is another thread: the kernel takes rights from this one and its later ones
     os.environ.update(told)
     end_with_parent()
+
+
+def _informed(news: dict[str, str], work: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
+    os.environ.update(news)
+    return work(*args, **kwargs)
 
 
 def _close(pool: ProcessPool) -> None:

@@ -10,22 +10,25 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 from imgflow_steps.store import PATIENCE, walk
-from imgflow_steps.store.variables import BUNDLES, VARIABLES
+from imgflow_steps.store.variables import PROXIES, has_source, of_source
 from imgflow_steps.worker import landlock, privileges, refused
+
+if TYPE_CHECKING:
+    from imgflow_steps.store.settings import S3Settings
 
 # Variables that a computing process is given, and what the names of others begin with.
 KEPT: tuple[str, ...] = ("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP", "VIRTUAL_ENV")
 KEPT += ("PYDANTIC_DISABLE_PLUGINS", "LD_LIBRARY_PATH", "LD_PRELOAD")
 FAMILIES = ("LC_", "PYTHON", "OPENBLAS_", "OPENCV_", "OMP_", "MKL_", "ORT_", "GLIBC_", "MALLOC_", "COVERAGE_", "DYLD_")
 # And what it is told once it runs, where its store is S3: its first environment is to be read by others of this user.
-TOLD: tuple[str, ...] = (*chain(*VARIABLES.values()), *BUNDLES, PATIENCE)
+# Beside where the server is, and keys: what S3Settings.variables holds.
+TOLD: tuple[str, ...] = (*PROXIES, PATIENCE)
 
 OF_ETC = ("ld.so.cache", "localtime", "ssl", "pki", "ca-certificates", "hosts", "resolv.conf", "nsswitch.conf")
 PARTS: tuple[str, ...] = ("/usr", "/lib", "/lib64", "/proc", "/sys", "/dev/null", "/dev/zero", "/dev/urandom")
@@ -40,12 +43,14 @@ CONFINE = "IMGFLOW_CONFINE"  # "off": computing processes keep all that whoever 
 class Reach:
     """What computing processes may read and write beside what all of them read, and whether they speak to a store.
 
+    ``buckets``: whether the store, and whether the source of photographs, is one of S3.
     ``anywhere``: photographs may be links to any file that is not secret. ``keep``: descriptors that they are given.
     """
 
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
+    buckets: tuple[bool, bool] = (False, False)
     anywhere: bool = False
     keep: tuple[int, ...] = ()
 
@@ -54,9 +59,12 @@ class Reach:
         """For a run whose results go to the first store and whose photographs are there or in the second."""
         folders = [url for url in stores if url and not url.startswith("s3://")]
         here = cls(read=tuple(folders), anywhere=bool(folders))
-        if any(url.startswith("s3://") for url in stores):
-            bundles = tuple(filter(None, map(os.environ.get, BUNDLES)))
-            here = replace(here, ports=(_port(os.environ), DNS), read=(*here.read, *bundles))
+        buckets = stores[0].startswith("s3://"), any(url.startswith("s3://") for url in stores[1:])
+        if any(buckets):
+            servers = _servers(buckets, os.environ)
+            bundles = tuple(server.ca_bundle for server in servers if server.ca_bundle)
+            ports = dict.fromkeys((*(server.port for server in servers), DNS))
+            here = replace(here, ports=tuple(ports), buckets=buckets, read=(*here.read, *bundles))
         if stores[0] in folders:
             here = replace(here, write=tuple(_written(Path(stores[0]))))
         return here
@@ -69,11 +77,26 @@ class Reach:
         """The same, and a file that another program has brought; "" is none."""
         return replace(self, read=(*self.read, path)) if path else self
 
-    def variables(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """Variables for a process that runs already."""
-        if not confined(environment):
-            return dict(environment)
-        return {name: environment[name] for name in TOLD if name in environment} if self.ports else {}
+    def teller(self, environment: Mapping[str, str]) -> Callable[[], dict[str, str]]:
+        """What gives variables for a computing process that runs already; it raises StoreError."""
+        return self.introducer(environment) if confined(environment) else lambda: dict(environment)
+
+    def introducer(self, environment: Mapping[str, str]) -> Callable[[], dict[str, str]]:
+        """What gives variables that name the S3 servers, with the keys of that moment, and no file of a profile.
+
+        It raises StoreError where nobody gives keys.
+        """
+        roles = _roles(self.buckets, environment)
+        servers = _servers(self.buckets, environment)  # kept, with what they know of keys that are lent
+        plain = {name: environment[name] for name in TOLD if name in environment} if servers else {}
+
+        def variables() -> dict[str, str]:
+            told = dict(plain)
+            for server, source in zip(servers, roles, strict=True):
+                told |= {of_source(name) if source else name: value for name, value in server.variables.items()}
+            return told
+
+        return variables
 
     def confine(self) -> None:
         """Give up for good, in this process, all that is not named here."""
@@ -135,10 +158,13 @@ def _visible() -> list[str]:
         return []
 
 
-def _port(environment: Mapping[str, str]) -> int:
-    address = environment.get("IMGFLOW_S3_ENDPOINT") or environment.get("AWS_ENDPOINT_URL") or "https:"
-    parts = urlsplit(address.strip())
-    try:
-        return parts.port or (80 if parts.scheme == "http" else 443)
-    except ValueError:
-        return 443
+def _roles(buckets: tuple[bool, bool], environment: Mapping[str, str]) -> list[bool]:
+    """For each server of S3 that is asked, whether it is that of the source alone."""
+    own = buckets[1] and has_source(environment)
+    return [*([False] if buckets[0] or (buckets[1] and not own) else []), *([True] if own else [])]
+
+
+def _servers(buckets: tuple[bool, bool], environment: Mapping[str, str]) -> list[S3Settings]:
+    from imgflow_steps.store.settings import S3Settings  # noqa: PLC0415 - loads minio
+
+    return [S3Settings.from_environment(environment, source=source) for source in _roles(buckets, environment)]

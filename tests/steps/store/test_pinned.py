@@ -9,15 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from subprocess import run
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from tests.certificates import written
 
 from imgflow_steps.store.web import NotFetchedError, Web
 
@@ -62,33 +58,6 @@ def _named(monkeypatch: pytest.MonkeyPatch) -> None:
 def fetched(url: str, path: Path, seconds: float = 30) -> bytes:
     Web(frozenset({HOST}), seconds=seconds, allowed=loopback).fetch(url, path / "x")
     return (path / "x").read_bytes()
-
-
-def written(folder: Path, name: str) -> ssl.SSLContext:
-    """A server's certificate for a name, and in the folder ``ca.pem`` what trusts it."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    public = certificate.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (folder / "ca.pem").write_bytes(public)
-    (folder / "server.pem").write_bytes(private + public)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "server.pem")
-    return context
 
 
 def secured(context: ssl.SSLContext) -> Callable[[socket.socket], None]:

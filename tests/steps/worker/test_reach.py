@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 from tests import photographs
 
@@ -87,7 +88,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture(autouse=True)
 def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AWS_SECRET_ACCESS_KEY", "IMGFLOW_NOTIFY_SECRET", "GITHUB_TOKEN"):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "IMGFLOW_NOTIFY_SECRET", "GITHUB_TOKEN"):
         monkeypatch.setenv(name, SECRET)
 
 
@@ -128,7 +129,8 @@ def test_where_the_store_is_s3_it_trusts_whom_the_machine_trusts(
 ) -> None:
     bundle = tmp_path / ".private" / "ca.pem"
     bundle.parent.mkdir()
-    bundle.write_text("authorities")
+    bundle.write_bytes(Path(certifi.where()).read_bytes())
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
     monkeypatch.setenv(variable_of_it, str(bundle))
     monkeypatch.setenv("TMPDIR", str(tmp_path / "elsewhere"))
     monkeypatch.setattr("tempfile.tempdir", None)
@@ -138,8 +140,8 @@ def test_where_the_store_is_s3_it_trusts_whom_the_machine_trusts(
     ) as processes:
         computing = Computing(processes)
 
-        assert computing.does(variable, variable_of_it) == str(bundle)
-        assert computing.does(opened, str(bundle), "rb") == "b'authorities'"
+        assert computing.does(variable, "AWS_CA_BUNDLE") == str(bundle)
+        assert computing.does(opened, str(bundle), "rb") == str(bundle.read_bytes())
 
 
 def test_where_the_store_is_s3_it_reads_the_shard_that_was_brought_to_this_machine(tmp_path: Path) -> None:

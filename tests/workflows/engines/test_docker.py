@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import certifi
 import pytest
 from tests import photographs
 
@@ -24,6 +25,7 @@ from imgflow_steps.records import keys
 from imgflow_steps.records.run import Run, save
 from imgflow_steps.records.summary import Phase, Summary, read_summary
 from imgflow_steps.store import Store, UnavailableError, open_store
+from imgflow_steps.worker.reach import Reach
 from imgflow_steps.worker.runner import run_job
 from imgflow_workflows.engines import jobs
 from imgflow_workflows.engines.docker import DockerEngine, run_arguments
@@ -155,7 +157,8 @@ def until(true: Callable[[], object]) -> None:
 
 
 def flags(run: Run, store: str) -> list[str]:
-    return run_arguments(Job(step="scale", run=run.id, position=1), run, store, "a-name")
+    told = Reach.of(store, run.source).introducer(os.environ)()
+    return run_arguments(Job(step="scale", run=run.id, position=1), run, store, "a-name", told)
 
 
 def test_every_step_and_shard_has_its_container(directory_store: Store, command: str, here: Path) -> None:
@@ -264,6 +267,7 @@ def submitted(store: Store, command: str, here: Path) -> subprocess.Popen[str]:
     code = f"""
 from imgflow_steps.records.run import load
 from imgflow_steps.store import open_store
+from imgflow_steps.worker.reach import Reach
 from imgflow_workflows.engines.docker import DockerEngine
 store = open_store({store.url!r})
 DockerEngine(store, workers=2, command={command!r}).submit(load(store, "interrupted"))
@@ -292,9 +296,25 @@ def test_no_secret_shows_among_the_arguments(directory_store: Store, monkeypatch
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush-hush")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:9000")
     given = flags(new_run(directory_store, "s3"), "s3://bucket/prefix")
-    assert {"--env=AWS_SECRET_ACCESS_KEY", "--env=AWS_ENDPOINT_URL", "--network=host"} <= {*given}
+    assert {"--env=AWS_SECRET_ACCESS_KEY", "--env=IMGFLOW_S3_ENDPOINT", "--network=host"} <= {*given}
     assert "hush-hush" not in " ".join(given)
     assert not any(flag.startswith("--user") for flag in given)
+
+
+def test_a_container_gets_keys_and_authorities_and_no_profile(
+    directory_store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "credentials").write_text("[city]\naws_access_key_id = who\naws_secret_access_key = hush-hush\n")
+    (tmp_path / "ca.pem").write_bytes(Path(certifi.where()).read_bytes())
+    for name, value in {"SHARED_CREDENTIALS_FILE": f"{tmp_path}/credentials", "PROFILE": "city"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("IMGFLOW_SOURCE_S3_ENDPOINT", "http://archive:9000")
+    monkeypatch.setenv("AWS_CA_BUNDLE", f"{tmp_path}/ca.pem")
+    monkeypatch.setenv("IMGFLOW_CONFINE", "off")
+    given = flags(new_run(directory_store, "profile", source="s3://theirs"), "s3://ours")
+    assert {"--env=AWS_SECRET_ACCESS_KEY", "--env=IMGFLOW_SOURCE_S3_ENDPOINT"} <= {*given}
+    assert f"--volume={tmp_path}/ca.pem:{tmp_path}/ca.pem:ro" in given
+    assert not {"--env=AWS_PROFILE", "--env=PATH"} & {*given}
 
 
 def test_a_directory_is_all_that_a_container_sees(directory_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

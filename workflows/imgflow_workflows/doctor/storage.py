@@ -17,7 +17,7 @@ WORDS = {
     "no-bucket": r"NoSuchBucket|specified bucket does not exist|bucket does not exist",
     "denied": r"AccessDenied|Access Denied",
     "store-away": r"check that the server runs|has no ready pod behind|see whether the server is well"
-    r"|the answer is not an answer of S3"
+    r"|the answer is not an answer of S3|: TLS: |check HTTPS_PROXY"
     r"|dial tcp|no such host|connection refused|Connection refused|NewConnectionError",
 }
 WHAT = {

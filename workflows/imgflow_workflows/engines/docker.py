@@ -24,13 +24,14 @@ from imgflow_steps.records import keys
 from imgflow_steps.records.run import Run, load
 from imgflow_steps.records.summary import Phase, read_summary
 from imgflow_steps.store import Store, UnavailableError
-from imgflow_steps.store.variables import VARIABLES
+from imgflow_steps.store.variables import BUNDLES, SOURCE
+from imgflow_steps.worker.reach import Reach
 from imgflow_workflows.engines.attempts import attempts
 from imgflow_workflows.engines.here import Here
 from imgflow_workflows.engines.jobs import chain, ended, jobs, tried, use
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import BinaryIO
 
     from imgflow_workflows.engines.attempts import ContainerLog
@@ -89,14 +90,15 @@ class DockerEngine(Here):
 
     def _container(self, run: Run, job: Job, attempt: int) -> Result:
         name = container_name(job)
-        argv = [*self._command, *run_arguments(job, run, self._store.url, name), self._image(job, run)]
+        told = Reach.of(self._store.url, run.source).introducer(os.environ)()
+        argv = [*self._command, *run_arguments(job, run, self._store.url, name, told), self._image(job, run)]
         job = job.model_copy(update={"store": self._store.url})
         self._running.add(name)
         try:
             if self._stopping.is_set() or self._store.stat(keys.stopped(run.id)):
                 return Result(job=job, exit=Exit.TEMPORARY, error=f"run {run.id} was stopped; retry resumes it")
             with tempfile.TemporaryFile() as log:
-                process = _start(argv, log)
+                process = _start(argv, log, told)
                 answer = _answer(process, job)
                 log.seek(0)
                 self._store.write(log_key(run.id, name, attempt), log.read(), "text/plain")
@@ -194,8 +196,11 @@ def log_key(run: str, container: str, attempt: int) -> str:
     return f"runs/{run}/logs/{container}-{attempt}/main.log"
 
 
-def run_arguments(job: Job, run: Run, store: str, name: str) -> list[str]:
-    """Arguments of ``docker run`` up to the container image: nothing but the stores can be written or reached."""
+def run_arguments(job: Job, run: Run, store: str, name: str, told: Mapping[str, str]) -> list[str]:
+    """Arguments of ``docker run`` up to the container image: nothing but the stores can be written or reached.
+
+    ``told``: variables that say where and who an S3 server is; the container has them from whoever starts it.
+    """
     step = ("--label", f"imgflow.io/run={run.id}", "--label", f"imgflow.io/step={job.step}")
     memory = run.pipeline.limits.memory * job.workers + OVERHEAD
     # A volume and not a tmpfs for /tmp: a shard between steps lies there and is no memory.
@@ -210,8 +215,9 @@ def run_arguments(job: Job, run: Run, store: str, name: str) -> list[str]:
         reach += ["--security-opt=label=disable"]  # else SELinux, where it is on, keeps a container out
     if "s3" in {urlsplit(store).scheme, urlsplit(run.source).scheme}:
         # By name and not by value, so that no secret shows in a list of processes.
-        known = [variable for variables in VARIABLES.values() for variable in variables if variable in os.environ]
-        reach += ["--network=host", *(f"--env={variable}" for variable in known)]
+        reach += ["--network=host", *(f"--env={variable}" for variable in told)]
+        bundles = dict.fromkeys(told.get(name, "") for name in (BUNDLES[0], SOURCE + BUNDLES[0]))
+        reach += [_mount(Path(bundle).absolute()) + ":ro" for bundle in bundles if bundle]
     else:
         reach += ["--network=none"]
     return [
@@ -241,13 +247,14 @@ def _mount(folder: Path) -> str:
     return f"--volume={folder}:{folder}"
 
 
-def _start(argv: Sequence[str], log: BinaryIO) -> subprocess.Popen[bytes]:
+def _start(argv: Sequence[str], log: BinaryIO, told: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(  # noqa: S603 - the user's own container tool
             argv,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
+            env={**os.environ, **(told or {})},
             start_new_session=True,  # Ctrl-C is for the engine, which then stops the containers in order
         )
     except OSError as error:

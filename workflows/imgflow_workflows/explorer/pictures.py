@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from imgflow_steps.records import keys
-from imgflow_steps.store import NotFoundError, StoreError, open_store
+from imgflow_steps.store import NotFoundError, StoreError, open_source
 
 if TYPE_CHECKING:
     from imgflow_workflows.explorer.index import Index
@@ -62,7 +62,7 @@ def _original(index: Index, municipality: str, image: str) -> bytes:
         return b""
     try:
         if run and run.source:
-            return open_store(run.source).read(image)
+            return open_source(run.source).read(image)
         key = keys.images(municipality) + image
         found = index.store.stat(key)
         return index.store.read(key) if found and found.bytes <= LARGEST else b""

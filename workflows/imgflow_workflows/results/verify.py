@@ -27,7 +27,7 @@ from imgflow_steps.records.merge import image_of, joined
 from imgflow_steps.records.results import read_jsonl
 from imgflow_steps.records.row import Published, Row
 from imgflow_steps.records.rows import merged
-from imgflow_steps.store import OF_ONE, ChangedError, NotFoundError, UnreadableError, open_store
+from imgflow_steps.store import OF_ONE, ChangedError, NotFoundError, UnreadableError, open_source
 from imgflow_steps.store.leftovers import temporary
 from imgflow_steps.store.threads import ahead, crew
 
@@ -85,7 +85,7 @@ def verify(store: Store, run: Run, *, sample: int, seed: int, tell: Tell) -> Ver
     _check_versions(store, run)
     so_far = Verified()
     recorded = _Recorded(run)
-    source = open_store(run.source) if run.source else store
+    source = open_source(run.source) if run.source else store
     with temporary() as folder, merged(store, run.rows) as rows, crew(FETCHES) as pool:
         verdicts = Path(folder, "results.jsonl")
         store.download(keys.results_jsonl(run.id), verdicts)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from imgflow_steps.records import documents, keys
 from imgflow_steps.records.results import LOST
 from imgflow_steps.records.row import Entry, Row, Status
-from imgflow_steps.store import ChangedError, NotFoundError, StoreError, open_store
+from imgflow_steps.store import ChangedError, NotFoundError, StoreError, open_source
 from imgflow_steps.store.ranges import known_by_content
 from imgflow_steps.store.versions import ETAG
 from imgflow_workflows.runs.differences import differences
@@ -180,7 +180,7 @@ def _now(
 ) -> tuple[StoredObject | None, str]:
     """What lies at the image's place at present, and where that is."""
     try:
-        opened, prefix = (open_store(source), "") if source else (store, keys.images(municipality))
+        opened, prefix = (open_source(source), "") if source else (store, keys.images(municipality))
         found = opened.stat(prefix + image)
         found = known_by_content(opened, found) if found and by_content else found
         return found, f"{opened.url.rstrip('/')}/{prefix}{image}"

@@ -10,7 +10,7 @@ from imgflow_steps.contract import foreign
 from imgflow_steps.records import keys
 from imgflow_steps.records.admission import EXCLUDED, HIDDEN, count, skipped_in_words, suffix_of
 from imgflow_steps.records.candidates import candidates
-from imgflow_steps.store import UnavailableError, open_store
+from imgflow_steps.store import UnavailableError, open_source
 from imgflow_steps.store.walk import LINK
 from imgflow_workflows.errors import ImgflowError
 
@@ -70,7 +70,7 @@ def _beside(source: str) -> str:
     if not source.startswith("s3://"):
         return ""
     bucket, _, prefix = source.removeprefix("s3://").rstrip("/").partition("/")
-    outer = open_store(f"s3://{bucket}")
+    outer = open_source(f"s3://{bucket}")
     if prefix and outer.stat(prefix):
         return ": that is one object; give its prefix"
     parent = f"{prefix.rpartition('/')[0]}/" if "/" in prefix else ""

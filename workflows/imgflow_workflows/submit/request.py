@@ -23,7 +23,7 @@ from imgflow_steps.pipeline.notation import nearest
 from imgflow_steps.records import keys
 from imgflow_steps.records.run import Run, load
 from imgflow_steps.records.sharding import NO_STEPS
-from imgflow_steps.store import expanded, names, open_store
+from imgflow_steps.store import expanded, names, open_source
 from imgflow_steps.store.leftovers import temporary
 from imgflow_steps.worker.memory import sensible
 from imgflow_workflows.catalog.choice import ALL, Choice, choose
@@ -270,8 +270,8 @@ def _source(source: str, settings: Settings) -> str:
             raise ImgflowError(
                 f"--source {source}: its path is not UTF-8, and no document of a run can hold it", "rename it"
             )
-        return open_store(str(path.resolve())).url
-    return open_store(source).url
+        return open_source(str(path.resolve())).url
+    return open_source(source).url
 
 
 def _is_unicode(path: str) -> bool:
