@@ -98,7 +98,7 @@ def test_what_argo_s_own_containers_get_is_a_value(render: Render) -> None:
 @every_situation
 def test_secrets_stand_in_the_secret_only(render: Render, situation: str) -> None:
     objects = render(situation)
-    secrets = [value for one in objects if one["kind"] == "Secret" for value in one["stringData"].values()]
+    secrets = [value for one in objects if one["kind"] == "Secret" for value in one.get("stringData", {}).values()]
     password = [value for value in secrets if value != "imgflow"]
     elsewhere = json.dumps([one for one in objects if one["kind"] != "Secret"])
     assert not any(value in elsewhere for value in password)
@@ -244,15 +244,29 @@ def test_the_schema_knows_every_value_and_allows_no_other() -> None:
             ["--api-versions", ARGO, "--set", "minio.enabled=false,store.endpoint=https://s3.example.org"],
             "store.existingSecret=imgflow-s3",
         ),
+        (["--api-versions", ARGO, "--set", "store.webIdentity=true"], "Name the server in store.endpoint"),
         (["--api-versions", ARGO, "--set", "minio.persistence.type=hostPath"], "minio.persistence.path"),
         (["--api-versions", ARGO, "--set", "monitoring.alerts.enabled=true"], "no Prometheus operator"),
     ],
-    ids=["no Argo", "no store", "two stores", "no credentials", "no path", "no operator"],
+    ids=["no Argo", "no store", "two stores", "no credentials", "no server", "no path", "no operator"],
 )
 def test_what_cannot_work_is_refused_with_what_would(helm: Helm, flags: list[str], says: str) -> None:
     done = helm("template", str(CHART), *flags)
     assert done.returncode
     assert says in done.stderr
+
+
+def test_where_pods_have_a_role_no_key_is_stored_and_argo_has_none_either(render: Render) -> None:
+    objects = render("web-identity")
+    artifacts = yaml.safe_load(named(objects, "ConfigMap", "artifact-repositories")["data"]["imgflow"])["s3"]
+
+    assert "data" not in (secret := named(objects, "Secret", "imgflow-s3"))
+    assert "stringData" not in secret
+    assert named(objects, "ServiceAccount", "imgflow")["metadata"]["annotations"] == {
+        "eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/imgflow"
+    }
+    assert artifacts["useSDKCreds"] is True
+    assert "accessKeySecret" not in artifacts
 
 
 @every_situation

@@ -39,6 +39,7 @@ FAR = {"AWS_ENDPOINT_URL": "http://store.example"}
 BUCKET = ("--store", "s3://bucket")
 INGEST = ("ingest", "table.csv", "-m", "New", "--path", "url")
 ELSEWHERE = ("--source", "s3://bucket/a")
+PLAN = ("plan", "-m", "Demo", *ELSEWHERE)
 SUBMIT = ("submit", "-m", "Demo")
 
 
@@ -123,7 +124,7 @@ WAYS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "a token that is refused, doctor": ({**POD, "AWS_ENDPOINT_URL": "ECHO"}, ("doctor", *BUCKET)),
     "a token service that is away": ({**POD, "AWS_ENDPOINT_URL": NOBODY}, ("ls", *BUCKET)),
     "keys of a source that is refused": ({**SOURCE, "IMGFLOW_SOURCE_S3_ENDPOINT": "ECHO"}, (*SUBMIT, *ELSEWHERE)),
-    "keys of a source that is away": ({**SOURCE, "IMGFLOW_SOURCE_S3_ENDPOINT": NOBODY}, ("plan", "-m", "Demo", *ELSEWHERE)),
+    "keys of a source that is away": ({**SOURCE, "IMGFLOW_SOURCE_S3_ENDPOINT": NOBODY}, PLAN),
     "a password of a proxy that is away": ({**KEYS, **FAR, "HTTP_PROXY": WITH_USER}, ("ls", *BUCKET)),
     "a password of a proxy that is away, doctor": ({**KEYS, **FAR, "HTTP_PROXY": WITH_USER}, ("doctor", *BUCKET)),
     "a password of a proxy that cannot be": ({**KEYS, **FAR, "HTTP_PROXY": f"socks5://me:{KEY}@host"}, ("ls", *BUCKET)),

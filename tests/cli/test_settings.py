@@ -194,3 +194,13 @@ def test_the_argo_engine_needs_a_store_that_pods_can_see(imgflow: Cli, demo: Sto
 
     assert done.code == 2
     assert "s3://BUCKET" in done.err
+
+
+def test_config_names_the_means_by_which_keys_are_found(imgflow: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = []
+    for name in ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_PROFILE", "AWS_ACCESS_KEY_ID"):
+        shown.append(imgflow("config", "-o", "json").json["credentials"]["origin"])
+        monkeypatch.setenv(name, "some")
+    shown.append(imgflow("config", "-o", "json").json["credentials"]["origin"])
+
+    assert shown == ["default", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_PROFILE", "AWS_ACCESS_KEY_ID"]

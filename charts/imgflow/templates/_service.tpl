@@ -28,6 +28,9 @@ metadata:
     # What is read once, when a process starts: other values are other pods.
     imgflow.io/settings: {{ list (include "imgflow.serviceSettings" $root) $root.Values.service.keys $root.Values.service.tracing $root.Values.store | toJson | sha256sum | trunc 16 | quote }}
 spec:
+  {{- if and .store $root.Values.store.webIdentity }}
+  serviceAccountName: imgflow
+  {{- end }}
   automountServiceAccountToken: false
   enableServiceLinks: false
   securityContext: {{- include "imgflow.podSecurity" $root | nindent 4 }}

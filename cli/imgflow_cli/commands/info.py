@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -16,6 +17,7 @@ from imgflow_steps import __version__
 from imgflow_steps.contract.step import Step
 from imgflow_steps.pipeline.notation import nearest, spelt
 from imgflow_steps.pipeline.registry import STEPS
+from imgflow_steps.store.variables import MEANS
 from imgflow_workflows.errors import ImgflowError
 from imgflow_workflows.settings import DEFAULT, FLAGS, Resolved
 
@@ -126,7 +128,9 @@ def config(resolved: Resolved, output: OutputFlag = None) -> None:
     rows = [("context", resolved.context, resolved.context_origin)]
     rows += [(n, getattr(resolved.settings, n), origin) for n, origin in resolved.origins.items()]
     rows += [(f"serve.{name}", value, origin) for name, value, origin in loaded(document=resolved.serve).shown()]
-    rows += [("credentials", "" if resolved.credentials_origin == DEFAULT else "set", resolved.credentials_origin)]
+    means = next((name for name in MEANS if os.environ.get(name)), DEFAULT)
+    origin = means if resolved.credentials_origin == DEFAULT else resolved.credentials_origin
+    rows += [("credentials", "" if origin == DEFAULT else "set", origin)]
     if output in {"json", "yaml"}:
         document({name: {"value": value, "origin": origin} for name, value, origin in rows}, output)
     elif output == "name":

@@ -16,7 +16,7 @@ from tests.tokens import Sts
 
 from imgflow_steps.contract.redaction import redacted
 from imgflow_steps.contract.step import BadParametersError
-from imgflow_steps.store import DeniedError, UnavailableError, credentials, open_store
+from imgflow_steps.store import DeniedError, UnavailableError, credentials, open_store, variables
 from imgflow_steps.store.credentials import Lent, Means
 from imgflow_steps.store.settings import S3Settings
 
@@ -75,6 +75,17 @@ def test_the_means_count_in_the_order_that_the_documentation_lists(files: Files,
 
     assert order == ["of-variables", "of-city", "lent-1", "by-default"]
     assert asked_by({**told, "AWS_ENDPOINT_URL": "http://minio:9000"}) == ""
+
+
+def test_the_documentation_lists_the_means_in_this_order_and_every_variable() -> None:
+    page = (Path(__file__).parents[3] / "docs/store.md").read_text(encoding="utf-8")
+    means = page.partition("Precedence of credentials")[2]
+    order = ["AWS_ACCESS_KEY_ID", variables.PROFILE, variables.IDENTITY, variables.CONTAINER[0], "profile `default`"]
+    places = [means.index(name) for name in [*order, variables.NO_INSTANCE]]
+    every = {*variables.OF_SOURCE.values(), *variables.BUNDLES, *variables.FILES, *variables.STS, *variables.CONTAINER}
+
+    assert places == sorted(places)
+    assert [name for name in sorted(every) if f"`{name}" not in page] == []
 
 
 def test_a_profile_says_where_and_in_which_region_and_variables_say_it_before(files: Files) -> None:

@@ -146,8 +146,9 @@ def test_an_authority_of_ones_own_vouches_for_a_server_where_it_is_named(
 
 
 def test_a_certificate_that_is_not_trusted_is_named_as_the_cause_at_once(
-    moto_server: Server, between: Door, tmp_path: Path
+    moto_server: Server, between: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("imgflow_steps.store.asking._Retry.sleep", lambda *_: pytest.fail("it is asked again"))
     for name, days, words in (
         ("127.0.0.1", 1, "self-signed certificate; set AWS_CA_BUNDLE"),
         ("elsewhere.example", 1, "not valid for '127.0.0.1'; use the name"),
@@ -324,6 +325,21 @@ def test_a_computing_process_reads_from_one_server_and_another_with_the_keys_of_
     assert variables["AWS_ACCESS_KEY_ID"] == "moto"
     assert variables["IMGFLOW_SOURCE_AWS_ACCESS_KEY_ID"] == server.access_key
     assert variables["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
+
+
+@pytest.mark.minio
+def test_a_computing_process_reaches_the_proxy_and_through_it_the_store(
+    minio_server: Server, between: Door, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    proxy, bucket = between(minio_server), minio_server.new_bucket()
+    told = {**minio_server.environment, "IMGFLOW_S3_ENDPOINT": "http://minio.example:9000"}
+    for name, value in {**told, "HTTP_PROXY": f"http://127.0.0.1:{proxy.port}"}.items():
+        monkeypatch.setenv(name, value)
+    open_store(bucket).write("a", b"photograph")
+
+    with Processes(1, 2 << 30, "imgflow_steps.worker.loop", Reach.of(bucket).also(tmp_path)) as processes:
+        assert processes.schedule(len_of, False, bucket, "a").result() == 10
+    assert len(proxy.asked) == 3
 
 
 def len_of(url: str, key: str) -> int:

@@ -231,7 +231,7 @@ def test_only_collect_knows_the_webhook_and_the_cluster_need_not_have_one() -> N
     for name, leaf in leaves(in_the_cluster()).items():
         sources = [source["secretRef"] for source in leaf["container"]["envFrom"] if "secretRef" in source]
         webhook = [{"name": "imgflow-notify", "optional": True}] if name.startswith("collect") else []
-        assert sources == [{"name": "imgflow-s3"}, *webhook]
+        assert sources == [{"name": "imgflow-s3"}, {"name": "imgflow-source", "optional": True}, *webhook]
 
 
 def test_every_pod_asks_for_resources_and_a_place_in_its_steps_queue() -> None:

@@ -68,6 +68,12 @@ def test_a_namespace_that_is_well_has_only_ok_checks() -> None:
     assert {check.state for check in checks(well())} == {State.OK}
 
 
+def test_a_secret_without_keys_is_well_where_pods_have_a_role() -> None:
+    secret = {"metadata": {"annotations": {"imgflow.io/credentials": "web-identity"}}, "data": None}
+
+    assert {check.state for check in checks(changed(secret=secret))} == {State.OK}
+
+
 WRONG = {
     "argo": changed(kinds={"resources": [{"name": "workflows"}]}),
     "controller": changed(deployments={"items": [deployment("workflow-controller:v4.0.2", available=0)]}),

@@ -55,7 +55,11 @@ _MOUNTS = [
     # Covers the token, which only the wait container needs.
     VolumeMount(name="no-token", mount_path="/var/run/secrets/kubernetes.io/serviceaccount", read_only=True),
 ]
-_STORE = [ConfigMapEnvFrom(name="imgflow-store"), SecretEnvFrom(name="imgflow-s3")]
+_STORE = [
+    ConfigMapEnvFrom(name="imgflow-store"),
+    SecretEnvFrom(name="imgflow-s3"),
+    SecretEnvFrom(name="imgflow-source", optional=True),  # of a server that only has photographs
+]
 WEBHOOK = SecretEnvFrom(name="imgflow-notify", optional=True)
 _NEVER_AGAIN = sorted(code.value for code in Exit if code not in {Exit.DONE, Exit.TEMPORARY, Exit.REFUSED})
 _REFUSED_TWICE = f"(asInt(lastRetry.exitCode) == {Exit.REFUSED.value} && asInt(retries) > 0)"
