@@ -87,3 +87,31 @@ def test_bash_completes_a_run_from_the_store_that_is_named_with_an_equals_sign(f
 
 def test_bash_completes_what_begins_where_it_cuts_words(folder: Path) -> None:
     assert typed(folder, "imgflow get --store ./a:store @la\t")[-1] == "@latest"
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        (r"imgflow submit --store ./a:store -m Bad\ Hom", NAME),
+        ("imgflow submit --store ./a:store -m 'Bad Hom", NAME),
+        ("imgflow get --store=./a:store bad", "bad-homburg-1"),
+        ("imgflow get --context city bad", "bad-homburg-1"),
+    ],
+)
+def test_zsh_and_fish_are_told_names_from_the_store_that_the_line_names(
+    folder: Path, shell: str, line: str, found: str
+) -> None:
+    """What imgflow answers these shells; the shells themselves are not asked."""
+    (folder / "imgflow.yaml").write_text("contexts: {city: {store: './a:store'}}\n")
+    asked = {"_IMGFLOW_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_ARGS": line}
+    done = subprocess.run(
+        [folder / "bin/imgflow"],
+        env={**os.environ, **asked, "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout.strip() == (found if shell == "fish" else f"""_arguments '*: :(("{found}"))'""")
