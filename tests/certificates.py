@@ -40,5 +40,15 @@ def written(folder: Path, name: str, days: int = 1) -> ssl.SSLContext:
     return context
 
 
+def served(folder: Path, name: str) -> Path:
+    """The same certificate as MinIO takes it, below the folder, which it gives."""
+    written(folder, name)
+    private, begin, public = (folder / "server.pem").read_text().partition("-----BEGIN CERTIFICATE")
+    (folder / "served").mkdir()
+    (folder / "served/private.key").write_text(private)
+    (folder / "served/public.crt").write_text(begin + public)
+    return folder
+
+
 def _named(name: str) -> x509.GeneralName:
     return x509.IPAddress(ip_address(name)) if name[0].isdigit() else x509.DNSName(name)

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -100,12 +101,19 @@ def minio_binary() -> str:
 
 
 @contextmanager
-def minio(folder: Path, *, port: int = 0, password: str = "imgflow-secret", **variables: str) -> Iterator[Process]:
-    """A real ``minio server`` over a folder, with more variables where they are given."""
-    endpoint = f"http://127.0.0.1:{port or free_port()}"
-    settings = S3Settings(endpoint, access_key="imgflow", secret_key=password)
+def minio(
+    folder: Path, *, port: int = 0, password: str = "imgflow-secret", certificates: Path | None = None, **variables: str
+) -> Iterator[Process]:
+    """A real ``minio server`` over a folder, with more variables where they are given.
+
+    It speaks TLS with what ``certificates.served`` has written.
+    """
+    bundle = f"{certificates}/ca.pem" if certificates else ""
+    endpoint = f"http{'s' if bundle else ''}://127.0.0.1:{port or free_port()}"
+    settings = S3Settings(endpoint, access_key="imgflow", secret_key=password, ca_bundle=bundle)
     environment = {"MINIO_ROOT_USER": settings.access_key, "MINIO_ROOT_PASSWORD": settings.secret_key}
     command = [minio_binary(), "server", "--quiet", "--address", urlsplit(endpoint).netloc, str(folder)]
+    command += ["--certs-dir", f"{certificates}/served"] if certificates else []
     with (folder.parent / f"{folder.name}.log").open("wb") as log:
         process = subprocess.Popen(
             command,
@@ -115,7 +123,7 @@ def minio(folder: Path, *, port: int = 0, password: str = "imgflow-secret", **va
             stderr=log,
         )
     try:
-        wait_for(f"{endpoint}/minio/health/ready", process)
+        wait_for(f"{endpoint}/minio/health/ready", process, bundle)
         yield Process(settings, process)
     finally:
         process.kill()
@@ -153,12 +161,13 @@ def free_port() -> int:
         return port
 
 
-def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Wait until a server says that it is ready."""
+def wait_for(url: str, process: subprocess.Popen[bytes], bundle: str = "") -> None:
+    """Wait until a server says that it is ready; ``bundle`` holds the authority that vouches for it."""
+    context = ssl.create_default_context(cafile=bundle) if bundle else None
     until = time.monotonic() + START
     while time.monotonic() < until:
         assert process.poll() is None, f"{process.args!r} ended with {process.returncode}"
-        with suppress(OSError), urlopen(url, timeout=1):
+        with suppress(OSError), urlopen(url, timeout=1, context=context):
             return
         time.sleep(0.05)
     raise TimeoutError(f"{url} did not answer within {START} seconds")

@@ -65,21 +65,29 @@ def explain(error: Exception, place: str, key: str) -> StoreError:
     if isinstance(error, S3Error):
         return refused(error.code or "", error.message or "", place, key, error.response.status)
     if isinstance(error, InvalidResponseError | StrangeError):
-        what = f" ({error})" if isinstance(error, StrangeError) else ""
-        return UnavailableError(
-            f"{place}: {key!r}: the answer is not an answer of S3{what}; is this the address of the S3 server itself? "
-            "(MinIO's console listens on another port)"
-        )
+        return UnavailableError(f"{place}: {key!r}: {_strange(error)}")
     if isinstance(error, ServerError):
         return refused("", f"HTTP status {error.status_code}", place, key, error.status_code)
-    if found := tls.fault(error):
-        return SilentError(f"{place}: {key!r}: {tls.said(found)}")
-    if isinstance(error, MaxRetryError) and isinstance(error.reason, ProxyError):
-        mend = "check HTTPS_PROXY and HTTP_PROXY, or name the server in NO_PROXY"
-        return SilentError(f"{place}: {key!r}: {said(error)}, after all retries; {mend}")
-    return (SilentError if silent(error) else UnavailableError)(
-        f"{place}: {key!r}: {said(error)}, after all retries; check that the server runs and the endpoint is right"
+    kind = SilentError if silent(error) else UnavailableError
+    return kind(f"{place}: {key!r}: {_unanswered(error)}")
+
+
+def _strange(error: Exception) -> str:
+    if isinstance(error, InvalidResponseError) and tls.WANTED in str(error):
+        return "TLS: the server wants it; write the endpoint with https://"
+    what = f" ({error})" if isinstance(error, StrangeError) else ""
+    return (
+        f"the answer is not an answer of S3{what}; is this the address of the S3 server itself? "
+        "(MinIO's console listens on another port)"
     )
+
+
+def _unanswered(error: Exception) -> str:
+    if found := tls.fault(error):
+        return tls.said(found)
+    if isinstance(error, MaxRetryError) and isinstance(error.reason, ProxyError):
+        return f"{said(error)}, after all retries; check HTTPS_PROXY and HTTP_PROXY, or name the server in NO_PROXY"
+    return f"{said(error)}, after all retries; check that the server runs and the endpoint is right"
 
 
 def silent(error: Exception) -> bool:

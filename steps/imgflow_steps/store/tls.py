@@ -17,6 +17,7 @@ PLAIN = (
     "RECORD_LAYER_FAILURE",
     "PACKET_LENGTH_TOO_LONG",
 )  # an answer without TLS
+WANTED = "HTTP request to an HTTPS server"  # as Go's servers say it, MinIO among them
 HOST, ADDRESS, EXPIRED, NOT_YET = 62, 64, 10, 9  # OpenSSL's numbers for what is wrong with a certificate
 NAME = "use the name for which the certificate was made as the endpoint"
 MENDS = {

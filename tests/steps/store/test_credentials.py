@@ -97,6 +97,7 @@ def test_a_profile_says_where_and_in_which_region_and_variables_say_it_before(fi
 
     assert (settings.endpoint, settings.region) == ("http://s3:9000", "eu-north-1")
     assert (said.endpoint, said.region) == ("http://here:9000", "eu-west-1")
+    assert redacted("secret-of-of-city") == "***"
 
 
 @pytest.mark.parametrize(

@@ -16,14 +16,14 @@ from urllib.parse import urlsplit
 
 import pytest
 from tests import photographs
-from tests.certificates import written
-from tests.servers import Server, free_port
+from tests.certificates import served, written
+from tests.servers import Server, free_port, minio
 from tests.tokens import Sts
 
 from imgflow_steps.contract.redaction import redacted
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.records import keys
-from imgflow_steps.store import SilentError, inside, open_source, open_store
+from imgflow_steps.store import SilentError, UnavailableError, inside, open_source, open_store
 from imgflow_steps.store.proxies import proxy_of
 from imgflow_steps.store.s3 import S3
 from imgflow_steps.store.settings import S3Settings
@@ -169,6 +169,20 @@ def test_a_server_that_speaks_no_tls_is_told_from_one_that_is_away(moto_server: 
 
     with pytest.raises(SilentError, match="TLS: the server answers without it; write the endpoint with http://"):
         S3("bucket", "", impatient({"AWS_ENDPOINT_URL": plain})).read("a")
+
+
+@pytest.mark.minio
+def test_a_real_server_with_tls_is_a_store_and_says_so_to_whoever_asks_without(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    with minio(tmp_path / "data", certificates=served(tmp_path, "127.0.0.1")) as server:
+        bucket = server.new_bucket().removeprefix("s3://")
+        told = {**server.environment, "AWS_CA_BUNDLE": f"{tmp_path}/ca.pem"}
+        S3(bucket, "", impatient(told)).write("a", b"photograph")
+        plain = {**told, "IMGFLOW_S3_ENDPOINT": server.settings.endpoint.replace("https://", "http://")}
+
+        assert S3(bucket, "", impatient(told)).read("a") == b"photograph"
+        with pytest.raises(UnavailableError, match="TLS: the server wants it; write the endpoint with https://"):
+            S3(bucket, "", impatient(plain)).read("a")
 
 
 @pytest.mark.parametrize(("text", "words"), [("no certificate", "no certificate in PEM"), ("", "No such file")])
