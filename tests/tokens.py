@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,6 +27,15 @@ class Sts:
                 self.end_headers()
                 self.wfile.write(answer)
 
+            def do_GET(self) -> None:
+                """As a container or a machine of AWS asks."""
+                service.asked.append({"Authorization": [self.headers.get("Authorization", "")]})
+                answer = service.document().encode()
+                self.send_response(service.status)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
             def log_message(self, *_: object) -> None:
                 """Tests are quiet."""
 
@@ -39,6 +49,11 @@ class Sts:
         keys += f"<SessionToken>lent-token</SessionToken><Expiration>{ends:%Y-%m-%dT%H:%M:%SZ}</Expiration>"
         result = f"<AssumeRoleWithWebIdentityResult><Credentials>{keys}</Credentials></AssumeRoleWithWebIdentityResult>"
         return f'<A xmlns="https://sts.amazonaws.com/doc/2011-06-15/">{result}</A>'
+
+    def document(self) -> str:
+        ends = datetime.now(UTC) + timedelta(seconds=self.seconds)
+        keys = {"AccessKeyId": f"lent-{len(self.asked)}", "SecretAccessKey": "lent-secret", "Token": "lent-token"}
+        return json.dumps({**keys, "Code": "Success", "Expiration": f"{ends:%Y-%m-%dT%H:%M:%SZ}"})
 
     def close(self) -> None:
         self._http.shutdown()

@@ -76,15 +76,17 @@ class OfInstance(Provider):
         client = pool("", timeout=Timeout(connect=MOMENT, read=MOMENT), retries=Retry(0))
         self._lent = Lent(Means("the role of this machine", lambda: _asked("", IamAwsProvider(http_client=client))))
         self._absent = False
+        self._lock = threading.Lock()  # where this is not one, threads do not wait one after another to be told
 
     def retrieve(self) -> Credentials | None:  # type: ignore[override]  # minio asks without keys then
         """Keys, if there are any."""
-        if not self._absent:
-            try:
-                return self._lent.retrieve()
-            except StoreError:
-                self._absent = True
-        return None
+        with self._lock:
+            if not self._absent:
+                try:
+                    return self._lent.retrieve()
+                except StoreError:
+                    self._absent = True
+            return None
 
 
 def is_amazon(address: str) -> bool:

@@ -268,6 +268,42 @@ def test_the_token_service_is_that_of_the_region_or_of_the_server_that_is_not_of
     assert credentials.sts(variables, "eu-north-1") == address
 
 
+def test_a_container_is_lent_keys_for_the_token_that_it_was_given(files: Files, sts: Sts) -> None:
+    told = files(AWS_CONTAINER_CREDENTIALS_FULL_URI=sts.endpoint, AWS_CONTAINER_AUTHORIZATION_TOKEN="a-token")
+
+    assert asked_by(told) == "lent-1"
+    assert sts.asked == [{"Authorization": ["a-token"]}]
+
+
+def test_a_machine_is_asked_for_its_role_once_and_only_for_a_server_of_aws(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def away(what: str, _: object) -> Credentials:
+        asked.append(what)
+        raise UnavailableError("this is not a machine of AWS")
+
+    monkeypatch.setattr(credentials, "_asked", away)
+    told = files()
+    lender = S3Settings.from_environment(told).lender
+    assert lender
+    for _ in range(3):
+        assert lender.retrieve() is None
+    assert len(asked) == 1
+    for one in ({"AWS_ENDPOINT_URL": "http://minio:9000"}, {"AWS_EC2_METADATA_DISABLED": "true"}):
+        assert S3Settings.from_environment({**told, **one}).lender is None
+
+
+def test_a_chain_of_roles_is_gone_through_from_its_first_keys(files: Files, moto_server: Server) -> None:
+    chain = f"role_arn = {ROLE}\nsource_profile = "
+    config = f"[profile city]\n{chain}between\n[profile between]\n{chain}base\n"
+    endpoint = moto_server.settings.endpoint
+    told = files("[base]\n" + KEYS.format("of-base"), config, AWS_PROFILE="city", AWS_ENDPOINT_URL_STS=endpoint)
+
+    assert asked_by(told).startswith("ASIA")
+
+
 def test_many_threads_are_lent_keys_once() -> None:
     asked = []
 
