@@ -30,7 +30,8 @@ class Sts:
             def do_GET(self) -> None:
                 """As a container or a machine of AWS asks."""
                 service.asked.append({"Authorization": [self.headers.get("Authorization", "")]})
-                answer = service.document().encode()
+                login = self.path.startswith("/federation/credentials")
+                answer = (service.of_login() if login else service.document()).encode()
                 self.send_response(service.status)
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
@@ -54,6 +55,11 @@ class Sts:
         ends = datetime.now(UTC) + timedelta(seconds=self.seconds)
         keys = {"AccessKeyId": f"lent-{len(self.asked)}", "SecretAccessKey": "lent-secret", "Token": "lent-token"}
         return json.dumps({**keys, "Code": "Success", "Expiration": f"{ends:%Y-%m-%dT%H:%M:%SZ}"})
+
+    def of_login(self) -> str:
+        ends = int((datetime.now(UTC) + timedelta(seconds=self.seconds)).timestamp() * 1000)
+        keys = {"accessKeyId": "of-a-login", "secretAccessKey": "lent-secret", "sessionToken": "lent-token"}
+        return json.dumps({"roleCredentials": {**keys, "expiration": ends}})
 
     def close(self) -> None:
         self._http.shutdown()

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from hashlib import sha1
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,19 @@ def test_a_program_that_a_profile_names_gives_keys(files: Files, minio_server: S
 
     store.write("a", b"photograph")
     assert store.read("a") == b"photograph"
+
+
+def test_a_login_lends_keys_while_it_lasts(
+    files: Files, sts: Sts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    cache = tmp_path / ".aws/sso/cache" / f"{sha1(b'https://city.example.org').hexdigest()}.json"
+    cache.parent.mkdir(parents=True)
+    cache.write_text(json.dumps({"accessToken": "a-login", "expiresAt": "2099-01-01T00:00:00Z"}))
+    sso = "sso_start_url = https://city.example.org\nsso_region = eu-north-1\nsso_account_id = 1\nsso_role_name = a\n"
+    told = files("", f"[profile city]\n{sso}", AWS_PROFILE="city", AWS_ENDPOINT_URL_SSO=sts.endpoint)
+
+    assert asked_by(told) == "of-a-login"
 
 
 def test_a_login_that_has_ended_says_how_to_log_in(
