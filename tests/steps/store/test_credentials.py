@@ -318,6 +318,18 @@ def test_a_chain_of_roles_is_gone_through_from_its_first_keys(files: Files, moto
     assert asked_by(told).startswith("ASIA")
 
 
+@pytest.mark.parametrize("source", [False, True])
+def test_a_store_that_is_open_asks_with_the_keys_that_its_process_was_told_since(source: bool) -> None:
+    prefix = variables.SOURCE if source else ""
+    told = {f"{prefix}AWS_ACCESS_KEY_ID": "first", f"{prefix}AWS_SECRET_ACCESS_KEY": "first-secret"}
+    told[f"{prefix}AWS_SESSION_TOKEN"] = "first-token"
+    lender = S3Settings.from_environment(told, source=source).lender
+    assert lender
+    told[f"{prefix}AWS_ACCESS_KEY_ID"] = "second"
+
+    assert lender.retrieve().access_key == "second"
+
+
 def test_many_threads_are_lent_keys_once() -> None:
     asked = []
 
