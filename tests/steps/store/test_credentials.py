@@ -177,6 +177,7 @@ def test_a_login_lends_keys_while_it_lasts(
     monkeypatch.setenv("HOME", str(tmp_path))
     cache = tmp_path / ".aws/sso/cache" / f"{sha1(b'https://city.example.org').hexdigest()}.json"
     cache.parent.mkdir(parents=True)
+    monkeypatch.setattr("botocore.credentials.SSOProvider._SSO_TOKEN_CACHE_DIR", str(cache.parent))  # since its import
     cache.write_text(json.dumps({"accessToken": "a-login", "expiresAt": "2099-01-01T00:00:00Z"}))
     sso = "sso_start_url = https://city.example.org\nsso_region = eu-north-1\nsso_account_id = 1\nsso_role_name = a\n"
     told = files("", f"[profile city]\n{sso}", AWS_PROFILE="city", AWS_ENDPOINT_URL_SSO=sts.endpoint)
