@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from imgflow_steps.collect.given_up import GivenUp
 from imgflow_steps.contract.job import Counts, Exit
-from imgflow_steps.records import costs, keys, lease, results
+from imgflow_steps.records import costs, keys, lease, results, sections
 from imgflow_steps.records.costs import Costs, Ledger
 from imgflow_steps.records.duplicates import Duplicates, duplicates
 from imgflow_steps.records.listing import Listing, read_listing
@@ -27,6 +27,7 @@ from imgflow_steps.records.summary import Example, Phase, Summary
 from imgflow_steps.report import report
 from imgflow_steps.report.covered import Coverage
 from imgflow_steps.report.data import Facts, groups, read_left_out
+from imgflow_steps.report.sections import Sections
 from imgflow_steps.report.statistics import Account
 from imgflow_steps.store import NotFoundError
 from imgflow_steps.store.leftovers import temporary
@@ -70,7 +71,9 @@ def run(store: Store, run: Run, *, output: Path | None) -> Summary:
         verdicts, table = folder / "results.jsonl", folder / "results.csv"
         account, ledger = Account(run=run.id, starts=starts(run), covered=Coverage.of(run.pipeline)), Ledger(run)
         shards = read_shards(store, run.id)
-        hashes = _judge(store, run, folder, shards, _counted(account, ledger, since=listing.ended))
+        of = sections.section_of(store, run, folder / LISTED, folder)
+        parts = Sections(run.id, run.collect.sections, of) if of else None
+        hashes = _judge(store, run, folder, shards, _counted(account, ledger, parts, since=listing.ended))
         found = duplicates(hashes, run.collect.near)
         results.write(verdicts, table, results.marked(folder / JUDGED, found), account.findings)
         alike = groups(folder / JUDGED, found)
@@ -84,7 +87,8 @@ def run(store: Store, run: Run, *, output: Path | None) -> Summary:
             alike=alike,
             left_out=read_left_out(store, run),
             shards=shards,
-            thumbs=report.copy_thumbs(store, account, alike, target),
+            parts=parts,
+            thumbs=report.copy_thumbs(store, account, alike, parts, target),
             expected=read_prediction(store, run.id),
             took=took,
         )
@@ -121,11 +125,13 @@ def _judge(
         return results.spool(folder / JUDGED, map(counted, judged))
 
 
-def _counted(account: Account, ledger: Ledger, *, since: float) -> Callable[[Row], Row]:
+def _counted(account: Account, ledger: Ledger, parts: Sections | None, *, since: float) -> Callable[[Row], Row]:
     """Counts a verdict, and what it took if it was computed after ``since``: an earlier attempt's has been told."""
 
     def count(row: Row) -> Row:
         account.add(row)
+        if parts:
+            parts.add(row)
         if row.run == account.run and row.ended > since:
             ledger.add(row)
         return row

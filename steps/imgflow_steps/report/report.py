@@ -12,7 +12,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgflow_steps.report import covered, duplicates, forecast, images, overview, pages, shards
+from imgflow_steps.report import (
+    again,
+    attempts,
+    covered,
+    duplicates,
+    forecast,
+    images,
+    overview,
+    pages,
+    sections,
+    shards,
+)
 from imgflow_steps.report.markup import document, tag
 from imgflow_steps.store import OF_ONE
 
@@ -21,6 +32,7 @@ if TYPE_CHECKING:
 
     from imgflow_steps.records.row import Row
     from imgflow_steps.report.data import Facts, Group
+    from imgflow_steps.report.sections import Sections
     from imgflow_steps.report.statistics import Account
     from imgflow_steps.store import Store
 
@@ -34,14 +46,17 @@ CONTENTS = {  # sections in order, and how the contents call them
     "failed": "Failed",
     "found": "Findings",
     "covered": "Covered",
+    "sections": "Sections",
     "told": "When and where",
     "pictures": "Pictures",
     "alike": "Near-duplicates",
     "times": "Time",
     "expected": "Expected",
     "slowest": "Slowest",
+    "attempts": "Attempts",
     "use": "Shards",
     "pipeline": "Pipeline",
+    "again": "Run it again",
     "files": "All images",
 }
 
@@ -71,8 +86,9 @@ def _shown(facts: Facts) -> set[str]:
         row for group in facts.alike for row in group.rows
     ]
     covers = account.covered
-    least = [row for row, _ in covers.least] if covers else []
-    return {row.image for row in [*rows, *least]} | set(covers.none if covers else ())
+    rows += [row for row, _ in covers.least] if covers else []
+    rows += facts.parts.named if facts.parts else []
+    return {row.image for row in rows} | set(covers.none if covers else ())
 
 
 def index(facts: Facts) -> bytes:
@@ -83,14 +99,17 @@ def index(facts: Facts) -> bytes:
         "failed": images.failed(facts),
         "found": images.findings(facts),
         "covered": covered.what_was_covered(facts),
+        "sections": sections.parts(facts),
         "told": images.origins(facts),
         "pictures": images.before_after(facts),
         "alike": duplicates.near_duplicates(facts),
         "times": images.times(facts),
         "expected": forecast.expected(facts),
         "slowest": images.slowest(facts),
+        "attempts": attempts.apart(facts),
         "use": shards.use(facts),
         "pipeline": overview.pipeline(facts),
+        "again": again.repeated(facts),
         "files": overview.files(facts),
     }
     if not facts.summary.counts.listed:
@@ -103,12 +122,14 @@ def index(facts: Facts) -> bytes:
     )
 
 
-def copy_thumbs(store: Store, account: Account, groups: Iterable[Group], folder: Path) -> Mapping[str, str]:
+def copy_thumbs(
+    store: Store, account: Account, groups: Iterable[Group], parts: Sections | None, folder: Path
+) -> Mapping[str, str]:
     """Copy the small pictures that the report shows into ``folder/thumbs``; gives file names by store key.
 
     Of near-duplicates that have none these are pictures that were made of them, unless they are large.
     """
-    shown = [row for _, row in account.slowest]
+    shown = [row for _, row in account.slowest] + (parts.pictured if parts else [])
     for reasons in (account.rejected, account.failed):
         shown += [row for reason in reasons.values() for row in reason.examples]
     small = [key for row in [*account.pairs.kept, *shown] for key in row.thumbs if key]
