@@ -23,7 +23,7 @@ class Collect(Params):
     sections: str = Field(
         default="folder",
         max_length=200,
-        description="Sections of the report: folder; a column of the catalog; what files tell, such as camera; or none.",
+        description="Sections of the report: folder, none, a column of the catalog, or what files tell, as camera.",
     )
 
 

@@ -22,7 +22,7 @@ from imgflow_steps.records.prediction import read_prediction
 from imgflow_steps.records.progress import ShardProgress, read_shards
 from imgflow_steps.records.row import Row, Status, read_entries
 from imgflow_steps.records.rows import compact, merged
-from imgflow_steps.records.run import worked
+from imgflow_steps.records.run import starts, worked
 from imgflow_steps.records.summary import Example, Phase, Summary
 from imgflow_steps.report import report
 from imgflow_steps.report.covered import Coverage
@@ -41,15 +41,6 @@ if TYPE_CHECKING:
 UPLOADS = 16  # files written or read at the same time
 EXAMPLES = 10  # images without a result that the console names
 LISTED, JUDGED = "listing.jsonl", "verdicts.jsonl"  # in a temporary folder
-MEDIA = {
-    ".jsonl": "application/jsonl",
-    ".csv": "text/csv; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".jpg": "image/jpeg",
-    ".png": "image/png",
-    ".webp": "image/webp",
-}
 
 
 def run(store: Store, run: Run, *, output: Path | None) -> Summary:
@@ -93,9 +84,8 @@ def run(store: Store, run: Run, *, output: Path | None) -> Summary:
             took=took,
         )
         report.write(target, facts, results.read_jsonl(verdicts))
-        files = {keys.results_jsonl(run.id): verdicts, keys.results_csv(run.id): table}
         pages = {} if output else _pages(target, keys.report(run.id))
-        _upload(store, files | pages)
+        _upload(store, {**pages, keys.results_jsonl(run.id): verdicts, keys.results_csv(run.id): table})
         if output is None:
             store.delete([found.key for found in store.entries(keys.report(run.id)) if found.key not in pages])
     store.write(keys.summary_json(run.id), summary.model_dump_json(indent=1).encode(), "application/json")
@@ -170,11 +160,6 @@ def _summary(store: Store, run: Run, account: Account, listing: Listing, found: 
     )
 
 
-def starts(run: Run) -> tuple[float, ...]:
-    """When each attempt after the first one began."""
-    return (*(one.began for one in run.earlier[1:]), run.created) if run.earlier else ()
-
-
 def _examples(account: Account) -> list[Example]:
     rows = [row for group in (*account.failed.values(), *account.rejected.values()) for row in group.examples]
     return [
@@ -223,11 +208,13 @@ def _pages(folder: Path, prefix: str) -> dict[str, Path]:
 
 
 def _upload(store: Store, files: Mapping[str, Path]) -> None:
-    """Put files into the store, by key."""
+    """Put files into the store, by key; a report's first page when all that it points to is there."""
+    last = {key: path for key, path in files.items() if path.name == report.FIRST}
     with ThreadPoolExecutor(UPLOADS) as pool:
-        media = [MEDIA[path.suffix] for path in files.values()]
-        for _done in pool.map(store.upload, files.values(), files, media):
-            pass
+        for some in ({key: path for key, path in files.items() if key not in last}, last):
+            media = [report.MEDIA[path.suffix] for path in some.values()]
+            for _done in pool.map(store.upload, some.values(), some, media):
+                pass
 
 
 def _tidy(store: Store, run: Run, summary: Summary, took: Costs | None) -> None:

@@ -84,6 +84,11 @@ def worked(run: Run, now: float) -> float:
     return sum(one.ended - one.began for one in run.earlier) + (now - run.created if run.created else 0.0)
 
 
+def starts(run: Run) -> tuple[float, ...]:
+    """When each attempt after the first one began."""
+    return (*(one.began for one in run.earlier[1:]), run.created) if run.earlier else ()
+
+
 def load(store: Store, run: str) -> Run:
     """The run's ``run.json``. Raises NotFoundError when there is no such run."""
     return documents.read(Run, store, keys.run_json(run))

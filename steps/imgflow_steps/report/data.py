@@ -43,6 +43,7 @@ class Facts:
     parts: Sections | None = None
     expected: Prediction | None = None
     took: Costs | None = None
+    unfinished: bool = False  # the run has no results yet
     places: Mapping[str, str] = field(default_factory=dict)  # addresses of images on the pages
 
     @property
