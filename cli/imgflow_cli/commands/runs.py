@@ -180,7 +180,7 @@ def report(
 ) -> None:
     """Print where a run's report is, open it, or save it as one file.
 
-    Of a run that goes on, --open and --output show how far it is now.
+    While a run is not finished, --open and --output show how far it is.
     """
     known = known_runs.read(store, known_runs.find(store, run, municipality))
     if not (show or file):
