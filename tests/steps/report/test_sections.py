@@ -50,6 +50,12 @@ def test_folders_are_told_apart_where_their_paths_first_differ(tmp_path: Path) -
     ]
 
 
+def test_folders_of_the_same_name_in_different_ones_are_not_taken_for_shared(tmp_path: Path) -> None:
+    section_ = section(made(tmp_path, ["a/2024/1.jpg", "b/2024/2.jpg"]), tmp_path / "report")
+
+    assert [row[0] for row in rows(section_)] == ["a/", "b/"]
+
+
 @pytest.mark.parametrize("images", [["a/1.jpg", "a/2.jpg"], ["1.jpg", "2.jpg"], ["a/1.jpg"], []])
 def test_one_folder_makes_no_section(images: list[str], tmp_path: Path) -> None:
     assert section(made(tmp_path, images), tmp_path / "report") == ""
