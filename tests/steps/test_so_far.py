@@ -71,10 +71,10 @@ def test_shards_that_are_done_are_told_from_those_under_way_and_those_not_begun(
     said = text(look(SoFar(made.store, made.run), tmp_path / "page"))
 
     assert "4 of 9 shards done" in said
-    assert "Done4: 0 to 2, 4" in said
-    assert "Ended early1: 3" in said
+    assert "Doneshards 0 to 2, 4" in said
+    assert "Ended earlyshard 3" in said
     assert "shard 52 of 5 images" in said
-    assert "Not begun3: 6 to 8" in said
+    assert "Not begunshards 6 to 8" in said
 
 
 def test_a_page_is_whole_and_keeps_to_what_a_report_may_hold(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def notes(facts: Facts) -> Iterator[str]:
     )
     if not in_short(run.pipeline):
         yield (
-            "`--steps` cannot say every parameter, so the first command writes the pipeline to a file. The file that "
+            "`--steps` cannot say every parameter, so the first command writes the pipeline to a file. A file that "
             "this run was started with is not stored: its parameters are, its comments are not."
         )
     if files := [getattr(call.params, name) for call in run.pipeline.steps for name in file_fields(call.params)]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from imgflow_steps.records.progress import done_by
 from imgflow_steps.records.run import Attempt
 from imgflow_steps.report.figures import NONE, count, duration, moment
-from imgflow_steps.report.markup import Markup, section, table, tag
+from imgflow_steps.report.markup import Content, Markup, section, table, tag
 
 if TYPE_CHECKING:
     from imgflow_steps.report.data import Facts
@@ -45,7 +45,7 @@ def apart(facts: Facts) -> Markup | None:
     return section(
         "attempts",
         f"{count(len(every), 'attempt')}",
-        table("times attempts", HEADS, rows),
+        table("attempts", HEADS, rows),
         tag("p", note, class_="quiet"),
     )
 
@@ -66,12 +66,11 @@ def _row(number: int, one: Attempt) -> Markup:
     figures = (did.todo, did.processed, did.rejected, did.failed, did.left) if did else ()
     cells = [count(n) for n in figures] or [NONE] * 5
     status = one.status.value if one.status else ""
+    ended = tag("span", status, class_=f"status {status}") if status else NONE
+    every: list[Content] = [ended, moment(one.began), moment(one.ended), duration(_seconds(one)), *cells]
+    (first, css), *heads = HEADS
     return tag(
         "tr",
-        tag("th", str(number), scope="row", class_="figure"),
-        tag("td", tag("span", status, class_=f"status {status}") if status else NONE),
-        tag("td", moment(one.began)),
-        tag("td", moment(one.ended)),
-        tag("td", duration(_seconds(one)), class_="figure"),
-        [tag("td", cell, class_="figure") for cell in cells],
+        tag("th", str(number), scope="row", class_=css, data_head=first),
+        [tag("td", cell, class_=css, data_head=head) for cell, (head, css) in zip(every, heads, strict=True)],
     )

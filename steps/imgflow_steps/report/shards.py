@@ -45,7 +45,9 @@ def so_far(facts: Facts) -> Markup | None:
     under_way = sorted(mine.keys() - done - ended)
     waiting = sorted(set(range(facts.listing.shards)) - mine.keys())
     groups = {"Done": done, "Ended early": ended, "Not begun": waiting}
-    told: dict[str, Content] = {name: f"{count(len(of))}: {spans(of)}" for name, of in groups.items() if of}
+    told: dict[str, Content] = {
+        name: f"{'shard' if len(of) == 1 else 'shards'} {spans(of)}" for name, of in groups.items() if of
+    }
     rows = [_far(mine[n]) for n in under_way[:UNDER_WAY]]
     heads = (("Under way", None), ("", "stretch"), ("Done", "figure"))
     return section(
