@@ -11,12 +11,14 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests import photographs
+from tests.conftest import KINDS
 from tests.local_runs import PLAIN, pictures
-from tests.made_runs import make_run
+from tests.made_runs import MadeRun, make_run
 from tests.processes import children
 
 from imgflow_steps.collect.work import run as collect
@@ -31,8 +33,6 @@ from imgflow_workflows.submit.reporting import Reporter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from tests.made_runs import MadeRun
 
 FIRST = keys.report("mine") + "index.html"
 UNFINISHED = b"This run is not finished"
@@ -165,9 +165,11 @@ def wait_until(there: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.02)
 
 
-@pytest.fixture
-def made(tmp_path: Path) -> MadeRun:
-    made = make_run(tmp_path / "store")
+@pytest.fixture(params=KINDS)
+def made(request: pytest.FixtureRequest, tmp_path: Path) -> MadeRun:
+    store: Store = request.getfixturevalue(f"{request.param}_store")
+    made = MadeRun(store, make_run(tmp_path / "elsewhere").run)
+    save(store, made.run)
     made.list(["a.jpg", "b.jpg"])
     told = Listing(listed=2, todo=2, shards=1)
     made.store.write(keys.listing_json(made.run.id), told.model_dump_json().encode())
@@ -242,7 +244,7 @@ class Waited(threading.Event):
 
 def test_a_page_that_takes_long_is_followed_by_a_longer_pause(made: MadeRun, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 0.1, 100.0, 107.0])  # a page of a tenth of a second, and one of seven
-    monkeypatch.setattr(reporting.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(reporting, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     monkeypatch.setattr(Reporter, "write", lambda _: None)
     over = Waited()
 
