@@ -17,6 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
+from imgflow_steps.collect.so_far import SoFar
 from imgflow_steps.collect.work import run as collect
 from imgflow_steps.list.work import run as list_images
 from imgflow_steps.records import keys, rows
@@ -102,6 +103,9 @@ def main(images: Annotated[int, typer.Option(min=1000, help="How many; a million
             for first in range(0, len(made), FLUSHED):
                 rows.write_part(store, run.rows, made[first : first + FLUSHED])
             shard += 1
+        so_far = Path(folder, "so-far")
+        so_far.mkdir()
+        figures["report so far"] = measured(lambda counted: SoFar(counted, run).write(so_far), store, images)
         figures["collect"] = measured(lambda counted: collect(counted, run, output=None), store, images)
         again = run.model_copy(update={"id": "again", "created": time.time()})
         save(store, again)

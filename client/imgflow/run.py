@@ -118,7 +118,7 @@ class Run:
         return self._open_picture(store, prefix + image, self._known.run.pipeline.limits, missing)
 
     def report(self) -> Report:
-        """Its report: a notebook shows it, ``save`` writes it."""
+        """Its report, or how far it is: a notebook shows it, ``save`` writes it."""
         with self._session.asking():
             return Report(self.id, state.read_report(self._store, self._now(), self._session.resolved.command))
 

@@ -240,6 +240,27 @@ def test_collecting_again_gives_the_same_results_and_leaves_no_page_of_a_longer_
     assert pages == ["runs/utrecht-1/report/images-0001.html"]
 
 
+def test_a_first_page_comes_when_all_that_it_points_to_is_there(made: MadeRun) -> None:
+    made.list(["a.jpg"])
+    made.add(made.row("a.jpg", thumbs=["small.jpg"]))
+    made.store.write("small.jpg", b"a picture")
+    there: list[str] = []
+
+    def look() -> None:
+        there.extend(found.key for found in made.store.entries(keys.report("utrecht-1")))
+
+    class Watched(Meddled):
+        def upload(self, path: Path, key: str, content_type: str) -> None:
+            if path.name == "index.html":
+                look()
+            made.store.upload(path, key, content_type)
+
+    collect(Watched(made.store), made.run, output=None)  # type: ignore[arg-type]
+
+    names = {key.rpartition("report/")[2] for key in there}
+    assert names == {"images-0001.html", "images.html", "style.css", "thumbs/0000.jpg"}
+
+
 def test_a_report_that_something_else_carries_is_not_written_to_the_store(made: MadeRun, tmp_path: Path) -> None:
     made.list(["a.jpg"])
     made.add(made.row("a.jpg"))

@@ -178,11 +178,13 @@ def report(
     show: Annotated[bool, typer.Option("--open", help="Open the report in a browser, as one file.")] = False,
     file: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Save it as one file.")] = None,
 ) -> None:
-    """Print where a run's report is, open it, or save it as one file."""
+    """Print where a run's report is, open it, or save it as one file.
+
+    While a run is not finished, --open and --output show how far it is.
+    """
     known = known_runs.read(store, known_runs.find(store, run, municipality))
-    there = known_runs.check_report(known, resolved.command)
     if not (show or file):
-        emit(there)
+        emit(known_runs.place_of_report(store, known, resolved.command))
         return
     path = file or Path(tempfile.gettempdir()) / f"imgflow-{known.run.id}.html"
     page = known_runs.read_report(store, known, resolved.command)

@@ -27,6 +27,7 @@ from imgflow_cli.plan import say_plan
 from imgflow_cli.progress import display
 from imgflow_steps.pipeline.lint import doubts
 from imgflow_steps.records.run import Run
+from imgflow_steps.records.sections import column
 from imgflow_steps.store import Store
 from imgflow_workflows.argo import schedule_name
 from imgflow_workflows.connect import open_argo, open_engine, where
@@ -199,6 +200,10 @@ def _schedule(
         )
     request = build(submission, settings, store, later=True)
     run = request.run
+    if column(run.collect.sections):
+        raise ImgflowError(
+            "collect.sections: a column of the catalog is read now, and --cron runs later", "choose folder or none"
+        )
     name = submission.run or schedule_name(run.municipality)
     engine = open_argo(settings, store)
     launch.announced_to(engine, notify)

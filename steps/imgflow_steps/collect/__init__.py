@@ -20,6 +20,11 @@ class Collect(Params):
         description="Bits, of 128, by which hashes of near-duplicates may differ.",
     )
     page: int = Field(default=500, ge=10, le=5000, description="Images on one page of the report's list.")
+    sections: str = Field(
+        default="folder",
+        max_length=200,
+        description="Sections of the report: folder, none, a column of the catalog, or what files tell, as camera.",
+    )
 
 
 STEP = Step(name="collect", params=Collect, version=1, role=Role.LAST)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from imgflow_steps.collect.given_up import GivenUp
 from imgflow_steps.contract.job import Counts, Exit
-from imgflow_steps.records import costs, keys, lease, results
+from imgflow_steps.records import costs, keys, lease, results, sections
 from imgflow_steps.records.costs import Costs, Ledger
 from imgflow_steps.records.duplicates import Duplicates, duplicates
 from imgflow_steps.records.listing import Listing, read_listing
@@ -22,11 +22,12 @@ from imgflow_steps.records.prediction import read_prediction
 from imgflow_steps.records.progress import ShardProgress, read_shards
 from imgflow_steps.records.row import Row, Status, read_entries
 from imgflow_steps.records.rows import compact, merged
-from imgflow_steps.records.run import worked
+from imgflow_steps.records.run import starts, worked
 from imgflow_steps.records.summary import Example, Phase, Summary
 from imgflow_steps.report import report
 from imgflow_steps.report.covered import Coverage
 from imgflow_steps.report.data import Facts, groups, read_left_out
+from imgflow_steps.report.sections import Sections
 from imgflow_steps.report.statistics import Account
 from imgflow_steps.store import NotFoundError
 from imgflow_steps.store.leftovers import temporary
@@ -40,15 +41,6 @@ if TYPE_CHECKING:
 UPLOADS = 16  # files written or read at the same time
 EXAMPLES = 10  # images without a result that the console names
 LISTED, JUDGED = "listing.jsonl", "verdicts.jsonl"  # in a temporary folder
-MEDIA = {
-    ".jsonl": "application/jsonl",
-    ".csv": "text/csv; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".jpg": "image/jpeg",
-    ".png": "image/png",
-    ".webp": "image/webp",
-}
 
 
 def run(store: Store, run: Run, *, output: Path | None) -> Summary:
@@ -70,7 +62,9 @@ def run(store: Store, run: Run, *, output: Path | None) -> Summary:
         verdicts, table = folder / "results.jsonl", folder / "results.csv"
         account, ledger = Account(run=run.id, starts=starts(run), covered=Coverage.of(run.pipeline)), Ledger(run)
         shards = read_shards(store, run.id)
-        hashes = _judge(store, run, folder, shards, _counted(account, ledger, since=listing.ended))
+        of = sections.section_of(store, run, folder / LISTED, folder)
+        parts = Sections(run.id, run.collect.sections, of) if of else None
+        hashes = _judge(store, run, folder, shards, _counted(account, ledger, parts, since=listing.ended))
         found = duplicates(hashes, run.collect.near)
         results.write(verdicts, table, results.marked(folder / JUDGED, found), account.findings)
         alike = groups(folder / JUDGED, found)
@@ -84,14 +78,14 @@ def run(store: Store, run: Run, *, output: Path | None) -> Summary:
             alike=alike,
             left_out=read_left_out(store, run),
             shards=shards,
-            thumbs=report.copy_thumbs(store, account, alike, target),
+            parts=parts,
+            thumbs=report.copy_thumbs(store, account, alike, parts, target),
             expected=read_prediction(store, run.id),
             took=took,
         )
         report.write(target, facts, results.read_jsonl(verdicts))
-        files = {keys.results_jsonl(run.id): verdicts, keys.results_csv(run.id): table}
         pages = {} if output else _pages(target, keys.report(run.id))
-        _upload(store, files | pages)
+        _upload(store, {**pages, keys.results_jsonl(run.id): verdicts, keys.results_csv(run.id): table})
         if output is None:
             store.delete([found.key for found in store.entries(keys.report(run.id)) if found.key not in pages])
     store.write(keys.summary_json(run.id), summary.model_dump_json(indent=1).encode(), "application/json")
@@ -121,11 +115,13 @@ def _judge(
         return results.spool(folder / JUDGED, map(counted, judged))
 
 
-def _counted(account: Account, ledger: Ledger, *, since: float) -> Callable[[Row], Row]:
+def _counted(account: Account, ledger: Ledger, parts: Sections | None, *, since: float) -> Callable[[Row], Row]:
     """Counts a verdict, and what it took if it was computed after ``since``: an earlier attempt's has been told."""
 
     def count(row: Row) -> Row:
         account.add(row)
+        if parts:
+            parts.add(row)
         if row.run == account.run and row.ended > since:
             ledger.add(row)
         return row
@@ -162,11 +158,6 @@ def _summary(store: Store, run: Run, account: Account, listing: Listing, found: 
         attempts=len(run.earlier) + 1,
         worked=worked(run, ended),
     )
-
-
-def starts(run: Run) -> tuple[float, ...]:
-    """When each attempt after the first one began."""
-    return (*(one.began for one in run.earlier[1:]), run.created) if run.earlier else ()
 
 
 def _examples(account: Account) -> list[Example]:
@@ -217,11 +208,13 @@ def _pages(folder: Path, prefix: str) -> dict[str, Path]:
 
 
 def _upload(store: Store, files: Mapping[str, Path]) -> None:
-    """Put files into the store, by key."""
+    """Put files into the store, by key; a report's first page when all that it points to is there."""
+    last = {key: path for key, path in files.items() if path.name == report.FIRST}
     with ThreadPoolExecutor(UPLOADS) as pool:
-        media = [MEDIA[path.suffix] for path in files.values()]
-        for _done in pool.map(store.upload, files.values(), files, media):
-            pass
+        for some in ({key: path for key, path in files.items() if key not in last}, last):
+            media = [report.MEDIA[path.suffix] for path in some.values()]
+            for _done in pool.map(store.upload, some.values(), some, media):
+                pass
 
 
 def _tidy(store: Store, run: Run, summary: Summary, took: Costs | None) -> None:

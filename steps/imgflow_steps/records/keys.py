@@ -185,6 +185,11 @@ def selection(run: str) -> str:
     return f"runs/{run}/selection.jsonl"
 
 
+def sections(run: str) -> str:
+    """What the catalog tells of each image in the column by which the report has sections."""
+    return f"runs/{run}/sections.jsonl"
+
+
 def left_out(run: str) -> str:
     """Near-duplicates that a run leaves out, and what each looks like, as a table."""
     return f"runs/{run}/left-out.csv"

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from imgflow_steps.contract.job import Counts, RedactedText
 from imgflow_steps.records import documents, keys
 from imgflow_steps.records.listing import Listing, read_listing
-from imgflow_steps.records.run import load
+from imgflow_steps.records.run import Work, load
 from imgflow_steps.records.summary import Phase, Summary, read_summary
 from imgflow_steps.store import NotFoundError
 
@@ -119,6 +119,13 @@ class ProgressReader:
             with suppress(NotFoundError):  # the run was listed anew meanwhile
                 shard = documents.read(ShardProgress, self._store, found.key)
                 yield found.key, (found.version, shard)
+
+
+def done_by(shards: Iterable[ShardProgress], publishes: str, todo: int) -> Work:
+    """What containers did of ``todo`` images, by what those of the last step say."""
+    last = _sum(shards).get(publishes) or ShardProgress(label=publishes, shard=0, total=0)
+    processed = last.done - last.rejected - last.failed
+    return Work(todo=todo, processed=processed, rejected=last.rejected, failed=last.failed)
 
 
 def _sum(shards: Iterable[ShardProgress]) -> dict[str, ShardProgress]:

@@ -66,6 +66,20 @@ def shard_rows(store: Store, prefix: str, run: str, shard: int) -> Iterator[Row]
                     yield row
 
 
+def added(store: Store, prefix: str, run: str, known: set[str]) -> Iterator[Row]:
+    """What a run has added in files whose names are not ``known``, which names them then; in no order."""
+    for key in _listed(store, f"{prefix}{run}-"):
+        if key in known:
+            continue
+        with suppress(NotFoundError):  # compacted meanwhile
+            lines = store.read(key).splitlines()
+            known.add(key)
+            for line in lines:
+                row = _row(line, store, prefix)
+                if row.run == run:  # and not one whose name begins with this one's
+                    yield row
+
+
 @contextmanager
 def merged(store: Store, prefix: str) -> Iterator[Iterator[Row]]:
     """The newest row of every image, in order, streaming from local copies that live as long as the context.

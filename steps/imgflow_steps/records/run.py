@@ -10,9 +10,26 @@ from imgflow_steps.collect import Collect
 from imgflow_steps.list import List
 from imgflow_steps.pipeline.model import Pipeline
 from imgflow_steps.records import documents, keys
+from imgflow_steps.records.summary import Phase
 
 if TYPE_CHECKING:
     from imgflow_steps.store import Store
+
+
+class Work(BaseModel):
+    """What the containers of an attempt were to compute, and what they did of it, in images."""
+
+    model_config = ConfigDict(frozen=True)
+
+    todo: int = 0
+    processed: int = 0
+    rejected: int = 0
+    failed: int = 0
+
+    @property
+    def left(self) -> int:
+        """Those that had no turn."""
+        return max(0, self.todo - self.processed - self.rejected - self.failed)
 
 
 class Attempt(BaseModel):
@@ -22,6 +39,8 @@ class Attempt(BaseModel):
 
     began: float
     ended: float
+    status: Phase | None = None  # None of an attempt that an earlier imgflow made
+    work: Work | None = None
 
 
 class Run(BaseModel):
@@ -63,6 +82,11 @@ class Run(BaseModel):
 def worked(run: Run, now: float) -> float:
     """Seconds that all attempts of a run took until now, without the pauses between them."""
     return sum(one.ended - one.began for one in run.earlier) + (now - run.created if run.created else 0.0)
+
+
+def starts(run: Run) -> tuple[float, ...]:
+    """When each attempt after the first one began."""
+    return (*(one.began for one in run.earlier[1:]), run.created) if run.earlier else ()
 
 
 def load(store: Store, run: str) -> Run:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from imgflow_steps.records.row import Row
     from imgflow_steps.records.run import Run
     from imgflow_steps.records.summary import Summary
+    from imgflow_steps.report.sections import Sections
     from imgflow_steps.report.statistics import Account
     from imgflow_steps.store import Store
 
@@ -39,14 +40,21 @@ class Facts:
     left_out: list[tuple[str, str]]
     shards: Sequence[ShardProgress]  # what each container said last
     thumbs: Mapping[str, str]
+    parts: Sections | None = None
     expected: Prediction | None = None
     took: Costs | None = None
+    unfinished: bool = False  # the run has no results yet
     places: Mapping[str, str] = field(default_factory=dict)  # addresses of images on the pages
 
     @property
     def given_up(self) -> list[ShardProgress]:
         """The first shards that containers gave up."""
         return [shard for shard in self.shards if shard.error][:GIVEN_UP]
+
+    @property
+    def store(self) -> str:
+        """Address of the store, as the summary has it; "" where that has none."""
+        return self.summary.report.removesuffix(f"{keys.report(self.run.id)}index.html").rstrip("/")
 
     @property
     def title(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 NBSP = "\N{NO-BREAK SPACE}"
@@ -62,9 +63,22 @@ def number(value: float, digits: int = 3) -> str:
     return text
 
 
-def moment(seconds: float) -> str:
-    """``2025-11-21 07:12 UTC``; a dash for a time that is not known."""
-    return datetime.fromtimestamp(seconds, UTC).strftime(f"%Y-%m-%d{NBSP}%H:%M{NBSP}UTC") if seconds else NONE
+def moment(when: float, *, seconds: bool = False) -> str:
+    """``2025-11-21 07:12 UTC``, or with seconds ``07:12:30``; a dash for a time that is not known."""
+    clock = "%H:%M:%S" if seconds else "%H:%M"
+    return datetime.fromtimestamp(when, UTC).strftime(f"%Y-%m-%d{NBSP}{clock}{NBSP}UTC") if when else NONE
+
+
+def spans(numbers: Iterable[int], most: int = 12) -> str:
+    """``0 to 4, 7``: neighbours as one, and no more than ``most`` parts."""
+    found: list[list[int]] = []
+    for n in sorted(numbers):
+        if found and n == found[-1][-1] + 1:
+            found[-1] = [found[-1][0], n]
+        else:
+            found.append([n])
+    parts = [" to ".join(map(str, part)) for part in found[:most]]
+    return ", ".join([*parts, *(["…"] if len(found) > most else [])])
 
 
 def box(width: int, height: int) -> str:

@@ -15,7 +15,7 @@ from imgflow_steps.report.remedies import HINTS, OTHER_FAILED, OTHER_REJECTED
 if TYPE_CHECKING:
     from imgflow_steps.records.row import Row
     from imgflow_steps.report.data import Facts
-    from imgflow_steps.report.statistics import Account, ModelFinding, RejectionGroup, Span, Spread, Times
+    from imgflow_steps.report.statistics import Account, ModelFinding, RejectionGroup, Span, Spread, Tally, Times
 
 COLUMNS = 32  # of a histogram
 WORDS = 12  # shown per finding
@@ -29,19 +29,19 @@ def findings(facts: Facts) -> Markup | None:
     found = facts.account.findings
     if not found:
         return None
-    cards = [_finding(name, finding) for name, finding in list(found.items())[:CARDS]]
+    cards = [answers(name, said) for name, said in list(found.items())[:CARDS]]
     rest = len(found) - CARDS
     more = tag("p", f"{count(rest, 'more finding')} in results.jsonl.", class_="quiet") if rest > 0 else None
     return section("found", "What the model found", tag("div", cards, class_="cards"), more)
 
 
-def _finding(name: str, finding: ModelFinding) -> Markup:
-    words, numbers = finding.words, finding.numbers
+def answers(name: str, finding: ModelFinding) -> Markup:
+    """What models said under one name."""
     body: list[Content] = []
-    if words.total:
-        body.append(_words(words.words.most_common(WORDS), words.total))
-    if numbers.n:
-        body.append(histogram(name, numbers))
+    if finding.words.total:
+        body.append(words(finding.words))
+    if finding.numbers.n:
+        body.append(histogram(name, finding.numbers))
     return tag("div", tag("h3", name), body, class_="card")
 
 
@@ -53,9 +53,11 @@ def histogram(name: str, numbers: Spread) -> Markup:
     return charts.columns(*numbers.columns(COLUMNS), number, of=name, below=below)
 
 
-def _words(words: list[tuple[str, int]], total: int) -> Markup:
-    rest = total - sum(n for _, n in words)
-    lines = [*words, *([("all others", rest)] if rest else [])]
+def words(tally: Tally) -> Markup:
+    """How often each word was said: bars of the most frequent ones."""
+    total, frequent = tally.total, tally.words.most_common(WORDS)
+    rest = total - sum(n for _, n in frequent)
+    lines = [*frequent, *([("all others", rest)] if rest else [])]
     rows = [
         tag(
             "tr",
@@ -80,8 +82,7 @@ def origins(facts: Facts) -> Markup | None:
         of = f"{count(taken.n, 'photograph')} taken"
         cards.append(tag("div", tag("h3", of), _when(taken, of), class_="card"))
     if cameras.total:
-        words = _words(cameras.words.most_common(WORDS), cameras.total)
-        cards.append(tag("div", tag("h3", "Camera"), words, class_="card"))
+        cards.append(tag("div", tag("h3", "Camera"), words(cameras), class_="card"))
     where = None
     if rows:
         number = count(account.places.seen, "photograph")

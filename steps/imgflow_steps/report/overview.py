@@ -27,6 +27,8 @@ MEANING = {
     "rejected": "the image is at fault",
     "failed": "the platform is at fault",
 }
+WAITING = "not computed yet"  # of a run without results
+WHOLE = "images in all"
 
 
 def masthead(facts: Facts) -> Markup:
@@ -43,23 +45,37 @@ def masthead(facts: Facts) -> Markup:
             tag("span", summary.status.value, class_=f"badge {summary.status.value}"),
             tag("span", "run ", tag("code", facts.run.id)),
             tag("span", moment(summary.started or summary.ended)),
-            tag("span", f"took {took}{attempts}"),
+            tag("span", f"{'so far' if facts.unfinished else 'took'} {took}{attempts}"),
             tag("span", f"engine {facts.run.engine}") if facts.run.engine else None,
             tag("span", " → ".join(facts.run.pipeline.labels)),
             class_="facts",
         ),
         tag("p", prose(summary.message), class_="message") if summary.message else None,
+        tag("p", prose(_unfinished(facts)), class_="message so-far") if facts.unfinished else None,
+    )
+
+
+def _unfinished(facts: Facts) -> str:
+    """What the page of a run without results is about."""
+    run, now = facts.run.id, moment(facts.summary.ended, seconds=True)
+    return (
+        f"This run is not finished. The page says how far it was at {now}; `imgflow get {run}` says how it is now. "
+        f"Findings, times and pictures are those of the {count(facts.account.counts.listed, 'image')} that this "
+        "attempt has computed so far. Near-duplicates, sections and the list of all images come with the results."
     )
 
 
 def counts(facts: Facts) -> Markup:
     """Listed is the sum of the four ways to end."""
     total = facts.summary.counts
+    meaning = {**MEANING, "waiting": WAITING} if facts.unfinished else MEANING
     parts = {name: int(getattr(total, name)) for name in MEANING}
-    terms: list[Content] = [_term("listed", total.listed, size(facts.account.bytes) + " of images")]
+    parts |= {"waiting": max(0, total.open)} if facts.unfinished else {}
+    of = WHOLE if facts.unfinished else f"{size(facts.account.bytes)} of images"
+    terms: list[Content] = [_term("listed", total.listed, of)]
     for i, (name, n) in enumerate(parts.items()):
         terms.append(tag("span", "+" if i else "=", class_="sign"))
-        terms.append(_term(name, n, MEANING[name]))
+        terms.append(_term(name, n, meaning[name]))
     account, unlisted = facts.account, facts.summary.unlisted
     asides = [
         f"{count(account.images.n, 'image')} took {duration(account.seconds)}: "

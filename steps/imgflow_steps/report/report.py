@@ -12,7 +12,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgflow_steps.report import covered, duplicates, forecast, images, overview, pages, shards
+from imgflow_steps.report import (
+    again,
+    attempts,
+    covered,
+    duplicates,
+    forecast,
+    images,
+    overview,
+    pages,
+    sections,
+    shards,
+)
 from imgflow_steps.report.markup import document, tag
 from imgflow_steps.store import OF_ONE
 
@@ -21,27 +32,42 @@ if TYPE_CHECKING:
 
     from imgflow_steps.records.row import Row
     from imgflow_steps.report.data import Facts, Group
+    from imgflow_steps.report.sections import Sections
     from imgflow_steps.report.statistics import Account
     from imgflow_steps.store import Store
 
 STYLE = Path(__file__).with_name("style.css")
 FETCHES = 16  # thumbnails fetched at the same time
 LARGE = 500_000  # bytes of a picture with which the report would be slow to open
+FIRST = "index.html"
+MEDIA = {
+    ".jsonl": "application/jsonl",
+    ".csv": "text/csv; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+}
 
 CONTENTS = {  # sections in order, and how the contents call them
     "sum": "Counts",
+    "far": "Progress",
     "rejected": "Rejected",
     "failed": "Failed",
     "found": "Findings",
     "covered": "Covered",
+    "sections": "Sections",
     "told": "When and where",
     "pictures": "Pictures",
     "alike": "Near-duplicates",
     "times": "Time",
     "expected": "Expected",
     "slowest": "Slowest",
+    "attempts": "Attempts",
     "use": "Shards",
     "pipeline": "Pipeline",
+    "again": "Run it again",
     "files": "All images",
 }
 
@@ -59,7 +85,13 @@ def write(folder: Path, facts: Facts, verdicts: Iterable[Row]) -> None:
         wanted=_shown(facts),
         picture=lambda row: images.small_picture(row, facts.thumbs),
     )
-    (folder / "index.html").write_bytes(index(replace(facts, places=places)))
+    (folder / FIRST).write_bytes(index(replace(facts, places=places)))
+
+
+def write_first(folder: Path, facts: Facts) -> None:
+    """Write the first page alone, which then is not about pages of images."""
+    (folder / STYLE.name).write_bytes(STYLE.read_bytes())
+    (folder / FIRST).write_bytes(index(facts))
 
 
 def _shown(facts: Facts) -> set[str]:
@@ -71,27 +103,32 @@ def _shown(facts: Facts) -> set[str]:
         row for group in facts.alike for row in group.rows
     ]
     covers = account.covered
-    least = [row for row, _ in covers.least] if covers else []
-    return {row.image for row in [*rows, *least]} | set(covers.none if covers else ())
+    rows += [row for row, _ in covers.least] if covers else []
+    rows += facts.parts.named if facts.parts else []
+    return {row.image for row in rows} | set(covers.none if covers else ())
 
 
 def index(facts: Facts) -> bytes:
     """The first page."""
     parts = {
         "sum": overview.counts(facts),
+        "far": shards.so_far(facts),
         "rejected": images.rejected(facts),
         "failed": images.failed(facts),
         "found": images.findings(facts),
         "covered": covered.what_was_covered(facts),
+        "sections": sections.parts(facts),
         "told": images.origins(facts),
         "pictures": images.before_after(facts),
-        "alike": duplicates.near_duplicates(facts),
+        "alike": None if facts.unfinished else duplicates.near_duplicates(facts),
         "times": images.times(facts),
         "expected": forecast.expected(facts),
         "slowest": images.slowest(facts),
+        "attempts": attempts.apart(facts),
         "use": shards.use(facts),
         "pipeline": overview.pipeline(facts),
-        "files": overview.files(facts),
+        "again": again.repeated(facts),
+        "files": None if facts.unfinished else overview.files(facts),
     }
     if not facts.summary.counts.listed:
         parts = {"empty": overview.empty(facts), "pipeline": parts["pipeline"]}
@@ -103,18 +140,30 @@ def index(facts: Facts) -> bytes:
     )
 
 
-def copy_thumbs(store: Store, account: Account, groups: Iterable[Group], folder: Path) -> Mapping[str, str]:
-    """Copy the small pictures that the report shows into ``folder/thumbs``; gives file names by store key.
+def copy_thumbs(
+    store: Store, account: Account, groups: Iterable[Group], parts: Sections | None, folder: Path
+) -> Mapping[str, str]:
+    """Copy the small pictures that the report shows into ``folder/thumbs``; gives file names by store key."""
+    wanted = thumbs(account, groups, parts)
+    files = {key: f"thumbs/{number:04d}{Path(key).suffix}" for number, key in enumerate(wanted)}
+    return {key: files[key] for key in copy(store, files, folder)}
+
+
+def thumbs(account: Account, groups: Iterable[Group] = (), parts: Sections | None = None) -> list[str]:
+    """Keys of the small pictures that the report shows.
 
     Of near-duplicates that have none these are pictures that were made of them, unless they are large.
     """
-    shown = [row for _, row in account.slowest]
+    shown = [row for _, row in account.slowest] + (parts.pictured if parts else [])
     for reasons in (account.rejected, account.failed):
         shown += [row for reason in reasons.values() for row in reason.examples]
     small = [key for row in [*account.pairs.kept, *shown] for key in row.thumbs if key]
     small += covered.thumbs(account.covered)
-    wanted = dict.fromkeys([*small, *filter(None, (key for group in groups for _, key in group.shown))])
-    files = {key: f"thumbs/{number:04d}{Path(key).suffix}" for number, key in enumerate(wanted)}
+    return list(dict.fromkeys([*small, *filter(None, (key for group in groups for _, key in group.shown))]))
+
+
+def copy(store: Store, files: Mapping[str, str], folder: Path) -> list[str]:
+    """Copy pictures into ``folder``, each under the name that it has there, by store key; gives the keys of copies."""
     (folder / "thumbs").mkdir(exist_ok=True)
 
     def fetch(key: str) -> bool:
@@ -129,7 +178,7 @@ def copy_thumbs(store: Store, account: Account, groups: Iterable[Group], folder:
 
     with ThreadPoolExecutor(FETCHES) as pool:
         there = list(pool.map(fetch, files))
-    return {key: file for (key, file), is_there in zip(files.items(), there, strict=True) if is_there}
+    return [key for key, is_there in zip(files, there, strict=True) if is_there]
 
 
 def single_file(read: Callable[[str], bytes]) -> bytes:
@@ -138,7 +187,7 @@ def single_file(read: Callable[[str], bytes]) -> bytes:
     ``read`` gives the bytes of a file of the report by its name there. Links to other pages become text.
     Text of others cannot be taken for the markup replaced here: its quotes and brackets are escaped.
     """
-    page = read("index.html").decode()
+    page = read(FIRST).decode()
     style = read(STYLE.name).decode()
     page = page.replace(f'<link rel="stylesheet" href="{STYLE.name}">', f"<style>{style}</style>")
     page = re.sub(r'<a href="images[^"]*"[^>]*>(.*?)</a>', r"\1", page)

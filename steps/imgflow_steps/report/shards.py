@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from imgflow_steps.records.costs import WAITING
 from imgflow_steps.report import charts
 from imgflow_steps.report.charts import Lane
-from imgflow_steps.report.figures import NONE, count, duration, moment, share, size
-from imgflow_steps.report.markup import Markup, section, table, tag
+from imgflow_steps.report.figures import NONE, count, duration, moment, share, size, spans
+from imgflow_steps.report.markup import Content, Markup, lines, section, table, tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from imgflow_steps.report.data import Facts
 
 LANES = 100  # shards of a step that the timeline shows
+UNDER_WAY = 50  # shards whose bars are shown
 HEADS = (
     ("Step", None),
     ("Shards", "figure"),
@@ -31,6 +32,39 @@ NOTE = (
     "Computed is the time that processes spent on pictures, without fetch and publish. Available is the number "
     "of processes times how long they were there. Memory is the most that one container held, and the lowest limit."
 )
+
+
+def so_far(facts: Facts) -> Markup | None:
+    """Of a run without results: which shards are done, and how far the others are."""
+    if not facts.unfinished:
+        return None
+    last = facts.run.pipeline.labels[-1]
+    mine = {shard.shard: shard for shard in facts.shards if shard.label == last}
+    done = {n for n, shard in mine.items() if shard.done >= shard.total and not shard.error}
+    ended = {n for n, shard in mine.items() if shard.error}
+    under_way = sorted(mine.keys() - done - ended)
+    waiting = sorted(set(range(facts.listing.shards)) - mine.keys())
+    groups = {"Done": done, "Ended early": ended, "Not begun": waiting}
+    told: dict[str, Content] = {
+        name: f"{'shard' if len(of) == 1 else 'shards'} {spans(of)}" for name, of in groups.items() if of
+    }
+    rows = [_far(mine[n]) for n in under_way[:UNDER_WAY]]
+    heads = (("Under way", None), ("", "stretch"), ("Done", "figure"))
+    return section(
+        "far",
+        f"{count(len(done))} of {count(facts.listing.shards, 'shard')} done",
+        lines(told),
+        table("times", heads, rows) if rows else None,
+    )
+
+
+def _far(shard: ShardProgress) -> Markup:
+    return tag(
+        "tr",
+        tag("th", f"shard {shard.shard}", scope="row"),
+        tag("td", charts.bar(shard.done, shard.total), class_="stretch"),
+        tag("td", f"{count(shard.done)} of {count(shard.total, 'image')}", class_="figure"),
+    )
 
 
 def use(facts: Facts) -> Markup | None:

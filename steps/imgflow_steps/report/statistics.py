@@ -35,14 +35,15 @@ BEYOND = 1e200
 
 @dataclass(slots=True)
 class Tally:
-    """How often each word was said; words beyond a thousand different ones count as others."""
+    """How often each word was said; words beyond the first ``most`` different ones count as others."""
 
+    most: int = LABELS
     words: Counter[str] = field(default_factory=Counter)
     others: int = 0
 
     def add(self, word: str) -> None:
         """Count one."""
-        if word in self.words or len(self.words) < LABELS:
+        if word in self.words or len(self.words) < self.most:
             self.words[word] += 1
         else:
             self.others += 1
@@ -57,6 +58,7 @@ class Tally:
 class Spread:
     """How numbers of unknown range lie: exact counts in bins of a power of two, doubled when there are too many."""
 
+    most: int = BINS
     bins: Counter[int] = field(default_factory=Counter)
     exponent: int = FINEST
     n: int = 0
@@ -72,7 +74,7 @@ class Spread:
         self.total += value
         self.low, self.high = min(self.low, value), max(self.high, value)
         self.bins[math.floor(math.ldexp(value, -self.exponent))] += 1
-        while len(self.bins) > BINS:
+        while len(self.bins) > self.most:
             self.exponent += 1
             wider: Counter[int] = Counter()
             for index, amount in self.bins.items():

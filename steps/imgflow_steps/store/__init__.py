@@ -104,7 +104,7 @@ class Store(Protocol):
     def write(self, key: str, data: bytes, content_type: str = "") -> None:
         """Put an object. Readers see the old one or the new one, never a part."""
 
-    def replace(self, key: str, data: bytes, version: str = "") -> StoredObject:
+    def replace(self, key: str, data: bytes, version: str = "", content_type: str = "") -> StoredObject:
         """Put an object in place of that version, or where nothing lies yet; of several who try one succeeds.
 
         Raises ChangedError when something else lies there.

@@ -47,12 +47,12 @@ def replace(store: Store, put: Callable[[bytes, Headers], str], key: str, data: 
         raise _changed(store, key) from None
 
 
-def replace_and_look(store: Store, key: str, data: bytes, version: str) -> StoredObject:
+def replace_and_look(store: Store, key: str, data: bytes, version: str, content_type: str) -> StoredObject:
     """On a server that ignores conditions."""
     there = store.stat(key)
     if (there.version if there else "") != version:
         raise _changed(store, key)
-    store.write(key, data)
+    store.write(key, data, content_type)
     time.sleep(SETTLE)
     there = store.stat(key)
     if there is None or not _holds(store, there, data):

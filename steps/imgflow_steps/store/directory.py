@@ -98,7 +98,13 @@ class Directory:
         with self._faults(key), self._placing(key) as part:
             part.write_bytes(data)
 
-    def replace(self, key: str, data: bytes, version: str = "") -> StoredObject:
+    def replace(
+        self,
+        key: str,
+        data: bytes,
+        version: str = "",
+        content_type: str = "",  # noqa: ARG002 - as for write
+    ) -> StoredObject:
         """See ``Store``. Where a file system knows no locks, only the first of several is told for certain."""
         path = self._path(key)
         with self._faults(key), self._part() as part, _alone(part.parent):

@@ -196,14 +196,18 @@ class S3:
         """See ``Store``."""
         self._send(key, BytesIO(data), len(data), content_type)
 
-    def replace(self, key: str, data: bytes, version: str = "") -> StoredObject:
+    def replace(self, key: str, data: bytes, version: str = "", content_type: str = "") -> StoredObject:
         """See ``Store``. Where a server ignores conditions, the last one who wrote within some seconds succeeds."""
         if self._conditions is None:
             name = self._name(f"{key}.{uuid4().hex}")
             self._conditions = conditional.understood(partial(self._put_if, name), partial(self._remove_one, name))
-        if self._conditions:
-            return conditional.replace(self, partial(self._put_if, self._name(key)), key, data, version)
-        return conditional.replace_and_look(self, key, data, version)
+        if not self._conditions:
+            return conditional.replace_and_look(self, key, data, version, content_type)
+
+        def put(data: bytes, condition: Headers) -> str:
+            return self._put_if(self._name(key), data, {"Content-Type": content_type or BINARY, **condition})
+
+        return conditional.replace(self, put, key, data, version)
 
     def _put_if(self, name: str, data: bytes, condition: Headers) -> str:
         """Put an object on a condition, which minio's own method does not send; gives its ETag."""

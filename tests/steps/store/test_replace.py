@@ -88,3 +88,21 @@ def test_age_is_told_by_the_clock_of_the_store(store: Store, monkeypatch: pytest
     monkeypatch.setattr(time, "time", lambda: now + 86_400)  # this machine's clock is a day ahead
 
     assert 0 <= lease.age(store, found) < 30
+
+
+@pytest.mark.parametrize("heeded", [True, False])
+def test_a_browser_is_told_what_was_put_in_place(
+    moto_store: S3, monkeypatch: pytest.MonkeyPatch, *, heeded: bool
+) -> None:
+    monkeypatch.setattr(conditional, "SETTLE", 0.0)
+    moto_store._conditions = heeded
+
+    first = moto_store.replace("runs/a/report/index.html", b"one", content_type="text/html")
+    moto_store.replace("runs/a/report/index.html", b"two", first.version, "text/html")
+    moto_store.replace("runs/a/lease.json", b"{}")
+
+    def kind(key: str) -> str | None:
+        return moto_store._client.stat_object(moto_store._bucket, moto_store._name(key)).content_type
+
+    assert kind("runs/a/report/index.html") == "text/html"
+    assert kind("runs/a/lease.json") == "application/octet-stream"

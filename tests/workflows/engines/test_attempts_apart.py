@@ -14,7 +14,8 @@ from imgflow_steps.collect.work import run as collect
 from imgflow_steps.records import keys
 from imgflow_steps.records.listing import Listing
 from imgflow_steps.records.progress import ShardProgress
-from imgflow_steps.records.run import Attempt, Run, save, worked
+from imgflow_steps.records.run import Attempt, Run, Work, save, worked
+from imgflow_steps.records.summary import Phase
 from imgflow_steps.report.statistics import Account
 from imgflow_workflows.submit.attempts import attempts
 from imgflow_workflows.tuning import RunFigures, propose
@@ -60,7 +61,9 @@ def test_an_attempt_ended_when_it_said_so_or_was_last_heard_of(tmp_path: Path, *
     made = make_run(tmp_path / "store")
     began = made.run.created
     made.list(["a.jpg"])
-    progress = ShardProgress(label="infer", shard=0, total=1, updated=began + 7)
+    said = made.read(keys.listing_json(made.run.id)).replace('"todo":0', '"todo":4')
+    made.store.write(keys.listing_json(made.run.id), said.encode())
+    progress = ShardProgress(label="infer", shard=0, total=4, done=3, rejected=1, updated=began + 7)
     made.store.write(keys.shard_progress(made.run.id, 3, 0), progress.model_dump_json().encode())
     if not killed:
         made.add(made.row("a.jpg"))
@@ -70,6 +73,9 @@ def test_an_attempt_ended_when_it_said_so_or_was_last_heard_of(tmp_path: Path, *
 
     assert found.began == began
     assert found.ended == pytest.approx(began + 7 if killed else time.time(), abs=60)
+    assert found.status is (Phase.INTERRUPTED if killed else Phase.SUCCEEDED)
+    assert found.work == Work(todo=4, processed=2, rejected=1)
+    assert found.work.left == 1
 
 
 def test_a_run_that_is_new_has_no_attempt_before(tmp_path: Path) -> None:

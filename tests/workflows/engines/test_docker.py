@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import certifi
@@ -30,6 +31,7 @@ from imgflow_steps.worker.runner import run_job
 from imgflow_workflows.engines import jobs
 from imgflow_workflows.engines.docker import DockerEngine, run_arguments
 from imgflow_workflows.engines.local import LocalEngine
+from imgflow_workflows.submit import reporting
 from imgflow_workflows.submit.default import DEFAULT
 
 PLAIN = parse({"steps": [{"scale": {"width": 48, "height": 48}}, "grayscale"]})
@@ -241,6 +243,34 @@ def test_stop_ends_what_runs_and_whoever_submitted_it(directory_store: Store, co
 
     (here / "endless").unlink()
     DockerEngine(directory_store, workers=2, command=command).submit(new_run(directory_store, "stopped"))
+    assert summary_of(directory_store, run).counts.processed == 3
+
+
+def test_the_report_is_there_while_containers_work(
+    directory_store: Store, command: str, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporting, "EVERY", 0.05)
+    monkeypatch.setattr(reporting, "REST", 0)
+    dataset(directory_store, 3)
+    (here / "endless").touch()
+    run = new_run(directory_store, "watched", layout="fused", shard_size=1)
+    engine = DockerEngine(directory_store, workers=2, command=command)
+    first = keys.report("watched") + "index.html"
+
+    def submit() -> None:
+        with suppress(UnavailableError), reporting.reporting(directory_store, run):
+            engine.submit(run)
+
+    thread = threading.Thread(target=submit)
+    thread.start()
+    until(lambda: directory_store.stat(first))
+    assert "0 of 3\N{NO-BREAK SPACE}shards done" in directory_store.read(first).decode()
+    engine.stop("watched")
+    thread.join(60)
+
+    (here / "endless").unlink()
+    submit()
+    assert "This run is not finished" not in directory_store.read(first).decode()
     assert summary_of(directory_store, run).counts.processed == 3
 
 

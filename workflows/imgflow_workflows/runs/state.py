@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from imgflow_steps.collect.so_far import SoFar
 from imgflow_steps.contract.step import BadParametersError, unreadable
 from imgflow_steps.pipeline.notation import nearest
 from imgflow_steps.records import keys
 from imgflow_steps.records.progress import Progress, ProgressReader
 from imgflow_steps.records.run import Run, load
 from imgflow_steps.records.summary import Phase
-from imgflow_steps.report.report import single_file
+from imgflow_steps.report.report import FIRST, single_file
 from imgflow_steps.store import NotFoundError, StoreError
+from imgflow_steps.store.leftovers import temporary
 from imgflow_workflows.connect import of_run, open_argo
 from imgflow_workflows.errors import DAMAGED, ExitCode, ImgflowError
 from imgflow_workflows.runs.document import RunDocument
@@ -169,8 +171,12 @@ def check_ended(store: Store, known: RunState, command: str) -> None:
 
 
 def read_report(store: Store, known: RunState, command: str) -> bytes:
-    """A run's report as one file. Raises as ``check_ended``."""
-    check_report(known, command)
+    """A run's report as one file; of a run without results, on whatever engine, how far it is now.
+
+    Raises ImgflowError for a run that has listed nothing yet.
+    """
+    if not (known.progress.summary and known.progress.summary.report):
+        return _so_far(store, known, command)
     prefix = keys.report(known.run.id)
     until = time.monotonic() + (ARRIVING if known.run.engine == "argo" else 0)
     while True:
@@ -182,11 +188,27 @@ def read_report(store: Store, known: RunState, command: str) -> bytes:
             time.sleep(1)
 
 
-def check_report(known: RunState, command: str) -> str:
-    """Where a run's report is. Raises as ``check_ended``."""
-    if not (known.progress.summary and known.progress.summary.report):
+def _so_far(store: Store, known: RunState, command: str) -> bytes:
+    with temporary() as folder:
+        if not SoFar(store, known.run).write(folder, known.status):
+            raise _unfinished(known, "report", "it", command)
+        return single_file(lambda name: (folder / name).read_bytes())
+
+
+def place_of_report(store: Store, known: RunState, command: str) -> str:
+    """Where a run's report is; while it goes on, where its last page is. Raises ImgflowError where it has none yet."""
+    if known.progress.summary and known.progress.summary.report:
+        return known.progress.summary.report
+    first, begun = store.stat(keys.report(known.run.id) + FIRST), store.stat(keys.run_json(known.run.id))
+    if first and begun and first.placed >= begun.placed:  # and not an earlier attempt's
+        return f"{store.url.rstrip('/')}/{first.key}"
+    if known.progress.listing is None:
         raise _unfinished(known, "report", "it", command)
-    return known.progress.summary.report
+    raise ImgflowError(
+        f"run {known.run.id} is {known.status.value} and its report is not in the store yet",
+        f"`{command} report {known.run.id} --open` shows how far it is now",
+        ExitCode.FAILED,
+    )
 
 
 def _unfinished(known: RunState, what: str, it: str, command: str) -> ImgflowError:

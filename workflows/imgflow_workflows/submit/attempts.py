@@ -1,13 +1,13 @@
-"""When earlier attempts of a run were at work, so that no pause between two of them is taken for work."""
+"""When earlier attempts of a run were at work and what they did, before the next one removes what they told."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 
 from imgflow_steps.records.listing import read_listing
-from imgflow_steps.records.progress import read_shards
+from imgflow_steps.records.progress import done_by, read_shards
 from imgflow_steps.records.run import Attempt, load
-from imgflow_steps.records.summary import read_summary
+from imgflow_steps.records.summary import Phase, read_summary
 from imgflow_steps.store import NotFoundError, Store
 
 
@@ -18,8 +18,14 @@ def attempts(store: Store, run: str) -> tuple[Attempt, ...]:
     """
     with suppress(NotFoundError):
         known = load(store, run)
-        summary, listing = read_summary(store, run), read_listing(store, run)
-        heard = [known.created, listing.ended if listing else 0.0, *(one.updated for one in read_shards(store, run))]
-        ended = summary.ended if summary and summary.started == known.created else max(heard)
-        return (*known.earlier, Attempt(began=known.created, ended=max(known.created, ended)))
+        summary, listing, shards = read_summary(store, run), read_listing(store, run), read_shards(store, run)
+        said = summary if summary and summary.started == known.created else None
+        heard = [known.created, listing.ended if listing else 0.0, *(one.updated for one in shards)]
+        last = Attempt(
+            began=known.created,
+            ended=max(known.created, said.ended if said else max(heard)),
+            status=said.status if said else Phase.INTERRUPTED,
+            work=done_by(shards, known.pipeline.labels[-1], listing.todo if listing else 0),
+        )
+        return (*known.earlier, last)
     return ()

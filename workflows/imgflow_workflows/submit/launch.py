@@ -23,6 +23,7 @@ from imgflow_workflows.submit import lease
 from imgflow_workflows.submit.attempts import attempts
 from imgflow_workflows.submit.deduplicate import looking
 from imgflow_workflows.submit.follow import Follower, mark, wait
+from imgflow_workflows.submit.reporting import reporting
 from imgflow_workflows.submit.request import Request, check_same, new_id
 from imgflow_workflows.text import near_duplicates
 
@@ -119,7 +120,7 @@ def _follow(run: Run, engine: Engine, store: Store, held: Held, follower: Follow
     """Work on a run until it ends. Raises as ``start``, and where somebody has taken the run over."""
     command = follower.command
     try:
-        with following(store, run, follower.display(run)):
+        with following(store, run, follower.display(run)), reporting(store, run):
             engine.submit(run)
     except KeyboardInterrupt:
         mark(store, run, Phase.INTERRUPTED, ExitCode.INTERRUPTED, "stopped by Ctrl-C")

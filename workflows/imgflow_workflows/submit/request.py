@@ -26,6 +26,7 @@ from imgflow_steps.records.sharding import NO_STEPS
 from imgflow_steps.store import expanded, names, open_source
 from imgflow_steps.store.leftovers import temporary
 from imgflow_steps.worker.memory import sensible
+from imgflow_workflows.catalog import sections
 from imgflow_workflows.catalog.choice import ALL, Choice, choose
 from imgflow_workflows.errors import ImgflowError
 from imgflow_workflows.runs.state import municipalities, readable
@@ -72,6 +73,7 @@ class Request:
     choice: Choice = ALL
     once: bool = False
     take_over: bool = False
+    resumed: bool = False  # with what an earlier attempt has brought into the store
 
     def upload(self, store: Store) -> Run:
         """Bring the files into the store, those that are not there yet, and the images that were chosen now.
@@ -85,6 +87,8 @@ class Request:
                 left_out = selected.duplicates
             if selected and selected.left_out:
                 store.upload(selected.left_out, keys.left_out(self.run.id), "text/csv; charset=utf-8")
+        if not self.resumed:
+            sections.upload(store, self.run)
         for key, path in self.files.items():
             if store.stat(key) is None:
                 store.upload(path, key)
@@ -126,6 +130,7 @@ def build(submission: Submission, settings: Settings, store: Store, *, later: bo
             "--where and --sample choose of a municipality's dataset, not of a --source", "ingest it first"
         )
     request = describe(submission, settings)
+    sections.check(store, request.run)
     for label, field, value in named_files(request.run.pipeline):
         if value not in request.files and (names.unstorable(value) or store.stat(value) is None):
             raise ImgflowError(f"{label}.{field}: there is no file {value!r} here, and no such key in {store.url}")
@@ -200,8 +205,8 @@ def again(known: Run, submission: Submission, settings: Settings, store: Store) 
             )
         listing = known.list.model_copy(update={"retry": submission.retry} if submission.retry else {})
         where = {"engine": settings.engine, "namespace": _namespace(settings), "workers": _workers(settings)}
-        changes = {"created": time.time(), "list": listing, **where}
-        return Request(known.model_copy(update={**changes, "version": __version__}), {}, take_over=submission.take_over)
+        changes = {"created": time.time(), "list": listing, **where, "version": __version__}
+        return Request(known.model_copy(update=changes), {}, take_over=submission.take_over, resumed=True)
     request = build(submission, settings, store, later=True)
     _check_same(known, request.run)
     if not submission.choice:
