@@ -11,6 +11,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "retry": ("imgflow retry @latest", "imgflow retry @latest --rejected"),
     "render": ("imgflow render -m Delft --prefix registry.example/imgflow- --tag 1.0.0",),
     "ingest": ("imgflow ingest photos -m Delft", "find photos -name '*.jpg' | imgflow ingest - -m Delft"),
+    "boxes": ("imgflow boxes boxes.csv -m Delft", "imgflow boxes -m Delft -o csv > boxes.csv"),
     "process": ("imgflow process photos small --steps scale:1024x768",),
     "fetch": ("imgflow fetch @latest pictures",),
     "view": ("imgflow view", "imgflow view -m Delft --port 0"),

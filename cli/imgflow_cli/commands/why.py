@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import tempfile
 import webbrowser
+from collections import Counter
 from collections.abc import Container, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -15,9 +16,11 @@ import typer
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, takes_settings
 from imgflow_cli.output import Voice, document, emit, printable
 from imgflow_cli.which import ImageArgument, one_image
+from imgflow_steps.contract.sample import MANUAL
 from imgflow_steps.contract.step import BadParametersError
-from imgflow_steps.records import keys
-from imgflow_steps.records.row import Row, Status
+from imgflow_steps.records import findings, keys
+from imgflow_steps.records.boxes import of_source
+from imgflow_steps.records.row import Entry, Published, Row, Status
 from imgflow_steps.report.figures import moment
 from imgflow_steps.report.remedies import HINTS
 from imgflow_steps.store import Store, StoreError
@@ -28,7 +31,7 @@ from imgflow_workflows.errors import ExitCode, ImgflowError
 from imgflow_workflows.runs.history import Record, records
 from imgflow_workflows.runs.story import Chapter, Story, tell
 from imgflow_workflows.settings import PLACES, Resolved
-from imgflow_workflows.text import size
+from imgflow_workflows.text import counted, size
 
 LINES = 5  # of each container's log
 
@@ -132,7 +135,9 @@ def _facts(store: Store, chapter: Chapter, told: Container[str]) -> Iterator[tup
     elsewhere = row is not None and row.run != run.id and row.run in told
     if elsewhere and row and row.status is Status.CACHED:
         return
-    yield "Listed", f"version {entry.version}, {size(entry.bytes)}" + (f"; {entry.problem}" if entry.problem else "")
+    yield "Listed", "; ".join(filter(None, [f"version {of_source(entry.version)}, {size(entry.bytes)}", entry.problem]))
+    if entry.boxes is not None:
+        yield "By people", _given(entry)
     source = f", source {run.source}" if run.source else ""
     yield "Digest", f"{record.digest}: {' → '.join(pipeline.labels)} → {pipeline.output.format}{source}"
     if chapter.shard is not None:
@@ -144,15 +149,38 @@ def _facts(store: Store, chapter: Chapter, told: Container[str]) -> Iterator[tup
         yield "Hint", HINTS.get(row.code, "")
     if elsewhere:
         return
+    yield from _made(store, chapter, row)
+
+
+def _made(store: Store, chapter: Chapter, row: Row) -> Iterator[tuple[str, str]]:
+    """What a run made of the image."""
     if row.ms:
         yield "Steps", _steps(chapter, row)
     if row.width:
         yield "Picture", f"{row.width}x{row.height} {row.format}"
     for out in row.outputs:
         where = f"{store.url.rstrip('/')}/{out.key}" if out.key else "no picture, findings only"
+        yield "Boxes", "; ".join(_found(out))
         yield "Output", f"{where}, {out.width}x{out.height}" + (f", sha256 {out.sha256}" if out.sha256 else "")
     for side, key in zip(("before", "after"), row.thumbs, strict=False):
         yield "Thumbnail", f"{side}: {store.url.rstrip('/')}/{key}" if key else ""  # none of before where a step hides
+
+
+def _given(entry: Entry) -> str:
+    """What people said of the image when it was listed."""
+    labels = ", ".join(sorted({box.label for box in entry.boxes or ()}))
+    return f"{counted(len(entry.boxes), 'box')} to cover ({labels})" if entry.boxes else "nothing to cover in it"
+
+
+def _found(out: Published) -> Iterator[str]:
+    """Which finder saw what in a picture, and what of it is covered."""
+    for name, value in findings.boxes(out.found).items():
+        labels = Counter(box.label for box in value)
+        told = ", ".join(f"{count} {label}" for label, count in sorted(labels.items())) or "none"
+        yield f"{told} (by people)" if name == MANUAL else f"{told} ({name})"
+    covered = out.found.get("redacted")
+    if isinstance(covered, dict) and covered.keys() == {"count", "share"}:
+        yield f"{covered['count']} covered, {100 * covered['share']:.1f} % of the picture"
 
 
 def _steps(chapter: Chapter, row: Row) -> str:

@@ -18,10 +18,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgflow_steps.contract.sample import Rejected
+from imgflow_steps.contract.sample import MANUAL, Rejected
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.pipeline.apply import OpenPipeline, Picture, StepFailedError, declared
-from imgflow_steps.records import keys
+from imgflow_steps.records import boxes, findings, keys
 from imgflow_steps.records.listing import read_listing
 from imgflow_steps.records.merge import image_of, joined
 from imgflow_steps.records.results import read_jsonl
@@ -70,6 +70,7 @@ class Verified:
     images: int = 0
     pictures: int = 0
     covered: int = 0  # boxes that are covered in them
+    manual: int = 0  # boxes that people gave for them
     faults: Counter[Fault] = field(default_factory=Counter)
 
 
@@ -125,7 +126,7 @@ def _check_versions(store: Store, run: Run) -> None:
 def _fetched(source: Store, key: str, row: Row) -> tuple[bytes, bool]:
     """What lies at an image's place, and whether it is as it was listed; files that were copied have other versions."""
     try:
-        return source.read(key, row.version, row.bytes), True
+        return source.read(key, boxes.of_source(row.version), row.bytes), True
     except ChangedError:
         return source.read(key), False
 
@@ -173,7 +174,7 @@ class _Recorded:
             label for call in run.pipeline.steps for label in getattr(call.params, "labels", ()) if call.step.hides
         ]
         self._labels = tuple(labels)
-        self._open = OpenPipeline(run.pipeline, build=self._build)
+        self._open = OpenPipeline(run.pipeline, build=self._build, marked=True)
 
     def _build(self, call: StepCall, params: Params) -> Apply:
         if call.step.finds:
@@ -207,6 +208,7 @@ class _Recorded:
         for output in row.outputs:
             so_far.pictures += 1
             so_far.covered += sum(told.get("count", 0) for told in _covers(output.found))
+            so_far.manual += len(findings.boxes(output.found).get(MANUAL, ()))
             yield from _picture(store, row, output, by_piece[output.piece])
 
 
