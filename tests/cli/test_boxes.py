@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +94,9 @@ def test_only_images_whose_boxes_differ_are_computed_anew_and_they_are_covered(i
 
     give(imgflow, HEADER + "b.png,plate,64,40,88,56\nc.png,,72,8,80,16\n")
     assert submit(imgflow, "four") == {"processed": 1, "cached": 2, "rejected": 0}
+    give(imgflow, HEADER + "b.png,plate,64,40,88,48\nc.png,,72,8,80,16\n")
+    assert submit(imgflow, "less") == {"processed": 1, "cached": 2, "rejected": 0}
+    assert covered(city, "less", "b.png") == (16, 16, 88, 48)
     assert imgflow("boxes", "-m", "Demo", "--remove").out == "Demo: boxes removed\n"
     assert submit(imgflow, "five") == {"processed": 2, "cached": 1, "rejected": 0}
     assert covered(city, "five", "b.png") == (16, 16, 32, 40)
@@ -236,19 +241,56 @@ def test_verify_report_why_and_query_tell_a_box_by_people_from_one_of_a_model(im
     told = imgflow("why", "b.png", "-m", "Demo").out
     assert "people gave other boxes for it: 1 box, was none" in told
     assert "1 box to cover (plate)" in told
+    assert "no run has listed this version" not in told
     assert "1 plate (by people); 1 face (objects); 2 covered" in told
     asked = "SELECT name, model IS NULL AS hand, label FROM findings WHERE image = 'b.png' ORDER BY 1"
     found = imgflow("query", asked, "-o", "csv")
     assert found.out.split() == ["name,hand,label", "manual,True,plate", "objects,False,face"]
 
 
-def test_a_box_that_is_taken_out_of_every_row_is_found_by_verify(imgflow: Cli, city: Store) -> None:
+def test_files_that_are_known_by_content_are_known_again_with_their_boxes(imgflow: Cli, city: Store) -> None:
+    give(imgflow, HEADER + "a.png,face,64,40,88,56\n")
+    submit(imgflow, "one", "both", "--checksum")
+    assert "no run has listed this version" not in imgflow("why", "a.png", "-m", "Demo").out
+    city.write(keys.images("Demo") + "a.png", city.read(keys.images("Demo") + "a.png"))
+    assert submit(imgflow, "two", "both", "--checksum") == {"processed": 0, "cached": 3, "rejected": 0}
+
+
+def test_a_box_by_people_that_is_changed_in_every_row_is_found_by_verify(imgflow: Cli, city: Store) -> None:
     give(imgflow, HEADER + "a.png,face,64,40,88,56\n")
     submit(imgflow, "mine")
     [key] = [one.key for one in city.entries(load(city, "mine").rows)]
-    for place in (key, keys.results_jsonl("mine")):
-        city.write(place, city.read(place).replace(b'["face",1.0,64.0,', b'["face",1.0,72.0,'))
-    assert imgflow("verify", "mine", "-o", "json").json["faults"]["other"] == 1
+
+    def found(old: bytes, new: bytes) -> list[str]:
+        for place in (key, keys.results_jsonl("mine")):
+            assert old in city.read(place)
+            city.write(place, city.read(place).replace(old, new))
+        said = imgflow("verify", "mine", "-o", "json").json["findings"]
+        assert {one["image"] for one in said} <= {"a.png"}
+        return [one["fault"] for one in said]
+
+    assert found(b'["face",1.0,64.0,', b'["face",1.0,72.0,') == ["row", "other"]
+    assert found(b'["face",1.0,72.0,', b'["face",1.0,64.0,') == []
+    assert found(b"64.0,40.0,24.0,", b"64.0,40.0,23.0,") == ["row"], "on the grid the picture is the same"
+
+
+def test_the_example_of_the_docs_covers_what_its_table_says(imgflow: Cli, store: Store) -> None:
+    text = (
+        (Path(__file__).parents[2] / "docs/redaction.md")
+        .read_text(encoding="utf-8")
+        .partition("## Boxes that people give")[2]
+    )
+    [table], [commands] = (re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL) for kind in ("csv", "sh"))
+    for name in ("market/001.png", "market/002.png"):
+        store.write(keys.images("Delft") + name, noise(len(name)))
+    Path("boxes.csv").write_text(table)
+    Path("covers.yaml").write_text(yaml.safe_dump({"steps": [{"redact": {"margin": 0}}], "output": "png"}))
+    for line in commands.splitlines():
+        done = imgflow(*shlex.split(line)[1:])
+        assert done.code == 0, done.err
+    [run] = store.folders("runs/")
+    assert covered(store, run, "market/001.png") == (40, 8, 96, 64)
+    assert covered(store, run, "market/002.png") is None
 
 
 def test_boxes_of_a_source_elsewhere_are_checked_and_covered_there(imgflow: Cli, store: Store, city: Store) -> None:

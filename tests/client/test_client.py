@@ -111,6 +111,20 @@ def test_near_duplicates_are_left_out_when_asked(flow: imgflow.Flow, tmp_path: P
     assert list(table["image"]) == ["first.jpg"]
 
 
+def test_boxes_that_people_gave_are_covered_without_any_model(flow: imgflow.Flow, tmp_path: Path) -> None:
+    for name in ("marked.jpg", "new.jpg"):
+        photographs.pixels(4).save(tmp_path / name)
+    flow.ingest(tmp_path, "Marked")
+    (tmp_path / "boxes.csv").write_text("image,x0,y0,x1,y1\nmarked.jpg,1,1,9,9\n")
+
+    assert flow.boxes(tmp_path / "boxes.csv", "Marked") == 1
+    table = flow.submit("Marked", steps="redact").results(columns=["image", "code"])
+    assert [*table["code"].fillna("")] == ["", "no-finder"]
+    assert flow.boxes(None, "Marked") == 0
+    with pytest.raises(imgflow.ImgflowError, match="nobody gave boxes for Marked"):
+        flow.submit("Marked", steps="redact")
+
+
 def test_runs_are_found_by_name_and_the_newest_without_one(flow: imgflow.Flow, run: imgflow.Run) -> None:
     assert flow.run("halves").id == run.id
     assert flow.run(municipality="Fashion").id == flow.runs("Fashion")[0].id

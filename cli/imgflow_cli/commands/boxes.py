@@ -16,13 +16,12 @@ from imgflow_cli.output import Voice, document, emit, printable, table
 from imgflow_steps.records import boxes as records
 from imgflow_steps.records import keys
 from imgflow_steps.records.results import harmless
-from imgflow_steps.store import Store, open_store
+from imgflow_steps.store import Store
 from imgflow_steps.store.leftovers import temporary
 from imgflow_workflows.connect import where
 from imgflow_workflows.errors import ImgflowError
-from imgflow_workflows.ingest.boxes import CORNERS, Place, bring, shown
+from imgflow_workflows.ingest.boxes import CORNERS, bring, shown
 from imgflow_workflows.settings import PLACES, Resolved
-from imgflow_workflows.submit.request import check_municipality
 from imgflow_workflows.text import counted
 
 
@@ -70,10 +69,7 @@ def boxes(
     if given is None:
         _print(store, name, output)
         return
-    if not source:
-        check_municipality(store, name)
-    place = Place(open_store(source), "") if source else Place(store, keys.images(name))
-    head = bring(given, store, name, place, say=voice.say, ahead=ahead, encoding=encoding, sheet=sheet)
+    head = bring(given, store, name, source=source, say=voice.say, ahead=ahead, encoding=encoding, sheet=sheet)
     emit(f"{printable(name)}: {counted(head.boxes, 'box')} in {counted(head.images, 'image')}")
     voice.say(next_command)
 

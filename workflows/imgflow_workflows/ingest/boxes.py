@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from imgflow_steps.contract.step import BadParametersError
-from imgflow_steps.records import boxes
+from imgflow_steps.records import boxes, keys
 from imgflow_steps.records.boxes import Head, ManualBox, Marked
 from imgflow_steps.records.merge import joined
+from imgflow_steps.store import Store, open_store
 from imgflow_workflows.catalog.database import ROWS, database, quoted
 from imgflow_workflows.ingest.table import SUFFIXES, Say, Table
+from imgflow_workflows.submit.request import check_municipality
 from imgflow_workflows.text import counted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from imgflow_steps.store import Store
     from imgflow_workflows.ingest.kinds import Reading
     from imgflow_workflows.results.skips import SkippedFile
 
@@ -41,13 +42,25 @@ class Place:
 
 
 def bring(
-    path: Path, store: Store, municipality: str, place: Place, *, say: Say, ahead: bool, encoding: str, sheet: str
+    path: Path,
+    store: Store,
+    municipality: str,
+    *,
+    say: Say,
+    source: str = "",
+    ahead: bool = False,
+    encoding: str = "",
+    sheet: str = "",
 ) -> Head:
     """Put a table in the place of what a municipality had; gives how many images and boxes it has.
 
-    ``ahead``: images that are not there yet may be named. Raises BadParametersError, which names the row, where it
-    cannot be taken as it is, and StoreError.
+    The images are those of its dataset, or of a ``source``; ``ahead``: others may be named, which are yet to come.
+    Raises BadParametersError, which names the row, where it cannot be taken as it is, ImgflowError where there is no
+    such municipality, and StoreError.
     """
+    if not source:
+        check_municipality(store, municipality)
+    place = Place(open_store(source), "") if source else Place(store, keys.images(municipality))
     if path.suffix.lower() not in SUFFIXES:
         raise BadParametersError(f"{path} is not a .csv, .tsv, .xlsx or .parquet table")
     table = Table(path, lenient=True, say=say, encoding=encoding, sheet=sheet)

@@ -25,7 +25,7 @@ from imgflow_steps.records import boxes, findings, keys
 from imgflow_steps.records.listing import read_listing
 from imgflow_steps.records.merge import image_of, joined
 from imgflow_steps.records.results import read_jsonl
-from imgflow_steps.records.row import Published, Row
+from imgflow_steps.records.row import Entry, Published, Row, read_entries
 from imgflow_steps.records.rows import merged
 from imgflow_steps.store import OF_ONE, ChangedError, NotFoundError, UnreadableError, open_store
 from imgflow_steps.store.leftovers import temporary
@@ -89,21 +89,18 @@ def verify(store: Store, run: Run, *, sample: int, seed: int, tell: Tell) -> Ver
     source = open_store(run.source) if run.source else store
     with temporary() as folder, merged(store, run.rows) as rows, crew(FETCHES) as pool:
         verdicts = Path(folder, "results.jsonl")
+        listing = Path(folder, "listing.jsonl")
         store.download(keys.results_jsonl(run.id), verdicts)
-        drawn = _drawn(verdicts, sample, seed)
-        pairs = joined(_made(read_jsonl(verdicts), drawn), rows, image_of, image_of, how="left")
-        begun = (
-            (row, known, pool.submit(_fetched, source, run.prefix + row.image, row))
-            for row, known in pairs
-            if row is not None
-        )
-        for row, known, fetched in ahead(begun, AHEAD):
+        store.download(keys.listing(run.id), listing)
+        told = _told(_made(read_jsonl(verdicts), _drawn(verdicts, sample, seed)), rows, read_entries(listing))
+        begun = ((*one, pool.submit(_fetched, source, run.prefix + one[0].image, one[0])) for one in told)
+        for row, known, entry, fetched in ahead(begun, AHEAD):
             try:
                 data, listed = fetched.result()
             except OF_ONE as error:
                 found = [Finding(row.image, Fault.SOURCE, said=str(error))]
             else:
-                found = [*_of_row(row, known), *recorded.compare(store, row, data, so_far)]
+                found = [*_of_row(row, known), *_of_people(row, entry), *recorded.compare(store, row, data, so_far)]
                 found = found if listed else _of_another_source(found)
             so_far.images += 1
             so_far.faults.update({one.fault for one in found})
@@ -150,6 +147,27 @@ def _drawn(verdicts: Path, sample: int, seed: int) -> set[int] | None:
 def _made(rows: Iterable[Row], drawn: set[int] | None) -> Iterator[Row]:
     made = (row for row in rows if any(output.key for output in row.outputs))
     return (row for place, row in enumerate(made) if drawn is None or place in drawn)
+
+
+def _told(
+    made: Iterable[Row], rows: Iterable[Row], entries: Iterable[Entry]
+) -> Iterator[tuple[Row, Row | None, Entry | None]]:
+    """Each row of the results with the one that was written beside its picture, and the entry of the listing."""
+    listed = joined(made, entries, image_of, image_of, how="left")
+    pairs = ((row, entry) for row, entry in listed if row is not None)
+    for pair, known in joined(pairs, rows, lambda one: one[0].image, image_of, how="left"):
+        if pair is not None:
+            yield pair[0], known, pair[1]
+
+
+def _of_people(row: Row, entry: Entry | None) -> Iterator[Finding]:
+    """Whether the boxes that people had given when the run listed an image are those that its row tells of."""
+    try:
+        given = boxes.found(entry.boxes, row.width, row.height).get(MANUAL) if entry else None
+    except Rejected:
+        given = "beside the picture"
+    if not entry or entry.version != row.version or any(out.found.get(MANUAL) != given for out in row.outputs):
+        yield Finding(row.image, Fault.ROW, said="it tells of other boxes by people than the run listed")
 
 
 def _of_row(row: Row, known: Row | None) -> Iterator[Finding]:

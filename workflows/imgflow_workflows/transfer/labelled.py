@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.records import findings, keys, merge, selection
-from imgflow_steps.records.boxes import of_source
 from imgflow_steps.records.findings import Box
 from imgflow_steps.records.rows import merged
 from imgflow_steps.store import NotFoundError, Store, StoredObject, UnreadableError
@@ -137,7 +136,7 @@ class Labelled(Exported):
             if other is None:
                 refuse(SkippedFile(row.image, SkipReason.MISSING, "it is no longer in the dataset"))
                 continue
-            if other[1].version != of_source(row.version) and other[1].bytes != row.bytes:
+            if other[1].version != row.version and other[1].bytes != row.bytes:
                 refuse(SkippedFile(row.image, SkipReason.CHANGED_SINCE, "submit again, then export again"))
                 continue
             boxes = [
