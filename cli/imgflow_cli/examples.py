@@ -35,7 +35,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "get": ("imgflow get @latest -o wide", "imgflow get @latest -o jsonpath='{.status}'"),
     "watch": ("imgflow watch @latest",),
     "report": ("imgflow report @latest", "imgflow report @latest -o report.html"),
-    "why": ("imgflow why 000.jpg -m Delft",),
+    "why": ("imgflow why 000.jpg -m Delft", "imgflow why 000.jpg -m Delft --boxes found.jpg"),
     "tune": ("imgflow tune @latest",),
     "diff": ("imgflow diff first @latest --page differences.html",),
     "verify": ("imgflow verify @latest", "imgflow verify @latest --sample 100 -o json"),

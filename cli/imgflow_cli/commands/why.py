@@ -15,6 +15,7 @@ import typer
 
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, takes_settings
 from imgflow_cli.output import Voice, document, emit, printable
+from imgflow_cli.saved import check_savable, form_of, save
 from imgflow_cli.which import ImageArgument, one_image
 from imgflow_steps.contract.sample import MANUAL
 from imgflow_steps.contract.step import BadParametersError
@@ -34,6 +35,7 @@ from imgflow_workflows.settings import PLACES, Resolved
 from imgflow_workflows.text import counted, size
 
 LINES = 5  # of each container's log
+ANOTHER = "give --boxes another file"
 
 
 @takes_settings(*PLACES)
@@ -43,6 +45,10 @@ def why(
     image: ImageArgument,
     municipality: MunicipalityFlag = "",
     show: Annotated[bool, typer.Option("--open", help="Show its pictures, before and after.")] = False,
+    boxes: Annotated[
+        Path | None,
+        typer.Option("--boxes", metavar="FILE", help="Write its newest picture with what was found outlined."),
+    ] = None,
     output: OutputFlag = None,
 ) -> None:
     """Tell one image's story over all runs: listed, cached or computed and why, how it ended, what to do.
@@ -50,6 +56,8 @@ def why(
     A full key is found by binary search. An ending needs a scan of the newest listing of every municipality;
     --municipality limits it to one.
     """
+    form = form_of(boxes) if boxes else ""
+    check_savable(boxes, ANOTHER)
     known = [one for _, one in records(store) if isinstance(one, Record)]
     whose, name = one_image(store, known, image, municipality)
     story = tell(store, whose, name, known)
@@ -62,6 +70,8 @@ def why(
     else:
         _in_words(store, story, tries)
         Voice().say(f"next: {after}")
+    if boxes:
+        _outline(store, story, boxes, form)
     if show:
         _open(store, story)
 
@@ -160,7 +170,8 @@ def _made(store: Store, chapter: Chapter, row: Row) -> Iterator[tuple[str, str]]
         yield "Picture", f"{row.width}x{row.height} {row.format}"
     for out in row.outputs:
         where = f"{store.url.rstrip('/')}/{out.key}" if out.key else "no picture, findings only"
-        yield "Boxes", "; ".join(_found(out))
+        if told := "; ".join(_found(out)):
+            yield "Boxes", told
         yield "Output", f"{where}, {out.width}x{out.height}" + (f", sha256 {out.sha256}" if out.sha256 else "")
     for side, key in zip(("before", "after"), row.thumbs, strict=False):
         yield "Thumbnail", f"{side}: {store.url.rstrip('/')}/{key}" if key else ""  # none of before where a step hides
@@ -233,18 +244,24 @@ def _chapter(chapter: Chapter, attempts: list[ContainerLog]) -> dict[str, Any]:
     }
 
 
+def _outline(store: Store, story: Story, path: Path, form: str) -> None:
+    """Write the picture with outlines; nothing is stored."""
+    from imgflow_workflows.results.outlines import of_story, write  # noqa: PLC0415 - loads Pillow
+
+    save(path, write(of_story(store, story), form), ANOTHER)
+    Voice().say(f"what was found is outlined in {path}")
+
+
 def _open(store: Store, story: Story) -> None:
     """Show the newest pictures there are: small ones of before and after, else the result itself.
 
     Where a run covers something in the image, none are shown that another run made of it without that.
     """
-    covered = any(chapter.record.run.pipeline.hides for chapter in story.chapters)
-    told = [one for one in story.chapters if one.record.run.pipeline.hides or not covered]
-    rows = [chapter.row for chapter in told if chapter.row]
+    rows = [chapter.row for chapter in story.showable if chapter.row]
     shown = next((row.thumbs or [o.key for o in row.outputs if o.key] for row in rows if row.thumbs or row.outputs), [])
     there = [key for key in shown if key and store.stat(key)]
     if not there:
-        what = "no picture of it in which something is covered" if covered else "no picture of it"
+        what = "no picture of it in which something is covered" if story.covered else "no picture of it"
         raise ImgflowError(f"there is {what} in the store", code=ExitCode.FAILED)
     folder = Path(tempfile.mkdtemp(prefix="imgflow-why-"))
     for key in there:

@@ -8,7 +8,7 @@ number of images.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -60,6 +60,16 @@ class Story:
     now: StoredObject | None  # what lies there at present
     place: str  # where that is
     chapters: tuple[Chapter, ...]
+
+    @property
+    def covered(self) -> bool:
+        """Whether a run covers something in it."""
+        return any(chapter.record.run.pipeline.hides for chapter in self.chapters)
+
+    @property
+    def showable(self) -> Iterator[Chapter]:
+        """Chapters whose pictures may be shown: where a run covers something, none of a run that does not."""
+        return (one for one in self.chapters if one.record.run.pipeline.hides or not self.covered)
 
     @property
     def replaced(self) -> bool:
