@@ -82,7 +82,7 @@ def test_an_image_that_any_run_covers_is_shown_in_no_other_way(
 ) -> None:
     model = finders.constant(tmp_path, FACE)
     for step in order:
-        submit(imgflow, model, *filter(None, [step]), output="none")
+        submit(imgflow, model, *filter(None, [step]), output="none" if step else "png")
     refused = imgflow("why", "a.jpg", "-m", "Demo", "--boxes", OUT)
 
     assert (refused.code, "no picture of it in which something is covered" in refused.err) == (1, True)

@@ -54,7 +54,7 @@ def test_what_a_model_found_is_outlined_where_steps_have_moved_it(directory_stor
 
 
 def test_of_a_run_without_pictures_the_photograph_has_the_outlines(directory_store: Store, tmp_path: Path) -> None:
-    text, original, result = asked(directory_store, tmp_path, output="none")
+    text, original, result = asked(directory_store, tmp_path, "scale:50%", output="none")
 
     assert (original, result) == (200, 404)
     assert outlines(text) == [("16.0", "16.0", "24.0", "16.0", "face 0.90")]
@@ -74,6 +74,20 @@ def test_where_something_is_covered_outlines_bring_no_original_back(
     found = [("80.0", "40.0", "16.0", "16.0", "&#60;sign&#62;"), ("16.0", "16.0", "24.0", "16.0", "face 0.90")]
     assert outlines(text) == (found if output == "jpeg" else [])
     assert text.count('<g class="given">') == (output == "jpeg")
+
+
+def test_what_an_earlier_run_found_is_not_outlined_where_the_newest_has_no_result(
+    directory_store: Store, tmp_path: Path
+) -> None:
+    asked(directory_store, tmp_path, "scale:50%")
+    small = {"steps": ["grayscale"], "limits": {"bytes": 10}}
+    local_runs.submit(directory_store, "later", parse(small))
+    index = Index(directory_store)
+    with serving(index) as address, httpx.Client(base_url=address, trust_env=False, timeout=SECONDS) as page:
+        answer = page.get("/image", params=IMAGE)
+    index.close()
+
+    assert (answer.status_code, "too-many-bytes" in answer.text, outlines(answer.text)) == (200, True, [])
 
 
 def test_nothing_is_offered_where_nothing_was_found(directory_store: Store, tmp_path: Path) -> None:
