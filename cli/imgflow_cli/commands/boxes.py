@@ -31,7 +31,7 @@ def boxes(
     store: Store,
     given: Annotated[
         Path | None,
-        typer.Argument(metavar="[TABLE]", help="A CSV, Excel or Parquet table; omit it to print what is there."),
+        typer.Argument(metavar="TABLE", help="A CSV, Excel or Parquet table; omit it to print what is there."),
     ] = None,
     *,
     municipality: MunicipalityFlag,
