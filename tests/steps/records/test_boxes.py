@@ -58,7 +58,15 @@ def test_a_table_that_is_not_whole_is_never_taken_for_a_shorter_one(
 
 
 @pytest.mark.parametrize(
-    "box", [("face", 30, 20, 10, 40), ("face", 1, 1, 1, 2), ("face", float("nan"), 1, 2, 2), ("face", 0, 0, 1, 1e999)]
+    "box",
+    [
+        ("face", 30, 20, 10, 40),
+        ("face", 1, 1, 1, 2),
+        ("face", 1, 1, 2, 1),
+        ("face", float("nan"), 1, 2, 2),
+        ("face", float("-inf"), 0, 1, 1),
+        ("face", 0, 0, 1, float("inf")),
+    ],
 )
 def test_what_is_no_box_is_refused_wherever_it_is_read(box: tuple[Any, ...]) -> None:
     with pytest.raises(ValidationError):
@@ -66,9 +74,18 @@ def test_what_is_no_box_is_refused_wherever_it_is_read(box: tuple[Any, ...]) -> 
 
 
 def test_rows_out_of_order_are_refused_since_a_join_would_pass_them_by(directory_store: Store, tmp_path: Path) -> None:
-    with pytest.raises(BoxesUnreadableError, match=r"out of order: a\.jpg"):
-        boxes.write(directory_store, "Demo", TABLE[::-1], tmp_path)
+    for table in (TABLE[::-1], [TABLE[0], TABLE[0]]):
+        with pytest.raises(BoxesUnreadableError, match=r"out of order: a\.jpg"):
+            boxes.write(directory_store, "Demo", table, tmp_path)
     assert directory_store.stat(keys.boxes("Demo")) is None
+
+
+@pytest.mark.parametrize("kind", [boxes.Head, Marked])
+def test_what_a_newer_imgflow_says_more_is_not_passed_over(kind: Any) -> None:
+    known = {boxes.Head: {"images": 1, "boxes": 1, "sha256": ""}, Marked: {"image": "a.jpg"}}[kind]
+    assert kind.model_validate(known)
+    with pytest.raises(ValidationError, match="polygon"):
+        kind.model_validate({**known, "polygon": []})
 
 
 def test_only_images_that_are_named_get_another_version() -> None:
@@ -98,14 +115,16 @@ def test_an_entry_that_has_lost_its_boxes_is_refused() -> None:
 
 def test_a_box_is_clipped_to_the_picture_and_told_as_a_finder_tells_it() -> None:
     assert boxes.found(None, 100, 50) == {}
-    assert boxes.found([ManualBox("face", -5, 10, 20, 60)], 100, 50) == {
-        MANUAL: {"count": 1, "labels": {"face": 1}, "best": 1.0, "boxes": [["face", 1.0, 0.0, 10, 20, 40]]}
+    given = [ManualBox("face", -5, -3, 20, 60), ManualBox("sign", 10, 12, 200, 40), FACE]
+    clipped = [["face", 1.0, 0, 0, 20, 50], ["sign", 1.0, 10, 12, 90, 28], ["face", 1.0, 10, 20, 20, 20]]
+    assert boxes.found(given, 100, 50) == {
+        MANUAL: {"count": 3, "labels": {"face": 2, "sign": 1}, "best": 1.0, "boxes": clipped}
     }
-    assert boxes.found([], 100, 50)[MANUAL]["boxes"] == []
+    assert boxes.found([], 100, 50) == {MANUAL: {"count": 0, "labels": {}, "best": 0.0, "boxes": []}}
 
 
 @pytest.mark.parametrize("box", [(100, 0, 120, 20), (0, 50, 10, 60), (-20, 0, 0, 10), (0, -9, 9, 0)])
 def test_a_box_beside_the_picture_rejects_it(box: tuple[float, ...]) -> None:
-    with pytest.raises(Rejected, match="outside of its 100 x 50 pixels") as verdict:
+    with pytest.raises(Rejected, match=r"box 2 that people gave.* outside of its 100 x 50 pixels") as verdict:
         boxes.found([FACE, ManualBox("face", *box)], 100, 50)
     assert verdict.value.code == "box-outside"
