@@ -30,6 +30,7 @@ COMMANDS = {
     "retry": Command("submit", "Resume a run: compute what failed or is missing.", works=True),
     "render": Command("render", "Print the pipeline as YAML for `kubectl create -f`."),
     "ingest": Command("ingest", "Copy photographs into a municipality's dataset.", works=True),
+    "boxes": Command("boxes", "Give boxes by hand, which redact covers as well as what a model finds.", works=True),
     "process": Command(
         "process", "Take a folder of photographs through the pipeline into another folder, on any engine.", works=True
     ),
@@ -81,7 +82,7 @@ GROUPS = {  # of the help; every command stands in one of them
     "Look at runs": (
         *("ls", "get", "watch", "report", "view", "why", "diff", "verify", "query", "similar", "evaluate", "logs"),
     ),
-    "Bring in and take out": ("ingest", "fetch", "export"),
+    "Bring in and take out": ("ingest", "boxes", "fetch", "export"),
     "Keep in order": ("stop", "delete", "prune", "tune", "doctor"),
     "Serve": ("serve", "send"),
     "About": ("steps", "lint", "config", "completion", "version"),

@@ -11,7 +11,7 @@ from imgflow_steps.records.summary import Phase
 from imgflow_workflows.errors import ExitCode
 from imgflow_workflows.runs import state
 from imgflow_workflows.standing import OPEN
-from imgflow_workflows.text import added_up, counted, duration, left_out, near_duplicates
+from imgflow_workflows.text import added_up, by_people, counted, duration, left_out, near_duplicates
 
 if TYPE_CHECKING:
     from imgflow_steps.records.summary import Summary
@@ -43,6 +43,7 @@ def _in_words(store: Store, known: state.RunState, *, wide: bool) -> None:
         + left_out(others)
         + (f"; there is none in {place}" if empty else ""),
         "Not there": f"{counted(absent, 'chosen image')}, which the dataset does not hold" if absent else "",
+        "By people": by_people(known.progress.listing),
         "Duplicates": _alike(summary.duplicates, summary.duplicate_groups) if summary else "",
         "Skipped": near_duplicates(run.left_out) if run.left_out else "",
         "Results": f"{store.url.rstrip('/')}/{keys.results(run.municipality, run.digest)}",

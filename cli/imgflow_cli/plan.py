@@ -10,7 +10,7 @@ from imgflow_steps.pipeline.decode_plan import decode_plan
 from imgflow_steps.records import keys
 from imgflow_steps.records.costs import WAITING
 from imgflow_steps.records.sharding import bytes_between
-from imgflow_workflows.text import counted, duration, left_out, near_duplicates, size
+from imgflow_workflows.text import by_people, counted, duration, left_out, near_duplicates, size
 
 SHORT = 0.1  # seconds, the least that is worth a number
 
@@ -69,8 +69,10 @@ def _plan_in_words(store: Store, run: Run, listing: Listing) -> dict[str, str]:
     why += [f"{counted(listing.absent, 'chosen image')} not there"] if listing.absent else []
     if others and not listing.cached:
         why.append(f"results of {counted(len(others), 'other pipeline')} do not count")
+    given = by_people(listing)
     return {
         "Municipality": run.municipality,
+        **({"By people": given} if given else {}),
         "Images": f"{listing.listed:,} listed{left_out(listing.unlisted)}, "
         f"{listing.todo:,} to do ({size(listing.bytes)})",
         "Why": "; ".join(why) or "no earlier run to predict from",

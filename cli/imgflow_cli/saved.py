@@ -12,7 +12,16 @@ from pathlib import Path
 from imgflow_steps.store.arriving import replacing
 from imgflow_workflows.errors import ImgflowError
 
+FORMS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}
 PROBE = 1 << 14  # bytes that are written to see whether any can be
+
+
+def form_of(path: Path) -> str:
+    """The format of a picture by its name. Raises ImgflowError."""
+    try:
+        return FORMS[path.suffix.lower()]
+    except KeyError:
+        raise ImgflowError(f"{path} is not the name of a picture", f"its suffix may be {', '.join(FORMS)}") from None
 
 
 def check_savable(path: Path | None, other: str) -> None:

@@ -26,6 +26,7 @@ from imgflow_workflows.catalog.choice import Choice, choose
 from imgflow_workflows.connect import where as place
 from imgflow_workflows.doctor.environment import checks
 from imgflow_workflows.errors import ImgflowError
+from imgflow_workflows.ingest.boxes import bring
 from imgflow_workflows.ingest.sources import source_of
 from imgflow_workflows.runs import state
 from imgflow_workflows.runs.history import Record, records
@@ -137,6 +138,29 @@ class Flow:
                 checksum=checksum,
             )
             return self._copy(photographs, self._session.store, name, checksum=checksum)
+
+    def boxes(
+        self,
+        table: Pathlike | None,
+        municipality: str,
+        *,
+        source: str = "",
+        ahead: bool = False,
+        encoding: str = "",
+        sheet: str = "",
+    ) -> int:
+        """Give the boxes that redact covers besides what a model finds, in the place of earlier ones; how many.
+
+        As ``imgflow boxes`` does, from a CSV, Excel or Parquet table; None removes those that are there.
+        """
+        with self._session.asking():
+            name, store = keys.decode(keys.encode(municipality)), self._session.store
+            if table is None:
+                store.delete([keys.boxes(name)])
+                return 0
+            path = Path(table)
+            head = bring(path, store, name, say=LOG.info, source=source, ahead=ahead, encoding=encoding, sheet=sheet)
+            return head.boxes
 
     @taking(submission)
     def submit(self, submission: Submission) -> Run:

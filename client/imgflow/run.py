@@ -81,18 +81,29 @@ class Run:
         with self._session.asking():
             return tables.frame(select(self._store, sql, self.municipality, run=self._ended().run))
 
-    def images(self, *, where: str = "", limit: int = 0) -> Iterator[tuple[str, Image]]:
+    def images(self, *, where: str = "", limit: int = 0, boxes: bool = False) -> Iterator[tuple[str, Image]]:
         """Names and pictures that it made, sorted by name; each is fetched when it is nearly its turn.
 
-        A picture is named after its image, and ``a/x.jpg~r1c1`` where a step made several of it.
+        A picture is named after its image, and ``a/x.jpg~r1c1`` where a step made several of it. ``boxes`` outlines
+        what was found, in copies: what is covered stays covered.
         """
         run = self._ended().run
-        made = verdicts.pictures(self._store, run, where, limit)
-        named = ((f"{image}~{piece}" if piece else image, key) for image, piece, key in made)
-        return pictures.read(self._store, named, pictures.ANY)
+        asked: dict[str, tuple[str, str]] = {}
 
-    def image(self, image: str, piece: str = "") -> Image:
-        """The picture that it made of an image, or one of several: ``run.image("a/x.jpg", "r1c1")``."""
+        def named() -> Iterator[tuple[str, str]]:
+            for image, piece, key in verdicts.pictures(self._store, run, where, limit):
+                name = f"{image}~{piece}" if piece else image
+                asked[name] = image, piece
+                yield name, key
+
+        shown = pictures.read(self._store, named(), pictures.ANY)
+        return ((name, self._outlined(picture, *asked.pop(name))) for name, picture in shown) if boxes else shown
+
+    def image(self, image: str, piece: str = "", *, boxes: bool = False) -> Image:
+        """The picture that it made of an image, or one of several: ``run.image("a/x.jpg", "r1c1")``.
+
+        ``boxes`` outlines what was found, in a copy.
+        """
         from imgflow_steps.codec import SUFFIX  # noqa: PLC0415 - loads Pillow
 
         run, listing = self._known.run, self._known.progress.listing
@@ -102,7 +113,14 @@ class Run:
             raise ImgflowError(f"run {self.id} makes no pictures, only findings", "run.results() has them")
         key = keys.published(run.municipality, digest, image, piece, SUFFIX[form])
         of = f"{image}~{piece}" if piece else image
-        return self._open_picture(self._store, key, pictures.ANY, f"run {self.id} made no picture of {of}")
+        picture = self._open_picture(self._store, key, pictures.ANY, f"run {self.id} made no picture of {of}")
+        return self._outlined(picture, image, piece) if boxes else picture
+
+    def _outlined(self, picture: Image, image: str, piece: str) -> Image:
+        from imgflow_workflows.results.outlines import of_result  # noqa: PLC0415 - loads Pillow
+
+        with self._session.asking():
+            return of_result(self._store, self.id, image, piece, picture)
 
     def originals(self, *, where: str = "", limit: int = 0) -> Iterator[tuple[str, Image]]:
         """Names and photographs that it was made of, as ``images`` gives pictures; what is broken is left out."""

@@ -226,3 +226,26 @@ def test_a_run_against_its_own_boxes_is_wholly_right(imgflow: Cli, run: MadeRun)
     told = imgflow("evaluate", "@latest", coco(there=images), "-o", "json").json
 
     assert (told["all"]["precision"], told["all"]["recall"], told["all"]["ap"]) == (1.0, 1.0, 1.0)
+
+
+def test_boxes_that_people_gave_count_as_covered_and_not_as_found(imgflow: Cli) -> None:
+    run = made({"infer": {"model": found.FACES}}, {"redact": {"labels": ["face"], "score": 0.5}})
+    coco()
+    before = imgflow("evaluate", "@latest", "truth.json", "-o", "json").json
+    assert (before["labels"]["plate"]["covered"], before["labels"]["plate"]["right"]) == (0, 0)
+
+    given = {"manual": found.things(["object", 1.0, 100.0, 100.0, 60.0, 20.0])}
+    row = run.row("a.jpg", width=400, height=200)
+    row.outputs = [
+        Published(
+            key="",
+            sha256="",
+            width=400,
+            height=200,
+            found=given | {"objects": found.things(["face", 0.9, 11, 10, 20, 20])},
+        )
+    ]
+    collected(run, row)
+    after = imgflow("evaluate", "@latest", "truth.json", "-o", "json").json
+    assert (after["labels"]["plate"]["covered"], after["labels"]["plate"]["right"]) == (1, 0)
+    assert (after["all"]["wrong"], after["all"]["right"]) == (0, 1)

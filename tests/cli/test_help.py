@@ -44,6 +44,7 @@ def prepared(imgflow: Cli, tmp_path: Path, tmp_path_factory: pytest.TempPathFact
         (tmp_path / "table.csv").write_text(
             "path,year\n" + "".join(f"photos/{n:03}.jpg,{2012 + n}\n" for n in range(3))
         )
+        (tmp_path / "boxes.csv").write_text("image,x0,y0,x1,y1\nphotos/000.jpg,1,1,9,9\n")
         assert imgflow("ingest", "table.csv", "-m", "Delft", "--path", "path").code == 0
         for run, steps in (("first", "scale:50%"), ("second", "scale:50%,grayscale")):
             words = ("submit", "-m", "Delft", "--steps", steps, "--run", run, "--workers", "1")

@@ -15,7 +15,8 @@ from tests.finders import constant
 
 from imgflow_steps.pipeline.model import parse
 from imgflow_steps.records.findings import Box
-from imgflow_workflows.preview import MARK, SHOWN, attempt, outlined, sheet
+from imgflow_workflows.preview import SHOWN, attempt, sheet
+from imgflow_workflows.results.outlines import MARK, outlined
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
-from tests import photographs
+from PIL import Image
+from tests import finders, photographs
 from tests.client.conftest import LETTER, STEPS
 
 import imgflow
 from imgflow_cli.__main__ import main
 from imgflow_steps.records import keys
 from imgflow_workflows.errors import ExitCode
+from imgflow_workflows.results.outlines import MARK
 from imgflow_workflows.submit import openable
 
 if TYPE_CHECKING:
@@ -109,6 +111,40 @@ def test_near_duplicates_are_left_out_when_asked(flow: imgflow.Flow, tmp_path: P
     table = flow.submit("Album", steps="scale:32x32", once=True).results(columns=["image"])
 
     assert list(table["image"]) == ["first.jpg"]
+
+
+def test_boxes_that_people_gave_are_covered_without_any_model(flow: imgflow.Flow, tmp_path: Path) -> None:
+    for name in ("marked.jpg", "new.jpg"):
+        photographs.pixels(4).save(tmp_path / name)
+    flow.ingest(tmp_path, "Marked")
+    (tmp_path / "boxes.csv").write_text("image,x0,y0,x1,y1\nmarked.jpg,1,1,9,9\n")
+
+    assert flow.boxes(tmp_path / "boxes.csv", "Marked") == 1
+    table = flow.submit("Marked", steps="redact").results(columns=["image", "code"])
+    assert [*table["code"].fillna("")] == ["", "no-finder"]
+    assert flow.boxes(None, "Marked") == 0
+    with pytest.raises(imgflow.ImgflowError, match="nobody gave boxes for Marked"):
+        flow.submit("Marked", steps="redact")
+
+
+def colours(picture: Image.Image) -> set[Any]:
+    return {colour for _, colour in picture.convert("RGB").getcolors(1 << 20)}
+
+
+def test_pictures_come_with_what_was_found_outlined_when_asked(flow: imgflow.Flow, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for name in ("one.png", "two.png"):
+        Image.new("RGB", (128, 64), (120, 120, 120)).save(tmp_path / "photos" / name)
+    flow.ingest(tmp_path / "photos", "Found")
+    finder = finders.constant(tmp_path, ("face", 0.9, 80.0, 16.0, 24.0, 24.0))
+    steps = [{"infer": {"model": str(finder)}}, "split:2x1"]
+    run = flow.submit("Found", pipeline={"steps": steps, "output": "png"})
+
+    marked = {name: MARK in colours(picture) for name, picture in run.images(boxes=True)}
+    assert marked == {f"{name}.png~{piece}": piece == "r1c2" for name in ("one", "two") for piece in ("r1c1", "r1c2")}
+    assert run.image("one.png", "r1c2", boxes=True).getpixel((16, 28)) == MARK
+    assert run.image("one.png", "r1c2").getpixel((16, 28)) == (120, 120, 120)
+    assert all(MARK not in colours(picture) for _, picture in run.images())
 
 
 def test_runs_are_found_by_name_and_the_newest_without_one(flow: imgflow.Flow, run: imgflow.Run) -> None:

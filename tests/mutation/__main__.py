@@ -56,6 +56,7 @@ SUBJECTS = [
     Subject("retry", (("imgflow_workflows.engines.jobs", ("tests/workflows/engines/test_jobs.py",)),)),
     Subject("naming", (("imgflow_steps.store.names", ("tests/steps/store/test_names.py",)),)),
     Subject("redaction", (("imgflow_steps.contract.redaction", ("tests/steps/contract/test_redaction.py",)),)),
+    Subject("boxes", (("imgflow_steps.records.boxes", ("tests/steps/records/test_boxes.py",)),)),
     Subject(
         "admission",
         (

@@ -233,3 +233,8 @@ def test_the_digest_of_a_pipeline_that_asks_for_none_of_it_stays() -> None:
         "model", "labels", "width", "height", "order", "mean", "scale", "scores", "top"
     }  # fmt: skip
     assert parse({"steps": ["infer"]}).digest != parse({"steps": [{"infer": {"tile": 640}}]}).digest
+
+
+def test_no_model_may_call_what_it_finds_as_boxes_are_called_that_people_gave() -> None:
+    with pytest.raises(BadParametersError, match="manual is what boxes that people gave are called"):
+        parse({"steps": [{"infer": {"name": "manual"}}]})

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imgflow_steps.contract.sample import Rejected, Sample
+from imgflow_steps.contract.sample import MANUAL, Rejected, Sample
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.pipeline.apply import OpenPipeline
 from imgflow_steps.pipeline.model import parse
@@ -126,9 +126,28 @@ def test_an_image_that_may_not_be_covered_whole_is_rejected(given: Sample, param
     assert verdict.value.code == code
 
 
-def test_a_pipeline_without_a_model_before_it_is_refused() -> None:
-    with pytest.raises(BadParametersError, match="add infer"):
-        parse({"steps": ["redact", "infer"]})
+def test_without_a_model_before_it_a_pipeline_opens_only_where_people_may_have_given_boxes() -> None:
+    alone = parse({"steps": ["redact", "infer"]})
+    with pytest.raises(BadParametersError, match="no model before it gives boxes"):
+        OpenPipeline(alone)
+    OpenPipeline(alone, marked=True)
+    with pytest.raises(BadParametersError, match="no model before it gives boxes"):
+        OpenPipeline(parse({"steps": ["infer", "redact"]}), marked=True)  # whoever has a model wants it to find things
+
+
+def test_a_box_that_people_gave_is_covered_whatever_is_asked_of_models() -> None:
+    given = sample(FACE)
+    by_hand = {MANUAL: {"count": 1, "boxes": [["sign", 1.0, 70.0, 60.0, 16.0, 8.0]]}}
+    out = redacted(Sample(given.pixels, found={**by_hand, **given.found}), labels=("plate",), score=1, margin=0)
+    assert out.found["redacted"]["count"] == 1
+    assert changed(given, out) == (64, 56, 88, 72)
+
+
+def test_where_people_said_that_there_is_nothing_to_cover_nobody_else_has_to_look() -> None:
+    looked = Sample(noise(), found={MANUAL: {"count": 0, "boxes": []}})
+    assert (redacted(looked).pixels == looked.pixels).all()
+    with pytest.raises(Rejected, match="nothing was found"):
+        redacted(looked, none="reject")
 
 
 def test_a_model_that_gives_no_boxes_is_refused_when_the_pipeline_opens() -> None:

@@ -13,25 +13,22 @@ from PIL import Image, ImageDraw, ImageFont
 
 from imgflow_steps import codec
 from imgflow_steps.codec.grid import grid
-from imgflow_steps.contract.options import DecodePlan, Encoding
+from imgflow_steps.contract.options import DecodePlan
 from imgflow_steps.contract.sample import Sample
 from imgflow_steps.contract.step import Target
 from imgflow_steps.pipeline.apply import OpenPipeline
 from imgflow_steps.pixels import resize
-from imgflow_steps.pixels.arrays import to_image, to_pixels
-from imgflow_steps.records import findings
+from imgflow_workflows.results.outlines import LETTERS, SIDE, outlined, seen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from imgflow_steps.contract.sample import Pixels
     from imgflow_steps.pipeline.model import Pipeline
+    from imgflow_steps.records import findings
 
-SIDE = 640  # pixels of the box that either side is shown in
 GAP = 24  # pixels between the sides, and around them
 SHOWN = 16  # pictures that are shown of those that came of it
-LETTERS = 17  # pixels
-MARK = (255, 60, 0)  # colour of outlines
 PAPER, INK, QUIET = (250, 250, 250), (30, 35, 40), (105, 115, 120)
 
 
@@ -87,27 +84,8 @@ def attempt(data: bytes, pipeline: Pipeline, image: str) -> Trial:
         found=[(picture.piece, picture.found) for picture in made.pictures if picture.found],
         stages=[replace(stage, ms=made.ms[stage.label]) for stage in stages],
         bytes=sum(len(picture.data) for picture in made.pictures),
-        boxes=[_boxes(sample) for sample in samples],
+        boxes=[seen(sample.found, sample.at, sample.pixels.shape[1], sample.pixels.shape[0]) for sample in samples],
     )
-
-
-def _boxes(sample: Sample) -> list[findings.Box]:
-    height, width, _ = sample.pixels.shape
-    found = [box.seen(sample.at, width, height) for some in findings.boxes(sample.found).values() for box in some]
-    return [box for box in found if box]
-
-
-def outlined(pixels: Pixels, boxes: Sequence[findings.Box]) -> Pixels:
-    """A copy of a picture with an outline, the label and the score of each box; lines are as thick in every sheet."""
-    image = to_image(pixels)
-    page = image.convert("RGBA" if "A" in image.mode else "RGB")
-    draw, share = ImageDraw.Draw(page), max(page.size) / SIDE
-    line, font = max(1, round(2 * share)), ImageFont.load_default(max(1, round(LETTERS * share)))
-    for box in boxes:
-        draw.rectangle((box.x, box.y, box.x + box.w, box.y + box.h), outline=MARK, width=line)
-        words = f"{box.label} {box.score:.2f}"
-        draw.text((box.x, box.y), words, fill=MARK, font=font, anchor="lb" if box.y > 2 * LETTERS * share else "la")
-    return to_pixels(page)
 
 
 def _stage(label: str, samples: Sequence[Sample]) -> Stage:
@@ -137,8 +115,3 @@ def sheet(trial: Trial, left: str, right: str, *, boxes: bool = False) -> Image.
         draw.text((x, height + GAP + GAP // 2), words, fill=ink, font=font)
         x += side.width + GAP
     return page
-
-
-def write(page: Image.Image, form: str) -> bytes:
-    """The sheet as JPEG or PNG."""
-    return codec.encode(to_pixels(page), Encoding.model_validate({"format": form, "quality": 90}))

@@ -10,6 +10,7 @@ from imgflow_steps.report import figures
 
 if TYPE_CHECKING:
     from imgflow_steps.contract.job import Counts
+    from imgflow_steps.records.listing import Listing
 
 
 def duration(seconds: float) -> str:
@@ -41,13 +42,22 @@ def added_up(counts: Counts, *, ended: bool) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """``1 image``, ``2,000 images``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    """``1 image``, ``2,000 images``, ``3 boxes``."""
+    plural = "es" if noun.endswith("x") else "s"
+    return f"{number:,} {noun}{'' if number == 1 else plural}"
 
 
 def left_out(counts: Mapping[str, int]) -> str:
     """`` · 7 .psd, 2 .xcf skipped``; "" where nothing is."""
     return f" · {skipped_in_words(counts)} skipped" if counts else ""
+
+
+def by_people(listing: Listing | None) -> str:
+    """For how many listed images people gave boxes, and how many of their table are not listed; "" for none."""
+    if listing is None or not (listing.marked or listing.astray):
+        return ""
+    words = f"boxes given for {counted(listing.marked, 'image')}"
+    return f"{words}; {counted(listing.astray, 'more image')} of the table not listed" if listing.astray else words
 
 
 def near_duplicates(number: int) -> str:

@@ -63,7 +63,7 @@ def _doubts(pipeline: Pipeline, folder: Path) -> Iterator[Fault]:
     if len(opened) == len(pipeline.steps):
         from imgflow_steps.pipeline.apply import uncoverable  # noqa: PLC0415 - loads numpy, as opened steps have
 
-        for i, text in uncoverable(pipeline.steps, opened):
+        for i, text in uncoverable(pipeline.steps, opened, marked=True):
             yield Fault(("steps", i, pipeline.steps[i].name), text)
 
 

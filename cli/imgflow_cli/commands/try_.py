@@ -9,7 +9,7 @@ import typer
 
 from imgflow_cli.flags import QuietFlag
 from imgflow_cli.output import Voice, emit, table
-from imgflow_cli.saved import check_savable, save
+from imgflow_cli.saved import check_savable, form_of, save
 from imgflow_steps.contract.sample import Rejected
 from imgflow_steps.pipeline.lint import doubts
 from imgflow_steps.pipeline.model import Pipeline
@@ -17,7 +17,6 @@ from imgflow_workflows.errors import ExitCode, ImgflowError
 from imgflow_workflows.submit import pipeline_file
 from imgflow_workflows.text import size
 
-FORMS = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}
 ANOTHER = "choose another file with --output"
 FINDINGS = 20  # lines at most
 
@@ -50,12 +49,11 @@ def try_(
     except OSError as error:
         raise ImgflowError(f"{photo} cannot be read: {error.strerror}") from error
     target = file or photo.with_name(f"{photo.name}.try.jpg")
-    if target.suffix.lower() not in FORMS:
-        raise ImgflowError(f"{target} is not the name of a picture", f"its suffix may be {', '.join(FORMS)}")
+    form = form_of(target)
     check_savable(target, ANOTHER)
     if target.exists() and target.samefile(photo):
         raise ImgflowError(f"{photo} would be written over", ANOTHER)
-    page = _try(data, pipeline, photo, FORMS[target.suffix.lower()], boxes=boxes)
+    page = _try(data, pipeline, photo, form, boxes=boxes)
     save(target, page, ANOTHER)
     emit(str(target))
 
@@ -64,7 +62,8 @@ def _try(data: bytes, pipeline: Pipeline, photo: Path, form: str, *, boxes: bool
     """The sheet; what happened is said on the way."""
     from imgflow_steps.pipeline.apply import StepFailedError  # noqa: PLC0415 - as below
     from imgflow_steps.records.results import scalars  # noqa: PLC0415 - as below
-    from imgflow_workflows.preview import attempt, sheet, write  # noqa: PLC0415 - loads Pillow: not for wrong usage
+    from imgflow_workflows.preview import attempt, sheet  # noqa: PLC0415 - loads Pillow: not for wrong usage
+    from imgflow_workflows.results.outlines import write  # noqa: PLC0415 - likewise
 
     try:
         trial = attempt(data, pipeline, photo.name)

@@ -69,6 +69,7 @@ def in_words(verified: Verified) -> str:
     faults = [f"{counted(count, 'image')}: {fault}" for fault, count in verified.faults.items()]
     made = f"{counted(verified.pictures, 'picture')} of {counted(verified.images, 'image')} made again"
     covered = [f"{verified.covered:,} boxes covered in them"] if verified.covered else []
+    covered += [f"{counted(verified.manual, 'box')} of them given by people"] if verified.manual else []
     return " · ".join([made, *covered, *(faults or ["the same bytes"])])
 
 
@@ -84,6 +85,7 @@ def _document(run: str, verified: Verified, found: list[Finding]) -> dict[str, A
         "images": verified.images,
         "pictures": verified.pictures,
         "covered": verified.covered,
+        "manual": verified.manual,
         "faults": {fault.name.lower(): verified.faults[fault] for fault in Fault},
         "findings": [
             {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import tempfile
 import webbrowser
+from collections import Counter
 from collections.abc import Container, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -14,10 +15,13 @@ import typer
 
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, takes_settings
 from imgflow_cli.output import Voice, document, emit, printable
+from imgflow_cli.saved import check_savable, form_of, save
 from imgflow_cli.which import ImageArgument, one_image
+from imgflow_steps.contract.sample import MANUAL
 from imgflow_steps.contract.step import BadParametersError
-from imgflow_steps.records import keys
-from imgflow_steps.records.row import Row, Status
+from imgflow_steps.records import findings, keys
+from imgflow_steps.records.boxes import of_source
+from imgflow_steps.records.row import Entry, Published, Row, Status
 from imgflow_steps.report.figures import moment
 from imgflow_steps.report.remedies import HINTS
 from imgflow_steps.store import Store, StoreError
@@ -28,9 +32,10 @@ from imgflow_workflows.errors import ExitCode, ImgflowError
 from imgflow_workflows.runs.history import Record, records
 from imgflow_workflows.runs.story import Chapter, Story, tell
 from imgflow_workflows.settings import PLACES, Resolved
-from imgflow_workflows.text import size
+from imgflow_workflows.text import counted, size
 
 LINES = 5  # of each container's log
+ANOTHER = "give --boxes another file"
 
 
 @takes_settings(*PLACES)
@@ -40,6 +45,10 @@ def why(
     image: ImageArgument,
     municipality: MunicipalityFlag = "",
     show: Annotated[bool, typer.Option("--open", help="Show its pictures, before and after.")] = False,
+    boxes: Annotated[
+        Path | None,
+        typer.Option("--boxes", metavar="FILE", help="Write its newest picture with what was found outlined."),
+    ] = None,
     output: OutputFlag = None,
 ) -> None:
     """Tell one image's story over all runs: listed, cached or computed and why, how it ended, what to do.
@@ -47,6 +56,8 @@ def why(
     A full key is found by binary search. An ending needs a scan of the newest listing of every municipality;
     --municipality limits it to one.
     """
+    form = form_of(boxes) if boxes else ""
+    check_savable(boxes, ANOTHER)
     known = [one for _, one in records(store) if isinstance(one, Record)]
     whose, name = one_image(store, known, image, municipality)
     story = tell(store, whose, name, known)
@@ -59,6 +70,8 @@ def why(
     else:
         _in_words(store, story, tries)
         Voice().say(f"next: {after}")
+    if boxes:
+        _outline(store, story, boxes, form)
     if show:
         _open(store, story)
 
@@ -132,7 +145,9 @@ def _facts(store: Store, chapter: Chapter, told: Container[str]) -> Iterator[tup
     elsewhere = row is not None and row.run != run.id and row.run in told
     if elsewhere and row and row.status is Status.CACHED:
         return
-    yield "Listed", f"version {entry.version}, {size(entry.bytes)}" + (f"; {entry.problem}" if entry.problem else "")
+    yield "Listed", "; ".join(filter(None, [f"version {of_source(entry.version)}, {size(entry.bytes)}", entry.problem]))
+    if entry.boxes is not None:
+        yield "By people", _given(entry)
     source = f", source {run.source}" if run.source else ""
     yield "Digest", f"{record.digest}: {' → '.join(pipeline.labels)} → {pipeline.output.format}{source}"
     if chapter.shard is not None:
@@ -144,15 +159,39 @@ def _facts(store: Store, chapter: Chapter, told: Container[str]) -> Iterator[tup
         yield "Hint", HINTS.get(row.code, "")
     if elsewhere:
         return
+    yield from _made(store, chapter, row)
+
+
+def _made(store: Store, chapter: Chapter, row: Row) -> Iterator[tuple[str, str]]:
+    """What a run made of the image."""
     if row.ms:
         yield "Steps", _steps(chapter, row)
     if row.width:
         yield "Picture", f"{row.width}x{row.height} {row.format}"
     for out in row.outputs:
         where = f"{store.url.rstrip('/')}/{out.key}" if out.key else "no picture, findings only"
+        if told := "; ".join(_found(out)):
+            yield "Boxes", told
         yield "Output", f"{where}, {out.width}x{out.height}" + (f", sha256 {out.sha256}" if out.sha256 else "")
     for side, key in zip(("before", "after"), row.thumbs, strict=False):
         yield "Thumbnail", f"{side}: {store.url.rstrip('/')}/{key}" if key else ""  # none of before where a step hides
+
+
+def _given(entry: Entry) -> str:
+    """What people said of the image when it was listed."""
+    labels = ", ".join(sorted({box.label for box in entry.boxes or ()}))
+    return f"{counted(len(entry.boxes), 'box')} to cover ({labels})" if entry.boxes else "nothing to cover in it"
+
+
+def _found(out: Published) -> Iterator[str]:
+    """Which finder saw what in a picture, and what of it is covered."""
+    for name, value in findings.boxes(out.found).items():
+        labels = Counter(box.label for box in value)
+        told = ", ".join(f"{count} {label}" for label, count in sorted(labels.items())) or "none"
+        yield f"{told} (by people)" if name == MANUAL else f"{told} ({name})"
+    covered = out.found.get("redacted")
+    if isinstance(covered, dict) and covered.keys() == {"count", "share"}:
+        yield f"{covered['count']} covered, {100 * covered['share']:.1f} % of the picture"
 
 
 def _steps(chapter: Chapter, row: Row) -> str:
@@ -205,18 +244,24 @@ def _chapter(chapter: Chapter, attempts: list[ContainerLog]) -> dict[str, Any]:
     }
 
 
+def _outline(store: Store, story: Story, path: Path, form: str) -> None:
+    """Write the picture with outlines; nothing is stored."""
+    from imgflow_workflows.results.outlines import of_story, write  # noqa: PLC0415 - loads Pillow
+
+    save(path, write(of_story(store, story), form), ANOTHER)
+    Voice().say(f"what was found is outlined in {path}")
+
+
 def _open(store: Store, story: Story) -> None:
     """Show the newest pictures there are: small ones of before and after, else the result itself.
 
     Where a run covers something in the image, none are shown that another run made of it without that.
     """
-    covered = any(chapter.record.run.pipeline.hides for chapter in story.chapters)
-    told = [one for one in story.chapters if one.record.run.pipeline.hides or not covered]
-    rows = [chapter.row for chapter in told if chapter.row]
+    rows = [chapter.row for chapter in story.showable if chapter.row]
     shown = next((row.thumbs or [o.key for o in row.outputs if o.key] for row in rows if row.thumbs or row.outputs), [])
     there = [key for key in shown if key and store.stat(key)]
     if not there:
-        what = "no picture of it in which something is covered" if covered else "no picture of it"
+        what = "no picture of it in which something is covered" if story.covered else "no picture of it"
         raise ImgflowError(f"there is {what} in the store", code=ExitCode.FAILED)
     folder = Path(tempfile.mkdtemp(prefix="imgflow-why-"))
     for key in there:

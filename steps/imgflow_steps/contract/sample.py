@@ -25,6 +25,7 @@ class Rejected(Exception):  # noqa: N818 - a verdict on an image, not a fault of
 Extent = tuple[float, float, float, float]  # left, upper, right, lower, in pixels
 Affine = tuple[float, float, float, float, float, float]  # a, b, c, d, e, f: (x, y) to (ax + by + c, dx + ey + f)
 WHOLE: Affine = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+MANUAL = "manual"  # in ``found``: boxes that people gave; no model may take the name
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
+from imgflow_steps.contract.sample import MANUAL
 from imgflow_steps.contract.step import File, Params, Step
 
 READINGS = (
@@ -65,6 +66,13 @@ class Infer(Params):
         le=8192,
         description="Side of pieces to look at as well, in pixels, for small things in large pictures. 0: off.",
     )
+
+    @field_validator("name")
+    @classmethod
+    def _is_of_a_model(cls, name: str) -> str:
+        if name == MANUAL:
+            raise ValueError(f"{MANUAL} is what boxes that people gave are called in rows; take another name")
+        return name
 
     @model_serializer(mode="wrap")
     def _known_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:

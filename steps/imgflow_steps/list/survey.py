@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgflow_steps.records import sharding
+from imgflow_steps.contract.step import BadParametersError
+from imgflow_steps.records import boxes, sharding
 from imgflow_steps.records.candidates import candidates
-from imgflow_steps.records.dataset import listed
+from imgflow_steps.records.dataset import listed, with_boxes
 from imgflow_steps.records.listing import Listing
 from imgflow_steps.records.merge import with_rows
 from imgflow_steps.records.prediction import Prediction, predict
@@ -64,6 +65,10 @@ def surveyed(store: Store, run: Run, folder: Path, selection: Path | None = None
         store.download(run.selection, selection := folder / "selection.jsonl")
     look = candidates(store, run)
     found = listed(look, selection, folder / "found.jsonl", listing)
+    if run.pipeline.hides and boxes.download(store, run.municipality, table := folder / "boxes.jsonl"):
+        found = with_boxes(found, boxes.read(table), listing)
+    elif run.pipeline.hides_unfound:
+        raise BadParametersError(boxes.nobody(run.municipality))
     with merged(store, run.rows) as rows, spool.entries.open("wb") as entries, spool.todo.open("wb") as todo:
         for entry, row in with_rows(found, rows):
             line = entry.model_dump_json(exclude_defaults=True).encode() + b"\n"
@@ -77,6 +82,7 @@ def surveyed(store: Store, run: Run, folder: Path, selection: Path | None = None
             listing.bytes += entry.bytes
     if selection:
         listing.absent = sum(1 for _ in read(selection)) - look.seen
+        listing.astray = 0  # others were not chosen
     listing.unlisted, listing.other, listing.unreadable = look.left_out, sum(look.left_out.values()), look.unreadable
     cut = sharding.cut(
         run.pipeline,

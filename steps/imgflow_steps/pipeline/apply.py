@@ -73,8 +73,8 @@ class OpenPipeline:
 
     ``first`` and ``last`` are positions of steps, counted from 1; the default is all of them. ``local`` gives
     parameters with paths for the files that they name otherwise; ``opening`` is entered while a step opens; ``build``
-    gives its work, where that is to be another than the step's own. Not for several threads at once. Raises
-    BadParametersError when a step cannot be opened.
+    gives its work, where that is to be another than the step's own; ``marked``: samples come with the boxes that
+    people gave. Not for several threads at once. Raises BadParametersError when a step cannot be opened.
     """
 
     def __init__(
@@ -86,13 +86,14 @@ class OpenPipeline:
         local: Callable[[Params], Params] = unchanged,
         opening: Callable[[], AbstractContextManager[None]] = nullcontext,
         build: Callable[[StepCall, Params], Apply] = declared,
+        marked: bool = False,
     ) -> None:
         self.pipeline = pipeline
         self.plan = decode_plan(pipeline)
         chosen = slice(first - 1, last or len(pipeline.steps))
         calls = zip(pipeline.labels[chosen], pipeline.steps[chosen], strict=True)
         self._steps = [(label, _open(label, call, local(call.params), opening, build)) for label, call in calls]
-        for i, text in uncoverable(pipeline.steps[chosen], [apply for _, apply in self._steps]):
+        for i, text in uncoverable(pipeline.steps[chosen], [apply for _, apply in self._steps], marked=marked):
             raise BadParametersError(f"step {self._steps[i][0]}: {text}")
 
     def process(self, data: bytes, image: str = "", watch: Watch = unwatched) -> Made:
@@ -178,13 +179,19 @@ def _open(
         raise BadParametersError(f"step {label}: {text}") from error
 
 
-def uncoverable(calls: Sequence[StepCall], opened: Sequence[Apply]) -> Iterator[tuple[int, str]]:
-    """Which steps that hide could never hide what they were asked to, and why: no model before them finds it."""
+def uncoverable(
+    calls: Sequence[StepCall], opened: Sequence[Apply], *, marked: bool = False
+) -> Iterator[tuple[int, str]]:
+    """Which steps that hide could never hide what they were asked to, and why: no model before them finds it.
+
+    ``marked``: a step without any model before it hides what people have marked.
+    """
     for i, call in enumerate(calls):
         if not call.step.hides:
             continue
         finders = [apply for apply in opened[:i] if getattr(apply, "boxes", False)]
-        if not finders:
+        by_people = marked and not any(earlier.step.finds for earlier in calls[:i])
+        if not finders and not by_people:
             yield i, "no model before it gives boxes of things, so nothing is covered"
             continue
         known = {name for finder in finders for name in getattr(finder, "labels", ())}

@@ -55,13 +55,21 @@ READ = ("plate", "text", "number", "document")  # parts of labels of things that
 FEW = 2  # cells from which no plate could be told from 4,000 in more than a tenth of the cases
 
 
+BY_PEOPLE = (
+    "has no model before it: it covers only boxes that people gave with `imgflow boxes`, and rejects an image of which "
+    "they said nothing; for what a model finds add infer"
+)
+
+
 def _hidden(pipeline: Pipeline) -> Iterator[Fault]:
     """What would not protect, and models that are shown pictures in which what they look for is covered."""
     hiding = [i for i, call in enumerate(pipeline.steps) if call.step.hides]
     for i in hiding:
         params = pipeline.steps[i].params.model_dump()
-        least = min(getattr(one.params, "score", 0.0) for one in pipeline.steps[:i] if one.step.finds)
-        if 0 < params.get("score", 0) < least:
+        least = min((getattr(one.params, "score", 0.0) for one in pipeline.steps[:i] if one.step.finds), default=None)
+        if least is None:
+            yield _fault(pipeline, i, BY_PEOPLE)
+        elif 0 < params.get("score", 0) < least:
             text = f"score: {params['score']:g} covers no more: infer keeps nothing below its own {least:g}; lower that"
             yield _fault(pipeline, i, text)
         named = [label for label in params.get("labels", ()) if any(word in label.lower() for word in READ)]

@@ -72,14 +72,6 @@ class Pipeline(BaseModel):
             raise ValueError("false removes every step; at least one has to remain")
         return steps
 
-    @field_validator("steps")
-    @classmethod
-    def _found_before_hidden(cls, steps: tuple[StepCall, ...]) -> tuple[StepCall, ...]:
-        for i, call in enumerate(steps):
-            if call.step.hides and not any(earlier.step.finds for earlier in steps[:i]):
-                raise ValueError(f"{call.name} covers what a model before it has found, and there is none; add infer")
-        return steps
-
     @field_serializer("steps")
     def _write_steps(self, steps: tuple[StepCall, ...]) -> list[dict[str, dict[str, Any]]]:
         return [{call.name: call.params.model_dump(mode="json")} for call in steps]
@@ -94,6 +86,14 @@ class Pipeline(BaseModel):
     def hides(self) -> bool:
         """Whether a step covers what nobody may see."""
         return any(call.step.hides for call in self.steps)
+
+    @property
+    def hides_unfound(self) -> bool:
+        """Whether a step covers something that no model before it looks for: then only people say what."""
+        return any(
+            call.step.hides and not any(earlier.step.finds for earlier in self.steps[:i])
+            for i, call in enumerate(self.steps)
+        )
 
     @property
     def versions(self) -> dict[str, int]:

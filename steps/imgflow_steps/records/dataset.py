@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgflow_steps.records import keys
+from imgflow_steps.records import boxes, keys
 from imgflow_steps.records.listing import Listing
-from imgflow_steps.records.merge import among, order
+from imgflow_steps.records.merge import among, image_of, joined, order
 from imgflow_steps.records.row import Entry, read_entries
 from imgflow_steps.records.selection import read
 
 if TYPE_CHECKING:
+    from imgflow_steps.records.boxes import Marked
     from imgflow_steps.records.candidates import Candidates
     from imgflow_steps.store import StoredObject
 
@@ -37,6 +38,18 @@ def listed(look: Candidates, selection: Path | None, path: Path, listing: Listin
                 continue
             file.write(entry.model_dump_json(exclude_defaults=True).encode() + b"\n")
     return heapq.merge(read_entries(path), sorted(renamed, key=_order), key=_order)
+
+
+def with_boxes(entries: Iterable[Entry], table: Iterable[Marked], listing: Listing) -> Iterator[Entry]:
+    """The entries, those of which the table speaks with their boxes and a version of their own."""
+    for entry, one in joined(entries, table, image_of, lambda marked: marked.image, how="outer"):
+        if entry is None:
+            listing.astray += 1
+        elif one is None:
+            yield entry
+        else:
+            listing.marked += 1
+            yield Entry(**{**dict(entry), "version": boxes.stamped(entry.version, one.boxes), "boxes": one.boxes})
 
 
 def _order(entry: Entry) -> bytes:

@@ -2,6 +2,7 @@
 
 datasets/<municipality>/images/…               what comes in
 datasets/<municipality>/catalog.parquet        what is told of it: a row per image
+datasets/<municipality>/boxes.jsonl            boxes that people gave, which redact covers: a row per image
 results/<municipality>/<digest>/images/…       pictures that go out
 results/<municipality>/<digest>/rows/…         what is known about each image
 results/<municipality>/<digest>/thumbs/…       small pictures for reports
@@ -130,6 +131,11 @@ def images(municipality: str) -> str:
 def catalog(municipality: str) -> str:
     """What is told of a municipality's photographs: Parquet, a row per image."""
     return f"datasets/{encode(municipality)}/catalog.parquet"
+
+
+def boxes(municipality: str) -> str:
+    """Boxes that people gave for a municipality's photographs."""
+    return f"datasets/{encode(municipality)}/boxes.jsonl"
 
 
 def results(municipality: str, digest: str) -> str:

@@ -31,6 +31,8 @@ class Listing(BaseModel):
     unlisted: dict[str, int] = Field(default_factory=dict)  # the same by suffix, or by why
     unreadable: list[str] = Field(default_factory=list)  # the first of the folders and files that are
     absent: int = 0  # chosen by a selection, and not there
+    marked: int = 0  # images with boxes that people gave, or of which they said that there is nothing to cover
+    astray: int = 0  # images in the table of boxes that are not listed
     bytes: int = 0  # of what is to do
     shards: int = 0
     shard_size: int = 0

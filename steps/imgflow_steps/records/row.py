@@ -7,10 +7,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from imgflow_steps.contract.job import RedactedText
 from imgflow_steps.contract.sample import WHOLE, Affine
+from imgflow_steps.records.boxes import STAMP, ManualBox
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,10 +26,17 @@ class Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     image: str  # its key below the source's prefix
-    version: str  # ETag on S3, in a directory see ``version_of``
+    version: str  # ETag on S3, in a directory see ``version_of``; with boxes it is stamped with them
     bytes: int = 0
+    boxes: tuple[ManualBox, ...] | None = None  # that people gave; None where they did not speak of it
     problem: str = ""  # why this key can never be processed, when it cannot
     sampled: bool = False  # show it in the report: thumbnails are written for it
+
+    @model_validator(mode="after")
+    def _has_its_boxes(self) -> Entry:
+        if (self.boxes is not None) != bool(STAMP.search(self.version)):
+            raise ValueError("its boxes and its version do not belong together")
+        return self
 
 
 def entries(lines: Iterable[bytes]) -> Iterator[Entry]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from imgflow_steps.contract.sample import Rejected, beside
+from imgflow_steps.contract.sample import MANUAL, Rejected, beside
 from imgflow_steps.pixels import places
 from imgflow_steps.pixels.alpha import has_alpha
 
@@ -60,9 +60,10 @@ def build(params: Redact) -> Apply:
 
 def _boxes(found: Mapping[str, Any], params: Redact) -> Iterator[tuple[float, float, float, float]]:
     """Boxes to cover, in source pixels, in the order of the row."""
+    by_people = found.get(MANUAL)  # these are covered whatever is asked of models
     finders = [told for told in found.values() if isinstance(told, Mapping) and "boxes" in told]
     if not finders:
-        raise Rejected("no-finder", "no model before redact has looked for things in it, so nothing can be covered")
+        raise Rejected("no-finder", "neither a model before redact nor a person has looked at it")
     for told in finders:
         if more := told.get("more", 0):
             raise Rejected(
@@ -70,7 +71,8 @@ def _boxes(found: Mapping[str, Any], params: Redact) -> Iterator[tuple[float, fl
                 f"{more} things more were found than infer keeps, and they would stay visible; raise most of infer",
             )
         for label, score, left, upper, width, height in told["boxes"]:
-            if (not params.labels or label in params.labels) and score >= params.score:
+            asked = (not params.labels or label in params.labels) and score >= params.score
+            if asked or told is by_people:
                 yield left, upper, left + width, upper + height
 
 

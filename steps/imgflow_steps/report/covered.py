@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from imgflow_steps.contract.sample import MANUAL
 from imgflow_steps.report import charts, images, pages
 from imgflow_steps.report import figures as written
 from imgflow_steps.report.markup import Markup, lines, section, table, tag
@@ -19,6 +20,7 @@ from imgflow_steps.report.statistics import Spread
 
 if TYPE_CHECKING:
     from imgflow_steps.pipeline.model import Pipeline
+    from imgflow_steps.records.listing import Listing
     from imgflow_steps.records.row import Row
     from imgflow_steps.report.data import Facts
 
@@ -37,7 +39,9 @@ class Coverage:
     labels: tuple[str, ...] = ()  # that are covered; () is all of them
     score: float = 0.0  # from which on
     pictures: Counter[str] = field(default_factory=Counter)  # by how many boxes are covered
-    covered: int = 0
+    covered: int = 0  # boxes that models found
+    manual: int = 0  # boxes that people gave, all of which are covered
+    by_people: int = 0  # images of which they said what to cover, or that there is nothing
     left: int = 0  # boxes that were found and are to stay visible
     sides: Spread = field(default_factory=Spread)  # the longer one, in pixels of the upright original
     scores: Spread = field(default_factory=Spread)
@@ -67,7 +71,11 @@ class Coverage:
             self.shares.add(float(told["share"]))
             if not number and len(self.none) < NONE_NAMED and row.image not in self.none[-1:]:
                 self.none.append(row.image)
-        for box in _boxes(row.outputs[0].found) if row.outputs else ():
+        found = row.outputs[0].found if row.outputs else {}
+        if MANUAL in found:
+            self.by_people += 1
+            self.manual += int(found[MANUAL]["count"])
+        for box in _boxes(found):
             if (self.labels and box[0] not in self.labels) or box[1] < self.score:
                 self.left += 1
                 continue
@@ -91,11 +99,11 @@ def _group(number: int) -> str:
 
 
 def _boxes(found: Mapping[str, Any]) -> Iterator[Box]:
-    """Boxes of every finder before the step that covers them; a row keeps the order of steps."""
+    """Boxes of every model before the step that covers them; a row keeps the order of steps."""
     for name, told in found.items():
         if name == "redacted":
             return
-        if isinstance(told, Mapping) and "boxes" in told:
+        if isinstance(told, Mapping) and "boxes" in told and name != MANUAL:
             yield from (tuple(box) for box in told["boxes"])
 
 
@@ -105,7 +113,8 @@ def what_was_covered(facts: Facts) -> Markup | None:
     if seen is None or not seen.pictures:
         return None
     known = {
-        "Covered": f"{written.count(seen.covered)} boxes",
+        "Covered": f"{written.count(seen.covered)} boxes that models found",
+        **_by_people(seen, facts.listing),
         "Left visible": f"{written.count(seen.left)} boxes of other labels, or less certain than redact asks for"
         if seen.left
         else "no box that was found",
@@ -121,6 +130,16 @@ def what_was_covered(facts: Facts) -> Markup | None:
         _certain(seen, facts),
         _nothing(seen, facts.places),
     )
+
+
+def _by_people(seen: Coverage, listing: Listing) -> dict[str, str]:
+    """Boxes that people gave, and those that met no image; nothing where they gave none."""
+    told = {}
+    if seen.by_people:
+        told["Given by people"] = f"{written.count(seen.manual)} boxes in {written.count(seen.by_people, 'image')}"
+    if listing.astray:
+        told["Not listed"] = f"{written.count(listing.astray, 'image')} for which people gave boxes"
+    return told
 
 
 def _percent(share: float) -> str:

@@ -10,7 +10,9 @@ HINTS: dict[str, str] = {
     "empty": "The file holds no bytes. Copy it again from where it came from.",
     "gone": "The file was deleted after it was listed. Submit again: it will not be listed any more.",
     "model-failed": "The model could not judge this picture; the message is its own.",
-    "no-finder": "Nobody has looked for things in this picture. Put infer with a model that gives boxes before redact.",
+    "no-finder": "Nobody has looked for things in this picture. Put infer with a model that gives boxes before redact, "
+    "or give its boxes with `imgflow boxes`; a row without coordinates says that there is nothing to cover.",
+    "box-outside": "Give its boxes with `imgflow boxes` in pixels of the upright photograph, not of a smaller copy.",
     "nothing-found": "No thing to cover was found. Look at the picture; with none: keep it is published as it is.",
     "out-of-memory": "It needs more memory than a process may use. Raise the pipeline's limits.memory, or shrink it.",
     "outside": "The crop is outside the picture. Move it, or omit its position and it is centred.",

@@ -41,7 +41,7 @@ class WorkerContext:
         """The steps at these positions, opened once; ``opening`` is entered while one opens."""
         if (first, last) not in self.pipelines:
             self.pipelines[first, last] = OpenPipeline(
-                self.run.pipeline, first, last, local=self.with_files, opening=opening
+                self.run.pipeline, first, last, local=self.with_files, opening=opening, marked=True
             )
         return self.pipelines[first, last]
 

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import IO
 
@@ -22,7 +22,7 @@ from imgflow_steps.contract import foreign
 from imgflow_steps.contract.sample import Rejected, Sample
 from imgflow_steps.pipeline.apply import OpenPipeline, Picture, StepFailedError, part
 from imgflow_steps.pixels.dhash import dhash
-from imgflow_steps.records import keys
+from imgflow_steps.records import boxes, keys
 from imgflow_steps.records.row import Entry, Published, Row, Status
 from imgflow_steps.store import (
     OF_ONE,
@@ -162,7 +162,7 @@ def _fetch(context: WorkerContext, entry: Entry) -> _Fetched:
         return _Fetched(b"", 0, Rejected("too-many-bytes", f"{entry.bytes} bytes are more than the limit of {limit}"))
     started = time.perf_counter()
     try:
-        data = context.source.read(context.prefix + entry.image, entry.version, entry.bytes)
+        data = context.source.read(context.prefix + entry.image, boxes.of_source(entry.version), entry.bytes)
     except (*OF_ONE, MemoryError) as error:
         return _Fetched(b"", _since(started), error)
     return _Fetched(data, _since(started))
@@ -189,7 +189,8 @@ def _decode(
             limits = context.run.pipeline.limits
             before = [""] if context.run.pipeline.hides else None  # what is to be covered is never shown
             row.thumbs = before or _thumbs(context, row, "before", lambda: codec.thumbnail(fetched.data, limits))
-        return row, [decoded.sample(entry.image)]
+        given = boxes.found(entry.boxes, decoded.width, decoded.height)
+        return row, [replace(decoded.sample(entry.image), found=given)]
     return row, []
 
 

@@ -27,6 +27,7 @@ from imgflow_workflows.submit.default import DEFAULT
             {"steps": ["infer", {"infer": {"read": "vector"}}, "redact"]},
             "step 2, infer: keeps vectors of what is covered",
         ),
+        ({"steps": ["redact", "scale"]}, "step 1, redact: has no model before it: it covers only boxes"),
         ({"steps": ["infer", "redact", "infer"]}, "step 3, infer: sees only what step 2, redact, leaves"),
         (
             {"steps": ["infer", {"redact": {"labels": ["licence plate"], "by": "mosaic"}}]},

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imgflow_steps.contract.sample import MANUAL
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.records import findings, keys
 from imgflow_steps.records.results import read_jsonl
@@ -131,14 +132,18 @@ def _some(truth: Mapping[str, Labelled]) -> str:
 
 def _found_boxes(row: Row, name: str = "") -> Iterator[Box]:
     for _, finder, value in findings.once(row.outputs):
-        if not name or finder == name:
+        if finder == name or (not name and finder != MANUAL):  # what people gave says nothing of a model
             yield from findings.boxes({finder: value}).get(finder, ())
 
 
 def _covers(row: Row, covering: Iterable[Redact]) -> Iterator[Box]:
     """What redact has covered at least, in source pixels: boxes with their margins, without the grid around them."""
     for params in covering:
-        for box in _found_boxes(row):
-            if (not params.labels or box.label in params.labels) and box.score >= params.score:
-                x, y = box.w * params.margin / 100, box.h * params.margin / 100
-                yield box._replace(x=box.x - x, y=box.y - y, w=box.w + 2 * x, h=box.h + 2 * y)
+        asked = (
+            box
+            for box in _found_boxes(row)
+            if (not params.labels or box.label in params.labels) and box.score >= params.score
+        )
+        for box in (*asked, *_found_boxes(row, MANUAL)):
+            x, y = box.w * params.margin / 100, box.h * params.margin / 100
+            yield box._replace(x=box.x - x, y=box.y - y, w=box.w + 2 * x, h=box.h + 2 * y)

@@ -20,7 +20,7 @@ from imgflow_steps.records.row import Row
 from imgflow_steps.report.report import STYLE
 from imgflow_steps.store import NotFoundError, StoreError
 from imgflow_workflows.errors import ImgflowError
-from imgflow_workflows.explorer import compare, details, pages, tags
+from imgflow_workflows.explorer import compare, details, overlay, pages, tags
 from imgflow_workflows.explorer.choice import PER_PAGE, Choice, column, read
 from imgflow_workflows.explorer.facets import facets
 from imgflow_workflows.explorer.pictures import kind_of, picture
@@ -129,8 +129,9 @@ class Explorer:
         story = tell(self.index.store, municipality, name, _records(self.index.store))
         sides = [picture(self.index, municipality, name, side) is not None for side in ("original", "result")]
         return details.image(
-            row, story, [str(other) for (other,) in alike], token=self.token, before=sides[0], after=sides[1]
-        )
+            row, story, [str(other) for (other,) in alike], token=self.token, before=sides[0], after=sides[1],
+            drawn=overlay.of(row, story, original=not sides[1]) if any(sides) else None,
+        )  # fmt: skip
 
     def alike(self, start: int) -> bytes:
         """Near-duplicates of the newest runs, the largest groups first."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from imgflow_workflows.explorer.compare import Compared
+    from imgflow_workflows.explorer.overlay import Outlines
     from imgflow_workflows.runs.story import Story
 
 QUIET = frozenset(
@@ -23,6 +24,7 @@ QUIET = frozenset(
 
 def image(
     row: Mapping[str, Any], story: Story, alike: Sequence[str], *, token: str, before: bool, after: bool,
+    drawn: Outlines | None,
 ) -> bytes:  # fmt: skip
     """An image's page: before and after, all that is known, why it was computed, and what looks like it."""
     whose, name = str(row["municipality"]), str(row["image"])
@@ -38,7 +40,7 @@ def image(
         tag("p", status_word(str(row.get("status") or "not processed")), " · ", whose, class_="facts"),
         tag("p", tag("code", str(row["code"])), " ", prose(str(row["message"] or "")), class_="oops")
         if row.get("code") else None,
-        _pictures(whose, name, before=before, after=after),
+        _pictures(whose, name, drawn, before=before, after=after),
         _tags(whose, name, str(row.get("tags") or ""), token),
         section("known", "What is known", lines(known)),
         where,
@@ -50,7 +52,7 @@ def image(
     )  # fmt: skip
 
 
-def _pictures(municipality: str, name: str, *, before: bool, after: bool) -> Markup | None:
+def _pictures(municipality: str, name: str, drawn: Outlines | None, *, before: bool, after: bool) -> Markup | None:
     shown = {"original": "before", "result": "after"}
     sides = [side for side, there in (("original", before), ("result", after)) if there]
     pictures = [tag("img", src=picture_of(municipality, name, side), alt=f"{shown[side]}: {name}") for side in sides]
@@ -59,7 +61,10 @@ def _pictures(municipality: str, name: str, *, before: bool, after: bool) -> Mar
         words = tag(
             "p", "Left of the line as it was, right of it the result. Drag, or use the arrow keys.", class_="quiet"
         )
-        return tag("div", tag("div", pictures, moves, class_="slider"), words)
+        switch = tag("p", drawn.switch()) if drawn else None
+        return tag("div", tag("div", pictures, drawn.over() if drawn else None, moves, class_="slider"), words, switch)
+    if drawn:
+        pictures = [tag("span", pictures, drawn.over(), class_="over"), tag("br"), drawn.switch()]
     return tag("p", pictures, class_="whole") if pictures else None
 
 

@@ -94,7 +94,7 @@ class Table:
     def photos(self, store: Store, municipality: str, refuse: Refuse) -> Iterator[Iterator[Photo]]:
         """See ``Source``. The table is understood before anything is copied; when all is, the catalog is written."""
         with database() as (base, folder):
-            told = _query(self._read(base, folder, refuse))
+            told = _query(self.read_source(base, folder, refuse))
             self._find(base, self._places(base), refuse)
             base.execute(f"CREATE TABLE told AS {told}")
             yield _photos(base, store, keys.images(municipality), self.web)
@@ -104,7 +104,7 @@ class Table:
                 (name, WORDS.get(kind, kind.lower())) for name, kind, *_ in base.execute("DESCRIBE told").fetchall()[1:]
             )
 
-    def _read(self, base: DuckDBPyConnection, folder: Path, refuse: Refuse) -> Mapping[str, Reading]:
+    def read_source(self, base: DuckDBPyConnection, folder: Path, refuse: Refuse) -> Mapping[str, Reading]:
         """The table as ``source``, without empty rows and columns; gives how its columns are read."""
         import duckdb  # noqa: PLC0415 - an extra
 

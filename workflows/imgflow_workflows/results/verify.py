@@ -18,14 +18,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgflow_steps.contract.sample import Rejected
+from imgflow_steps.contract.sample import MANUAL, Rejected
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.pipeline.apply import OpenPipeline, Picture, StepFailedError, declared
-from imgflow_steps.records import keys
+from imgflow_steps.records import boxes, findings, keys
 from imgflow_steps.records.listing import read_listing
 from imgflow_steps.records.merge import image_of, joined
 from imgflow_steps.records.results import read_jsonl
-from imgflow_steps.records.row import Published, Row
+from imgflow_steps.records.row import Entry, Published, Row, read_entries
 from imgflow_steps.records.rows import merged
 from imgflow_steps.store import OF_ONE, ChangedError, NotFoundError, UnreadableError, open_source
 from imgflow_steps.store.leftovers import temporary
@@ -70,6 +70,7 @@ class Verified:
     images: int = 0
     pictures: int = 0
     covered: int = 0  # boxes that are covered in them
+    manual: int = 0  # boxes that people gave for them
     faults: Counter[Fault] = field(default_factory=Counter)
 
 
@@ -88,21 +89,18 @@ def verify(store: Store, run: Run, *, sample: int, seed: int, tell: Tell) -> Ver
     source = open_source(run.source) if run.source else store
     with temporary() as folder, merged(store, run.rows) as rows, crew(FETCHES) as pool:
         verdicts = Path(folder, "results.jsonl")
+        listing = Path(folder, "listing.jsonl")
         store.download(keys.results_jsonl(run.id), verdicts)
-        drawn = _drawn(verdicts, sample, seed)
-        pairs = joined(_made(read_jsonl(verdicts), drawn), rows, image_of, image_of, how="left")
-        begun = (
-            (row, known, pool.submit(_fetched, source, run.prefix + row.image, row))
-            for row, known in pairs
-            if row is not None
-        )
-        for row, known, fetched in ahead(begun, AHEAD):
+        store.download(keys.listing(run.id), listing)
+        told = _told(_made(read_jsonl(verdicts), _drawn(verdicts, sample, seed)), rows, read_entries(listing))
+        begun = ((*one, pool.submit(_fetched, source, run.prefix + one[0].image, one[0])) for one in told)
+        for row, known, entry, fetched in ahead(begun, AHEAD):
             try:
                 data, listed = fetched.result()
             except OF_ONE as error:
                 found = [Finding(row.image, Fault.SOURCE, said=str(error))]
             else:
-                found = [*_of_row(row, known), *recorded.compare(store, row, data, so_far)]
+                found = [*_of_row(row, known), *_of_people(row, entry), *recorded.compare(store, row, data, so_far)]
                 found = found if listed else _of_another_source(found)
             so_far.images += 1
             so_far.faults.update({one.fault for one in found})
@@ -125,7 +123,7 @@ def _check_versions(store: Store, run: Run) -> None:
 def _fetched(source: Store, key: str, row: Row) -> tuple[bytes, bool]:
     """What lies at an image's place, and whether it is as it was listed; files that were copied have other versions."""
     try:
-        return source.read(key, row.version, row.bytes), True
+        return source.read(key, boxes.of_source(row.version), row.bytes), True
     except ChangedError:
         return source.read(key), False
 
@@ -151,6 +149,27 @@ def _made(rows: Iterable[Row], drawn: set[int] | None) -> Iterator[Row]:
     return (row for place, row in enumerate(made) if drawn is None or place in drawn)
 
 
+def _told(
+    made: Iterable[Row], rows: Iterable[Row], entries: Iterable[Entry]
+) -> Iterator[tuple[Row, Row | None, Entry | None]]:
+    """Each row of the results with the one that was written beside its picture, and the entry of the listing."""
+    listed = joined(made, entries, image_of, image_of, how="left")
+    pairs = ((row, entry) for row, entry in listed if row is not None)
+    for pair, known in joined(pairs, rows, lambda one: one[0].image, image_of, how="left"):
+        if pair is not None:
+            yield pair[0], known, pair[1]
+
+
+def _of_people(row: Row, entry: Entry | None) -> Iterator[Finding]:
+    """Whether the boxes that people had given when the run listed an image are those that its row tells of."""
+    try:
+        given = boxes.found(entry.boxes, row.width, row.height).get(MANUAL) if entry else None
+    except Rejected:
+        given = "beside the picture"
+    if not entry or entry.version != row.version or any(out.found.get(MANUAL) != given for out in row.outputs):
+        yield Finding(row.image, Fault.ROW, said="it tells of other boxes by people than the run listed")
+
+
 def _of_row(row: Row, known: Row | None) -> Iterator[Finding]:
     """Whether a row of the results is the one that was written beside the picture; a later run may have its own."""
     if known is None:
@@ -173,7 +192,7 @@ class _Recorded:
             label for call in run.pipeline.steps for label in getattr(call.params, "labels", ()) if call.step.hides
         ]
         self._labels = tuple(labels)
-        self._open = OpenPipeline(run.pipeline, build=self._build)
+        self._open = OpenPipeline(run.pipeline, build=self._build, marked=True)
 
     def _build(self, call: StepCall, params: Params) -> Apply:
         if call.step.finds:
@@ -207,6 +226,7 @@ class _Recorded:
         for output in row.outputs:
             so_far.pictures += 1
             so_far.covered += sum(told.get("count", 0) for told in _covers(output.found))
+            so_far.manual += len(findings.boxes(output.found).get(MANUAL, ()))
             yield from _picture(store, row, output, by_piece[output.piece])
 
 

@@ -8,13 +8,14 @@ number of images.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 from imgflow_steps.records import documents, keys
+from imgflow_steps.records.boxes import of_source
 from imgflow_steps.records.results import LOST
 from imgflow_steps.records.row import Entry, Row, Status
 from imgflow_steps.store import ChangedError, NotFoundError, StoreError, open_source
@@ -22,6 +23,7 @@ from imgflow_steps.store.ranges import known_by_content
 from imgflow_steps.store.versions import ETAG
 from imgflow_workflows.runs.differences import differences
 from imgflow_workflows.runs.seek import last_before, lines, seek
+from imgflow_workflows.text import counted
 
 if TYPE_CHECKING:
     from imgflow_steps.store import Store, StoredObject
@@ -60,9 +62,19 @@ class Story:
     chapters: tuple[Chapter, ...]
 
     @property
+    def covered(self) -> bool:
+        """Whether a run covers something in it."""
+        return any(chapter.record.run.pipeline.hides for chapter in self.chapters)
+
+    @property
+    def showable(self) -> Iterator[Chapter]:
+        """Chapters whose pictures may be shown: where a run covers something, none of a run that does not."""
+        return (one for one in self.chapters if one.record.run.pipeline.hides or not self.covered)
+
+    @property
     def replaced(self) -> bool:
         """Whether another version lies there than the one that was listed last."""
-        return bool(self.now and self.chapters and self.chapters[0].entry.version != self.now.version)
+        return bool(self.now and self.chapters and of_source(self.chapters[0].entry.version) != self.now.version)
 
 
 def tell(store: Store, municipality: str, image: str, records: Iterable[Record]) -> Story:
@@ -77,7 +89,7 @@ def tell(store: Store, municipality: str, image: str, records: Iterable[Record])
             entry = documents.parsed(Entry, found[0], keys.listing(record.run.id))
             chapters.append(_chapter(store, record, entry, newest_row, chapters))
     source = chapters[-1].record.run.source if chapters else ""
-    by_content = bool(chapters and ETAG.fullmatch(chapters[-1].entry.version))
+    by_content = bool(chapters and ETAG.fullmatch(of_source(chapters[-1].entry.version)))
     now = _now(store, municipality, image, source, by_content=by_content)
     return Story(municipality, image, *now, tuple(reversed(chapters)))
 
@@ -136,9 +148,15 @@ def _again(last: Chapter) -> str:
 
 
 def _replaced(last: Chapter, entry: Entry) -> list[str]:
-    if last.entry.version == entry.version:
-        return []
-    return [f"another version of the image: {entry.version}, was {last.entry.version}"]
+    before, now = of_source(last.entry.version), of_source(entry.version)
+    found = [f"another version of the image: {now}, was {before}"] if now != before else []
+    if entry.boxes != last.entry.boxes:
+        found.append(f"people gave other boxes for it: {_given(entry)}, was {_given(last.entry)}")
+    return found
+
+
+def _given(entry: Entry) -> str:
+    return "none" if entry.boxes is None else counted(len(entry.boxes), "box")
 
 
 def _search(store: Store, key: str, image: str) -> list[bytes]:

@@ -30,7 +30,7 @@ def check(pipeline: Pipeline, files: Mapping[str, Path]) -> None:
         return params.model_copy(update=paths)
 
     try:
-        OpenPipeline(pipeline, local=here)
+        OpenPipeline(pipeline, local=here, marked=True)
     except BadParametersError as error:
         text = str(error)
         for key, path in files.items():

@@ -20,7 +20,7 @@ from imgflow_steps.contract.step import file_fields
 from imgflow_steps.list import List
 from imgflow_steps.pipeline.model import Pipeline, explain
 from imgflow_steps.pipeline.notation import nearest
-from imgflow_steps.records import keys
+from imgflow_steps.records import boxes, keys
 from imgflow_steps.records.run import Run, load
 from imgflow_steps.records.sharding import NO_STEPS
 from imgflow_steps.store import expanded, names, open_source
@@ -136,6 +136,9 @@ def build(submission: Submission, settings: Settings, store: Store, *, later: bo
             raise ImgflowError(f"{label}.{field}: there is no file {value!r} here, and no such key in {store.url}")
     if not later and not submission.choice:
         check_images(store, request.run)
+    name = request.run.municipality
+    if request.run.pipeline.hides_unfound and store.stat(keys.boxes(name)) is None:
+        raise ImgflowError(boxes.nobody(name))
     return request
 
 
