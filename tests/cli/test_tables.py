@@ -97,7 +97,7 @@ def test_runs_are_a_line_each_on_a_narrow_terminal(imgflow: Cli) -> None:
     wide, _ = in_terminal("ls", "-o", "wide", COLUMNS="80")
 
     header, first, *_ = [line for line in narrow.splitlines() if not line.startswith("engine")]
-    assert header.split() == ["NAME", "STATUS", "PROCESSED", "REJECTED", "FAILED", "AGE"]
+    assert header.split() == ["NAME", "STATUS", "PROCESSED", "CACHED", "REJECTED", "FAILED"]
     assert first.startswith(name)
     assert max(map(len, narrow.splitlines())) <= 80
     assert "LISTED  PROCESSED  CACHED" in wide

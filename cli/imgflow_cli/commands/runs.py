@@ -31,7 +31,7 @@ from imgflow_workflows.text import duration
 COLUMNS = ["NAME", "STATUS", "MUNICIPALITY", "LISTED", "PROCESSED", "CACHED", "REJECTED", "FAILED", "AGE"]
 AGED = len(COLUMNS) - 1  # columns before the age, which changes always
 AGAIN = 2.0  # seconds between two looks
-SPARED = ["CACHED", "LISTED", "MUNICIPALITY"]  # first where a terminal has no room; a run's name begins with the last
+SPARED = ["MUNICIPALITY", "LISTED", "AGE"]  # first where a terminal has no room: names, sums and order tell as much
 WIDE = ["ENGINE", "LAYOUT", "DIGEST", "VERSION"]
 
 
