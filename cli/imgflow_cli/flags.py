@@ -99,7 +99,7 @@ DelimiterFlag = Annotated[
     typer.Option(
         "--delimiter",
         metavar="CHARACTER",
-        help="Write a CSV for Excel, with this between its columns: ; in most of Europe, else , or tab.",
+        help="Write a CSV for Excel with this between columns: ; in most of Europe (with decimal commas), or , or tab.",
         callback=lambda value: "\t" if value == "tab" else value,
     ),
 ]

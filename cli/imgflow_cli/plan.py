@@ -40,7 +40,7 @@ def say_plan(store: Store, request: Request, output: Format | None) -> None:
         emit(f"{name:<13} {printable(value)}")
     if prediction.steps:
         emit("")
-        table(["STEP", "TIME", "10 % TO 90 %", "KNOWN FROM"], _steps(prediction))
+        _say_steps(prediction)
 
 
 def _plan(store: Store, run: Run, listing: Listing, prediction: Prediction) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def _plan_in_words(store: Store, run: Run, listing: Listing) -> dict[str, str]:
         **({"By people": given} if given else {}),
         "Images": f"{listing.listed:,} listed{left_out(listing.unlisted)}, "
         f"{listing.todo:,} to do ({size(listing.bytes)})",
-        "Why": "; ".join(why) or "no earlier run to predict from",
+        "Why": "; ".join(why) or "no earlier run has done any of these",
         "Pipeline": " → ".join(run.pipeline.labels) + f" → {run.pipeline.output.format} ({run.digest})",
         "Decode": f"{box}, {colour}",
         "Shards": f"{listing.shards:,} of up to {listing.shard_size:,} images" if listing.shards else "none",
@@ -129,6 +129,16 @@ def _between(one: Range) -> str:
 
 def _time(seconds: float) -> str:
     return duration(seconds) if seconds == 0 or seconds >= SHORT else f"<{SHORT}s"
+
+
+def _say_steps(prediction: Prediction) -> None:
+    """A table of the steps. What all are known from is said once, as it would fill a terminal's lines."""
+    header, rows = ["STEP", "TIME", "10 % TO 90 %", "KNOWN FROM"], _steps(prediction)
+    bases = {row[-1] for row in rows}
+    if len(bases) == 1:
+        emit(f"Steps, as known from {printable(*bases)}")
+        header, rows = header[:-1], [row[:-1] for row in rows]
+    table(header, rows)
 
 
 def _steps(prediction: Prediction) -> list[list[str]]:

@@ -16,6 +16,7 @@ from tests.processes import children
 
 from imgflow_cli.commands import fetch as command
 from imgflow_steps.store import open_store
+from imgflow_workflows.engines.local import LocalEngine
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli
@@ -222,3 +223,20 @@ def _rows() -> dict[str, float]:
     store = open_store(".imgflow")
     lines = [line for f in store.entries("results/") if "/rows/" in f.key for line in store.read(f.key).splitlines()]
     return {row["image"]: row["ended"] for row in map(json.loads, lines)}
+
+
+def test_what_resumes_an_interrupted_process_fills_its_folder(imgflow: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    photographs.folder(Path("mine"), 2)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalEngine, "submit", interrupt)
+        done = imgflow("process", "mine", "pictures", *STEPS)
+    again = imgflow("process", "mine", "pictures", *STEPS, "--workers", "1")
+
+    assert done.code == 130
+    assert done.err.endswith("\nrun the same command again to resume\n")
+    assert again.code == 0
+    assert sorted(path.suffix for path in Path("pictures").rglob("0*")) == [".jpg", ".jpg"]

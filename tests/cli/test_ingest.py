@@ -46,6 +46,17 @@ def test_what_is_left_out_is_told_with_its_reason(imgflow: Cli) -> None:
     assert "imgflow submit --municipality Demo" in done.err
 
 
+def test_an_archive_or_a_table_in_a_folder_is_named_with_what_brings_it_in(imgflow: Cli) -> None:
+    assert "not opened" not in imgflow("ingest", "photos", "-m", "Demo").err
+    Path("photos/Kamera März.ZIP").write_bytes(b"PK")
+    Path("photos/Bilder.xlsx").write_bytes(b"PK")
+
+    done = imgflow("ingest", "photos", "-m", "Demo")
+
+    assert done.code == 0
+    assert ".xlsx and .zip files in it are not opened; to bring in one of them: imgflow ingest FILE" in done.err
+
+
 def test_what_was_ingested_is_submitted_by_its_name(imgflow: Cli) -> None:
     imgflow("ingest", "photos", "-m", "{{=1+1}}'; rm -rf / #")
 

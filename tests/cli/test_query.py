@@ -177,3 +177,10 @@ def test_without_the_extra_the_error_names_it(imgflow: Cli, store: Store, monkey
 
     assert done.code == 2
     assert "pip install 'imgflow[query]'" in done.err
+
+
+def test_a_column_can_be_asked_for_by_the_name_that_is_shown(imgflow: Cli, shop: Store) -> None:
+    for column in ("Straße", "Länge", "year"):
+        header = imgflow("query", f'SELECT 1 AS "{column}"').out.split()[0]
+        again = imgflow("query", f'SELECT "{header}" FROM (SELECT 1 AS "{column}")')
+        assert again.code == 0, again.err

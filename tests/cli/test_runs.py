@@ -181,6 +181,10 @@ def test_report_is_saved_as_one_file_and_opened(imgflow: Cli, demo: Store, monke
     assert saved.out.strip() == "one.html"
     assert opened == [Path("one.html").resolve().as_uri()]
     assert "data:image/jpeg;base64," in page
+    monkeypatch.setattr(webbrowser, "open", lambda _: False)
+    unopened = imgflow("report", "@latest", "-o", "one.html", "--open")
+    assert unopened.code == 1
+    assert unopened.err.endswith("no browser could be started\none.html is the whole report: open it in one\n")
     assert 'src="thumbs/' not in page
 
 

@@ -137,3 +137,18 @@ def test_a_mapping_that_says_a_thing_twice_is_no_pipeline(tmp_path: Path) -> Non
     [found] = pipeline_file.read(path).faults()
     assert (found.line, found.column) == (2, 21)
     assert "more than once" in str(found.fault)
+
+
+def test_a_file_that_is_given_as_a_step_is_told_how_files_are_given(imgflow: Cli) -> None:
+    done = imgflow("lint", "--steps", "flow.yaml")
+
+    assert done.code == 2
+    assert "for the steps of a file write @flow.yaml" in " ".join(done.out.split())
+
+
+def test_a_step_is_shown_with_the_values_that_its_parameters_take(imgflow: Cli) -> None:
+    shown = imgflow("steps", "infer").out
+
+    assert "auto decides by the model. One of: auto, scores, number, yolo," in shown
+    assert "One of: auto, softmax, raw." in shown
+    assert "pixels; 0 takes the model's own. One of" not in shown

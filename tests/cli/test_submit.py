@@ -221,6 +221,18 @@ def test_a_plan_predicts_what_a_pipeline_like_it_took_and_says_which_run_that_wa
     assert prediction["wall"]["seconds"] > 0
 
 
+def test_what_all_steps_are_predicted_from_is_said_once(imgflow: Cli, demo: Store) -> None:
+    imgflow(*QUICK, "--run", "first")
+    photographs.folder(Path("more"), 3)
+
+    words = imgflow("plan", "-m", "Other", "--source", "more").out
+
+    assert words.count("images of run first") == 1
+    assert re.search(r"^Steps, as known from \d images of run first: another municipality$", words, re.MULTILINE)
+    assert "KNOWN FROM" not in words
+    assert "no earlier run has done any of these" in words
+
+
 def test_ctrl_c_says_how_to_go_on_and_the_run_is_interrupted(
     imgflow: Cli, demo: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,10 +59,46 @@ def test_excel_opens_the_table_of_a_run_and_an_answer(imgflow: Cli, flag: str, d
     plain = list(csv.reader(Path("plain/one.csv").read_text(encoding="utf-8").splitlines()))
     written = Path("out/one.csv").read_bytes()
     assert written.startswith(b"\xef\xbb\xbfimage" + delimiter.encode())
-    assert list(csv.reader(written.decode("utf-8-sig").splitlines(), delimiter=delimiter)) == plain
+    cells = list(csv.reader(written.decode("utf-8-sig").splitlines(), delimiter=delimiter))
+    assert [row[0] for row in cells] == [row[0] for row in plain]
+    assert {len(row) for row in cells} == {len(plain[0])}
     assert answer.startswith(f"\ufeffimage{delimiter}status\n0.jpg{delimiter}processed\n")
     assert imgflow("query", "SELECT 1 AS one", "-o", "csv").out == "one\n1\n"
 
 
 def test_a_delimiter_of_what_is_not_a_csv_is_wrong_usage(imgflow: Cli) -> None:
     assert imgflow("query", "SELECT 1", "--delimiter", ";").code == 2
+
+
+@pytest.mark.usefixtures("answered")
+def test_where_columns_end_at_semicolons_excel_reads_decimals_with_a_comma(imgflow: Cli) -> None:
+    asked = "SELECT 48.0140083 AS degrees, -0.5::DOUBLE AS less, 7 AS whole, DATE '2026-05-01' AS day"
+    assert imgflow("query", asked, "-o", "csv", "--delimiter", ";").out.split()[1] == "48,0140083;-0,5;7;2026-05-01"
+    assert imgflow("query", asked, "-o", "csv", "--delimiter", "tab").out.split()[-3:] == ["-0.5", "7", "2026-05-01"]
+    assert imgflow("query", asked, "-o", "csv").out.split()[1] == "48.0140083,-0.5,7,2026-05-01"
+
+    assert imgflow("fetch", "one", "plain").code == 0
+    assert imgflow("fetch", "one", "out", "--delimiter", ";").code == 0
+    [plain, written] = [
+        list(csv.DictReader(Path(path).read_text(encoding="utf-8-sig").splitlines(), delimiter=delimiter))
+        for path, delimiter in (("plain/one.csv", ","), ("out/one.csv", ";"))
+    ]
+    assert all("." in row["ms"] for row in plain if row["status"] == "processed")
+    assert [row["ms"] for row in written] == [row["ms"].replace(".", ",") for row in plain]
+    assert [row["image"] for row in written] == [row["image"] for row in plain]
+
+
+@pytest.mark.usefixtures("answered")
+def test_runs_are_a_line_each_on_a_narrow_terminal(imgflow: Cli) -> None:
+    name = "freiburg-20260501-174717-b986"  # as long as the names that it makes
+    assert imgflow("submit", "-m", "Demo", "--steps", "scale:50%", "--run", name).code == 0
+
+    narrow, _ = in_terminal("ls", COLUMNS="80")
+    wide, _ = in_terminal("ls", "-o", "wide", COLUMNS="80")
+
+    header, first, *_ = [line for line in narrow.splitlines() if not line.startswith("engine")]
+    assert header.split() == ["NAME", "STATUS", "PROCESSED", "CACHED", "REJECTED", "FAILED"]
+    assert first.startswith(name)
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert "LISTED  PROCESSED  CACHED" in wide
+    assert "LISTED  PROCESSED  CACHED" in imgflow("ls").out  # a pipe has any width

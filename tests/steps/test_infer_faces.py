@@ -133,7 +133,7 @@ def test_what_lacks_one_output_or_has_another_number_of_places_is_neither(tmp_pa
         shorter = {key: value[:, 1:] if key == name else value for key, value in made.items()}
         for read in ("scrfd", "yunet"):
             for outputs in (fewer, shorter):
-                with pytest.raises(BadParametersError, match=f"not how a model of read: {read}"):
+                with pytest.raises(BadParametersError, match=f"not the layout of read: {read}"):
                     found(tmp_path, outputs, read=read)
 
 

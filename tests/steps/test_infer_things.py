@@ -198,7 +198,7 @@ def test_ultralytics_says_itself_how_pixels_come_in(tmp_path: Path) -> None:
         ({"o": np.zeros((1, 56, PLACES), np.float32)}, {"task": "pose"}, {}, "of a pose model"),
         ({"o": np.zeros((1, 20, PLACES), np.float32)}, {"task": "obb"}, {}, "of a obb model"),
         ({"o": np.zeros((1, 300, 6), np.float32)}, {}, {}, "read: end2end"),
-        ({"o": np.zeros((1, 7), np.float32)}, {}, {"read": "yolo"}, "not how a model of read: yolo"),
+        ({"o": np.zeros((1, 7), np.float32)}, {}, {"read": "yolo"}, "not the layout of read: yolo"),
         ({"o": np.arange(512, dtype=np.float32)[np.newaxis]}, {}, {}, "read: scores or read: vector"),
     ],
 )

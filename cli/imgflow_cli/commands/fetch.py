@@ -65,6 +65,7 @@ def fetch(
         document({"run": known.run.id, **written(directory, summary)}, output)
     else:
         emit(f"{known.run.id}: {summary.in_words()}")
+        voice.say(f"a row per image: {summary.table}")
     raise typer.Exit(ExitCode.FAILED if summary.refused else ExitCode.DONE)
 
 

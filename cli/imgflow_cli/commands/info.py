@@ -6,7 +6,7 @@ import json
 import os
 import platform
 from importlib.metadata import version as version_of
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
@@ -101,7 +101,8 @@ def _default(field: FieldInfo) -> str:
 
 
 def _about(field: FieldInfo) -> str:
-    return str(field.description or "")
+    about, choices = str(field.description or ""), get_args(field.annotation)
+    return f"{about} One of: {', '.join(choices)}." if get_origin(field.annotation) is Literal else about
 
 
 def _document(step: Step) -> dict[str, Any]:

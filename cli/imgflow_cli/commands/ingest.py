@@ -16,7 +16,7 @@ from imgflow_steps.records.admission import skipped_in_words
 from imgflow_steps.store import Store
 from imgflow_workflows.connect import where
 from imgflow_workflows.errors import ExitCode
-from imgflow_workflows.ingest.sources import source_of
+from imgflow_workflows.ingest.sources import FILES, source_of
 from imgflow_workflows.ingest.table import Table
 from imgflow_workflows.settings import PLACES, Resolved
 
@@ -90,6 +90,11 @@ def ingest(
         emit(f"{printable(name)}: {summary.in_words(seconds)}")
         if learned:
             emit(printable(str(learned)))
+    if closed := sorted(summary.left_out.keys() & FILES):
+        voice.say(
+            f"{' and '.join(closed)} files in it are not opened; to bring in one of them: "
+            f"{resolved.command} ingest FILE --municipality {shlex.quote(name)}"
+        )
     if summary.copied or summary.present:
         voice.say(f"next: {resolved.command} submit --municipality {shlex.quote(name)}")
     else:

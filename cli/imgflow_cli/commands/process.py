@@ -108,7 +108,12 @@ def _run(
         _ingest(source, submission, store, voice)
     request = begin(submission, resolved.settings, store)
     told = Follower(voice.say, voice.note, lambda run: display(run, voice), resolved.command)
-    return launch.execute(request, engine, store, told, notify=notify)
+    try:
+        return launch.execute(request, engine, store, told, notify=notify)
+    except ImgflowError as error:
+        if error.code is ExitCode.INTERRUPTED:  # retry would leave OUT_DIR as it is
+            raise ImgflowError(error.message, "run the same command again to resume", error.code) from None
+        raise
 
 
 def _ingest(source: Path, submission: Submission, store: Store, voice: Voice) -> None:

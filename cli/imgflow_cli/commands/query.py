@@ -17,7 +17,7 @@ import typer
 from imgflow_cli.flags import DelimiterFlag, MunicipalityFlag, QuietFlag, takes_settings
 from imgflow_cli.output import Voice, emit, fitting, printable, table
 from imgflow_cli.streams import binary, data
-from imgflow_steps.records.results import MARK, harmless
+from imgflow_steps.records.results import MARK, for_excel, harmless
 from imgflow_steps.store import Store
 from imgflow_workflows.catalog.ask import select
 from imgflow_workflows.errors import ImgflowError
@@ -77,15 +77,21 @@ def _rows(answer: RecordBatchReader) -> Iterator[tuple[Any, ...]]:
 
 def _table(answer: RecordBatchReader, voice: Voice, *, wide: bool) -> None:
     rows = _rows(answer)
-    names = [name.upper() for name in answer.schema.names]
+    asked = answer.schema.names
+    names = [_header(name) for name in asked]
     shown = [["" if cell is None else printable(str(_cell(cell))) for cell in row] for row in islice(rows, SHOWN)]
     if sys.stdout.isatty() and not wide:
         names, shown, hidden = fitting(names, shown, shutil.get_terminal_size().columns)
         if hidden:
-            voice.say(f"not shown: {', '.join(hidden).lower()}; -o wide shows all columns")
+            voice.say(f"not shown: {', '.join(asked[-len(hidden) :])}; -o wide shows all columns")
     table(names, shown)
     if next(rows, None):
         voice.say(f"only the first {SHOWN:,} rows are shown; -o csv, json or parquet writes all")
+
+
+def _header(name: str) -> str:
+    """Capitals, but only where SQL knows the column by them too: Straße is not STRASSE."""
+    return name.upper() if name.isascii() else name
 
 
 def _csv(answer: RecordBatchReader, delimiter: str) -> None:
@@ -94,7 +100,7 @@ def _csv(answer: RecordBatchReader, delimiter: str) -> None:
     out.seek(0, io.SEEK_END)
     writer = csv.writer(out, lineterminator="", delimiter=delimiter or ",")
     for row in chain([tuple(answer.schema.names)], _rows(answer)):
-        writer.writerow(harmless(_cell(cell)) for cell in row)
+        writer.writerow(for_excel(harmless(_cell(cell)), delimiter) for cell in row)
         data(out.getvalue())
         out.seek(0)
         out.truncate()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import tempfile
 import time
 import webbrowser
@@ -29,6 +31,7 @@ from imgflow_workflows.text import duration
 COLUMNS = ["NAME", "STATUS", "MUNICIPALITY", "LISTED", "PROCESSED", "CACHED", "REJECTED", "FAILED", "AGE"]
 AGED = len(COLUMNS) - 1  # columns before the age, which changes always
 AGAIN = 2.0  # seconds between two looks
+SPARED = ["MUNICIPALITY", "LISTED", "AGE"]  # first where a terminal has no room: names, sums and order tell as much
 WIDE = ["ENGINE", "LAYOUT", "DIGEST", "VERSION"]
 
 
@@ -68,9 +71,23 @@ def ls(
         Voice().say(_nothing(f"runs{f' of {municipality}' if municipality else ''}", resolved, store))
     else:
         wide = output == "wide"
-        table(COLUMNS + (WIDE if wide else []), [_row(one, wide=wide) for one in known])
+        rows = [_row(one, wide=wide) for one in known]
+        table(*((COLUMNS + WIDE, rows) if wide else (COLUMNS, rows) if watch else _narrowed(rows)))
         if watch:
             _changes(known, look, wide=wide)
+
+
+def _narrowed(rows: list[list[object]]) -> tuple[list[str], list[list[object]]]:
+    """Headers and rows without columns that would break the lines of a terminal."""
+    headers = list(COLUMNS)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    for name in SPARED:
+        widths = [max(len(str(cell)) for cell in column) for column in zip(headers, *rows, strict=True)]
+        if sum(widths) + 2 * len(widths) - 2 <= width:
+            break
+        at = headers.index(name)
+        headers, rows = headers[:at] + headers[at + 1 :], [row[:at] + row[at + 1 :] for row in rows]
+    return headers, rows
 
 
 def _every(resolved: Resolved, store: Store, municipality: str) -> list[known_runs.RunState]:
@@ -191,4 +208,6 @@ def report(
     save(path, page, "choose another file with --output")
     emit(str(path))
     if show and not webbrowser.open(path.resolve().as_uri()):
-        raise ImgflowError(f"no browser could be started; the report is in {path}", code=ExitCode.FAILED)
+        raise ImgflowError(
+            "no browser could be started", f"{path} is the whole report: open it in one", ExitCode.FAILED
+        )

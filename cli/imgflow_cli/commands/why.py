@@ -268,4 +268,4 @@ def _open(store: Store, story: Story) -> None:
         path = folder / key.rpartition("/")[2]
         store.download(key, path)
         if not webbrowser.open(path.as_uri()):
-            raise ImgflowError(f"no browser could be started; the picture is in {path}", code=ExitCode.FAILED)
+            raise ImgflowError("no browser could be started", f"the picture is {path}", ExitCode.FAILED)

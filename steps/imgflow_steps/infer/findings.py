@@ -79,7 +79,8 @@ def _outlet(name: str, values: list[Any], labels: tuple[str, ...], params: Infer
         given = type(values[0]).__name__ if dtype is None else f"{dtype} of shape {np.shape(values[0])}"
         raise BadParametersError(
             f"the model's output {name} is {given}; supported are one number or one vector of class scores "
-            "for an image, of the same length for every image"
+            "for an image, of the same length for every image. Boxes, a map or regions need `read`, whose layouts "
+            "`imgflow steps infer` lists"
         )
     unnamed = shapes[0] > (LONGEST,) and shapes[0] != (len(labels),)
     if unnamed and params.read == params.scores == "auto" and not all(map(_is_distribution, values)):

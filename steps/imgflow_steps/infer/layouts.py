@@ -65,7 +65,9 @@ def layout(told: Told, read: str) -> str:
         return ""
     if read != "auto":
         if read not in fitting and read not in {"end2end", "vector", "classes"}:
-            raise BadParametersError(f"{told.said}; that is not how a model of read: {read} describes things")
+            raise BadParametersError(
+                f"{told.said}, which is not the layout of read: {read}; `imgflow steps infer` lists the layouts"
+            )
         return read
     if len(fitting) > 1:
         raise BadParametersError(f"{told.said}, which fits more than one layout; write {_choice(fitting)}")

@@ -148,7 +148,10 @@ def _step(name: str) -> Step:
     if step := PIXEL_STEPS.get(ALIASES.get(name, name)):
         return step
     known = [f"there is no step {name[:80]!r}; there are: {', '.join(PIXEL_STEPS)}"]
-    raise ValueError("; ".join(filter(None, [*known, nearest(name, [*PIXEL_STEPS, *ALIASES])])))
+    hint = nearest(name, [*PIXEL_STEPS, *ALIASES])
+    if name.lower().endswith((".yaml", ".yml", ".json")):
+        hint = f"for the steps of a file write @{name}"
+    raise ValueError("; ".join(filter(None, [*known, hint])))
 
 
 def _params(step: Step, given: Any, alias: Forms) -> Params:

@@ -76,7 +76,7 @@ def decode(segment: str) -> str:
 
 def slug(municipality: str) -> str:
     """A label value for people and selectors: lower case, ASCII, at most 40 characters; "x" when nothing is left."""
-    ascii_only = unicodedata.normalize("NFKD", municipality).encode("ascii", "ignore").decode().lower()
+    ascii_only = unicodedata.normalize("NFKD", municipality.casefold()).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "-", ascii_only).strip("-")[:40].strip("-") or "x"
 
 

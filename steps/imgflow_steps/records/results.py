@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from imgflow_steps.records.duplicates import Duplicates
 
+NUMBER = re.compile(r"-?[0-9]+[.][0-9]+([eE][+-]?[0-9]+)?")  # with decimals
 LOST = "shard-lost"
 MARK = "\ufeff"  # by which Excel knows UTF-8
 NAMES = 1000  # of images with near-duplicates, remembered while these are read: as a rule they follow each other
@@ -145,6 +147,12 @@ def read_jsonl(path: Path) -> Iterator[Row]:
     """The verdicts of ``results.jsonl`` again, streaming. Raises ValidationError where a line is damaged."""
     with path.open("rb") as file:
         yield from documents.each(Row, file, "results.jsonl")
+
+
+def for_excel(cell: object, delimiter: str) -> object:
+    """A number as an Excel reads it whose list separator is this: where that is a semicolon, decimals have a comma."""
+    point = delimiter == ";" and NUMBER.fullmatch(str(cell))
+    return str(cell).replace(".", ",") if point else cell
 
 
 def harmless(cell: object) -> object:

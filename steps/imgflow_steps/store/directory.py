@@ -249,9 +249,9 @@ class Directory:
         if error.errno in REFUSED:
             return KeyRefusedError(f"{what}; a name is too long, or is a file here and a folder there; rename it")
         if error.errno in FULL:
-            return UnwritableError(f"{what}; free some space and give the command again")
+            return UnwritableError(f"{what}; free some space there")
         kind = UnreadableError if error.errno in walk.DAMAGED else UnavailableError
-        return kind(f"{what}; check the disk and give the command again")
+        return kind(f"{what}; check the disk")
 
 
 def _object(key: str, status: os.stat_result) -> StoredObject:

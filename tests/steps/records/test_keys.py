@@ -125,6 +125,7 @@ def test_a_slug_is_a_label_value(name: str) -> None:
 
 def test_a_slug_can_be_read() -> None:
     assert keys.slug("\u00d6stra G\u00f6inge") == "ostra-goinge"
+    assert keys.slug("Stra\u00dfen") == "strassen"
     assert keys.slug("\u6771\u4eac") == "x"
 
 

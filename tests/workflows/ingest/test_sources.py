@@ -344,7 +344,7 @@ def test_a_parquet_table_is_read_like_a_csv(directory_store: Store, tmp_path: Pa
         (b"id,season\n1163,Summer\n1164,Fall,red\n", "line 3 cannot be read.*--lenient"),
         (b"id,season\n1163,Summer\n1163,Fall\n", "id 1163 is in several rows"),
         (b"id,season\n1163,Summer\n7,Fall\n", "1 file of .* cannot be found: .*images/7.jpg"),
-        (b"number,season\n1163,Summer\n", "has the columns number, season; say which"),
+        (b"number,season\n1163,Summer\n", "has the columns number, season. Which"),
         (b"path,season\n../../etc/x.jpg,Summer\n", "cannot be found"),
         (b"path,n\nimages/1163.jpg,1\nimages/./1163.jpg,2\n", "several rows are about images/1163.jpg"),
     ],

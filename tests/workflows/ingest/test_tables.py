@@ -334,3 +334,14 @@ def test_columns_of_parquet_that_differ_in_case_alone_are_told_apart(tables: Tab
     [row] = tables.bring(tables.parquet({"id": ["1"], "Year": [1], "year": [2]}))
 
     assert {name: value for name, value in row.items() if "ear" in name} == {"Year": 1, "year_1": 2}
+
+
+def test_the_only_column_of_names_of_images_says_where_they_are(tables: Tables) -> None:
+    rows = tables.bring(tables.table("Dateiname,Ort\nimages/1.jpg,Hafen\nimages/2.JPG,Markt\n"))
+
+    assert [(row["image"], row["Ort"]) for row in rows] == [("images/1.jpg", "Hafen"), ("images/2.jpg", "Markt")]
+    assert "taking column Dateiname for the paths of the photographs; --path or --id names another" in tables.told
+    with pytest.raises(BadParametersError, match="Which of them names the photographs"):
+        tables.bring(tables.table("vorher,nachher\nimages/1.jpg,images/2.jpg\n"))
+    with pytest.raises(BadParametersError, match="Which of them names the photographs"):
+        tables.bring(tables.table("Dateiname,Ort\nimages/1.jpg,Hafen\nEingang,Markt\n"))

@@ -53,6 +53,28 @@ def test_cells_keep_their_values_and_a_note_names_the_sheet(tmp_path: Path) -> N
     assert "reading sheet Fotos of Fotos.xlsx" in notes
 
 
+def test_text_in_cells_is_read_as_it_is_in_a_csv_of_the_same_language(tmp_path: Path) -> None:
+    header = ["Datei", "Datum", "Breite", "Kosten", "Anzahl"]
+    rows: list[list[object]] = [
+        ["a.jpg", "01.05.2026", "47,99123", "1.234,50", "1,234"],
+        ["b.jpg", "31.12.2026", "48,1", "7", "2,345"],
+    ]
+    store, notes = open_store(str(tmp_path / "store")), []
+    path = made(tmp_path / "Fotos.xlsx", ("Fotos", [header, *rows]))
+
+    ingest(
+        source_of(str(path), "", "Datei", hosts=(), lenient=False, say=notes.append),
+        store,
+        "Stadt",
+        tell=lambda _: None,
+    )
+
+    with select(store, "SELECT * EXCLUDE (municipality) FROM catalog ORDER BY image", "") as answer:
+        told = [tuple(row.values())[2:] for row in answer.read_all().to_pylist()]
+    assert told == [(date(2026, 5, 1), 47.99123, 1234.5, "1,234"), (date(2026, 12, 31), 48.1, 7.0, "2,345")]
+    assert "column Breite: its numbers have a decimal comma" in notes
+
+
 def test_another_sheet_is_named(tmp_path: Path) -> None:
     path = made(tmp_path / "x.xlsx", ("one", [["path"], ["a.jpg"]]), ("two", [["path"], ["b.jpg"]]))
 

@@ -95,7 +95,7 @@ class Missing:
             more = f" and {self.count - len(self.first):,} more" if self.count > len(self.first) else ""
             raise BadParametersError(
                 f"{counted(self.count, 'file')} of {what} cannot be found: {', '.join(self.first)}{more}; "
-                "nothing was copied. --lenient leaves out what is missing"
+                "nothing was copied. --lenient skips missing files"
             )
 
 

@@ -29,6 +29,7 @@ SPACES = "\xa0\u202f"  # what French and Polish put between thousands
 GROUP = f"[.{SPACES}'\u2019]"
 COMMA = f"-?(0|[1-9][0-9]*|[1-9][0-9]{{0,2}}({GROUP}[0-9]{{3}})+)(,[0-9]+({EXPONENT})?|{EXPONENT})?"
 GROUPED = "-?[1-9][0-9]{0,2}([.][0-9]{3})+"  # 1.234 is one and a bit, or a thousand
+THOUSANDS = "-?[1-9][0-9]{0,2}(,[0-9]{3})+"  # 1,234 in a cell is one and a bit, or a thousand
 DIGITS = 17  # that a double holds; an integer with more than INTEGER_DIGITS loses some
 INTEGER_DIGITS = 15
 TRUTHS = (("true", "false"), ("wahr", "falsch"), ("vrai", "faux"), ("prawda", "fałsz"), ("waar", "onwaar"))
@@ -64,9 +65,15 @@ class Reading:
     note: str = ""
 
 
-def readings(base: DuckDBPyConnection, columns: Sequence[str], delimiter: str) -> list[Reading]:
-    """How each column of table ``source``, all text, is read. Where commas are decimals is known by the delimiter."""
-    own = [delimiter != "," and _has_commas(base, _text(column)) for column in columns]
+def readings(base: DuckDBPyConnection, columns: Sequence[str], delimiter: str, *, cells: bool = False) -> list[Reading]:
+    """How each column of table ``source``, all text, is read.
+
+    Whether commas are decimals is known by the delimiter; in ``cells`` of a workbook, which have none, by the values.
+    """
+    own = [
+        (delimiter != "," or (cells and _has_decimals(base, _text(column)))) and _has_commas(base, _text(column))
+        for column in columns
+    ]
     return [
         _reading(base, column, list(_kinds(_text(column), commas=commas, elsewhere=any(own))), delimiter)
         for column, commas in zip(columns, own, strict=True)
@@ -105,6 +112,12 @@ def _has_commas(base: DuckDBPyConnection, text: str) -> bool:
     """Whether a column's numbers have decimal commas."""
     sql = f"SELECT bool_and({_whole(text, COMMA)}), bool_or(contains({text}, ',')) FROM source WHERE {text} IS NOT NULL"
     return all(_row(base, sql))
+
+
+def _has_decimals(base: DuckDBPyConnection, text: str) -> bool:
+    """Whether a comma stands where none can be between thousands."""
+    (found,) = _row(base, f"SELECT bool_or(NOT {_whole(text, THOUSANDS)}) FROM source WHERE contains({text}, ',')")
+    return bool(found)
 
 
 def _kinds(text: str, *, commas: bool, elsewhere: bool) -> Iterator[Kind]:

@@ -19,6 +19,7 @@ from imgflow_workflows.ingest.table import SUFFIXES, Table
 if TYPE_CHECKING:
     from imgflow_workflows.transfer.copying import Source
 
+FILES = SUFFIXES | {".zip", ".tar", ".tgz"}  # sources of their own, which are not opened where a folder holds them
 WORKBOOKS = frozenset({".xls", ".xlsb", ".ods", ".numbers"})
 
 

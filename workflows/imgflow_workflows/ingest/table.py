@@ -120,13 +120,17 @@ class Table:
                 raise BadParametersError(f"{self.path} has no rows; nothing was copied")
             if not delimiter:
                 return {name: Reading(quoted(name)) for name in columns}
-            found = readings(base, columns, delimiter)
+            found = readings(base, columns, delimiter, cells=self._is_workbook)
             for name, one in zip(columns, found, strict=True):
                 if one.note and name.casefold() not in {*IDS, *PATHS, self.ids.casefold(), self.paths.casefold()}:
                     self.say(one.note)  # that ids are text is nothing to be told
             return dict(zip(columns, found, strict=True))
         except duckdb.Error as error:
             raise BadParametersError(f"{self.path} cannot be read: {said(error)}; nothing was copied") from error
+
+    @property
+    def _is_workbook(self) -> bool:
+        return self.path.suffix.lower() in workbook.SUFFIXES
 
     def _read_parquet(self, base: DuckDBPyConnection) -> str:
         if self.encoding:
@@ -141,7 +145,7 @@ class Table:
 
     def _read_text(self, base: DuckDBPyConnection, rows: Path, refuse: Refuse) -> str:
         """All columns as text; gives the delimiter."""
-        if self.path.suffix.lower() in workbook.SUFFIXES:
+        if self._is_workbook:
             if self.encoding:
                 raise BadParametersError(f"--encoding is for text, and {self.path} is a workbook; omit it")
             table = workbook.read(self.path, rows, self.sheet)
@@ -184,9 +188,11 @@ class Table:
         paths = unicodedata.normalize("NFC", self.paths) or ("" if self.ids else _first(columns, PATHS))
         ids = unicodedata.normalize("NFC", self.ids) or _first(columns, IDS)
         if not paths and not ids:
+            paths = _by_values(base, list(columns))
+        if not paths and not ids:
             raise BadParametersError(
-                f"{self.path} has the columns {', '.join(columns)}; say which of them "
-                "names the photographs with --path, or with --id, by which they are called images/<id>.jpg"
+                f"{self.path} has the columns {', '.join(columns)}. Which of them names the photographs? "
+                "--path COLUMN: it holds their paths; --id COLUMN: it holds the ID in images/ID.jpg"
             )
         if ids:
             self._check_once(base, ids)
@@ -330,6 +336,15 @@ def _plain(base: DuckDBPyConnection, column: str) -> str:
 def _first(columns: Mapping[str, str], names: tuple[str, ...]) -> str:
     plain = {column.casefold(): column for column in columns}
     return next((plain[name] for name in names if name in plain), "")
+
+
+def _by_values(base: DuckDBPyConnection, columns: Sequence[str]) -> str:
+    """The only column whose values all end as the names of images do; "" where none or several are so."""
+    ends = "|".join(suffix.removeprefix(".") for suffix in sorted(keys.IMAGE_SUFFIXES))
+    each = ", ".join(f"bool_and(regexp_matches({quoted(name)}::VARCHAR, '[.]({ends})$', 'i'))" for name in columns)
+    found = base.execute(f"SELECT {each} FROM source").fetchone() or ()
+    named = [name for name, every in zip(columns, found, strict=True) if every]
+    return named[0] if len(named) == 1 else ""
 
 
 def _query(columns: Mapping[str, Reading]) -> str:

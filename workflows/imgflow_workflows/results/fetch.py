@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.records import keys, merge, selection
-from imgflow_steps.records.results import MARK, read_jsonl
+from imgflow_steps.records.results import MARK, for_excel, read_jsonl
 from imgflow_steps.store import NotFoundError, UnreadableError, UnwritableError, names
 from imgflow_steps.store.arriving import replacing
 from imgflow_steps.store.directory import REFUSED
@@ -160,14 +160,16 @@ class _Copier:
 
 
 def for_spreadsheets(table: Path, delimiter: str) -> None:
-    """Write a ``results.csv`` anew as Excel opens it by a double-click: with a byte order mark and its delimiter."""
+    """Write a ``results.csv`` anew as Excel opens it by a double-click: with a byte order mark and its own signs."""
     with (
         table.open(encoding="utf-8", newline="") as cells,
         replacing(table) as fresh,
         fresh.open("w", encoding="utf-8", newline="") as written,
     ):
         written.write(MARK)
-        csv.writer(written, delimiter=delimiter).writerows(csv.reader(cells))
+        csv.writer(written, delimiter=delimiter).writerows(
+            [for_excel(cell, delimiter) for cell in row] for row in csv.reader(cells)
+        )
 
 
 def _sha256(path: Path) -> str:
