@@ -170,6 +170,7 @@ class Crew:
             with suppress(TimeoutError):
                 await asyncio.wait_for(ended.wait(), TICK)
                 return future.result()
+            self._processes.renew()
             if slot and slot.seconds > self.limits.patience:
                 future.cancel()
                 raise EndedError

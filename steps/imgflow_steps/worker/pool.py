@@ -158,6 +158,7 @@ class _Shift:
             while self._todo or self._pending:
                 self._fill()
                 wait(self._pending, timeout=TICK, return_when=FIRST_COMPLETED)
+                self._pool.processes.renew()
                 for future in [future for future in self._pending if future.done()]:
                     yield from self._settle(future)
                 if self._pool.stopping.is_set():

@@ -11,8 +11,9 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future, InvalidStateError
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
@@ -68,7 +69,7 @@ class Processes:
         self._variables = reach.teller(os.environ)
         self._told = self._variables()
         self._lock = threading.Lock()
-        self._tasks: set[ProcessFuture[Any]] = set()
+        self._tasks: dict[Future[Any], ProcessPool] = {}
         self._alone: ProcessPool | None = None
         self._shared = self._open(workers, tasks=0)
         try:
@@ -99,12 +100,9 @@ class Processes:
 
         Cancelling the future ends the process that is at it. A future whose process is gone raises one of ``DIED``.
         """
+        self.renew()
         with self._lock, deaf():
-            if not self._shared.active:  # pebble gives a pool up when a process dies while none has a task
-                _close(self._shared)
-                self._shared = self._open(self.workers, tasks=0)
-                self.generation += 1
-            if alone and not (self._alone and self._alone.active):
+            if alone and not self._alone:
                 self._alone = self._open(1, tasks=1)
             pool = self._alone if alone and self._alone else self._shared
             news = self._news()
@@ -113,9 +111,32 @@ class Processes:
                 if news
                 else pool.schedule(work, args=args, kwargs=kwargs)
             )
-        self._tasks.add(future)
-        future.add_done_callback(self._tasks.discard)
+            self._tasks[future] = pool
+        future.add_done_callback(self._settled)
         return future
+
+    def _settled(self, future: Future[Any]) -> None:
+        self._tasks.pop(future, None)
+
+    def renew(self) -> None:
+        """Start processes anew that pebble has given up, and fail the tasks that it has forgotten.
+
+        It gives processes up when one dies while none has a task. What is handed to them in that moment is forgotten:
+        its future would never be done. So whoever waits for one calls this now and then.
+        """
+        with self._lock, deaf():
+            given_up = {pool for pool in (self._shared, self._alone) if pool and not pool.active}
+            for pool in given_up:
+                _close(pool)
+            if self._shared in given_up:
+                self._shared = self._open(self.workers, tasks=0)
+                self.generation += 1
+            if self._alone in given_up:
+                self._alone = None
+            forgotten = [future for future, pool in list(self._tasks.items()) if pool in given_up]
+        for future in forgotten:
+            with suppress(InvalidStateError):  # somebody cancelled it
+                future.set_exception(BrokenProcessPool("the processes were given up"))
 
     def _news(self) -> dict[str, str]:
         """What processes have to be told since they began: keys that are lent have been renewed."""
