@@ -100,18 +100,20 @@ class Processes:
 
         Cancelling the future ends the process that is at it. A future whose process is gone raises one of ``DIED``.
         """
-        self.renew()
-        with self._lock, deaf():
-            if alone and not self._alone:
-                self._alone = self._open(1, tasks=1)
-            pool = self._alone if alone and self._alone else self._shared
-            news = self._news()
-            future = (
-                pool.schedule(_informed, args=(news, work, args, kwargs))
-                if news
-                else pool.schedule(work, args=args, kwargs=kwargs)
-            )
-            self._tasks[future] = pool
+        while True:
+            self.renew()
+            with self._lock, deaf(), suppress(RuntimeError):  # pebble has given them up since
+                if alone and not self._alone:
+                    self._alone = self._open(1, tasks=1)
+                pool = self._alone if alone and self._alone else self._shared
+                news = self._news()
+                future = (
+                    pool.schedule(_informed, args=(news, work, args, kwargs))
+                    if news
+                    else pool.schedule(work, args=args, kwargs=kwargs)
+                )
+                self._tasks[future] = pool
+                break
         future.add_done_callback(self._settled)
         return future
 

@@ -25,6 +25,16 @@ from imgflow_steps.worker.reach import Reach
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the processes to kill below /proc")
 
 
+def kill(pool: ProcessPool) -> None:
+    """End the processes of a pool that has nothing to do, and wait until pebble has given it up."""
+    for worker in pool._pool_manager.worker_manager.workers:
+        os.kill(worker, signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while pool.active:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 @pytest.fixture
 def given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """The next task reaches a pool that was whole when it was asked, and that pebble has given up since."""
@@ -33,14 +43,24 @@ def given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     def kill_behind(pool: ProcessPool) -> None:
         look(pool)
         monkeypatch.setattr(ProcessPool, "_check_pool_status", look)
-        for worker in pool._pool_manager.worker_manager.workers:
-            os.kill(worker, signal.SIGKILL)
-        deadline = time.monotonic() + 30
-        while pool.active:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        kill(pool)
 
     monkeypatch.setattr(ProcessPool, "_check_pool_status", kill_behind)
+
+
+def test_processes_that_are_given_up_before_a_task_reaches_them_are_started_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    look = ProcessPool._check_pool_status  # type: ignore[attr-defined]  # as above
+
+    def kill_before(pool: ProcessPool) -> None:
+        monkeypatch.setattr(ProcessPool, "_check_pool_status", look)
+        kill(pool)
+        look(pool)
+
+    monkeypatch.setattr(ProcessPool, "_check_pool_status", kill_before)
+    with Processes(1, 1 << 30, "json", Reach()) as processes:
+        assert processes.schedule(abs, False, -2).result(timeout=60) == 2
 
 
 @pytest.mark.parametrize("alone", [False, True])
