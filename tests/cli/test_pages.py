@@ -23,7 +23,7 @@ ELSEWHERE = re.compile(
 )  # need a cluster, a bucket, a service or a browser
 BEFORE = {  # what a reader of the page has done already
     "docs/runs.md": [
-        "imgflow ingest photos -m Utrecht",
+        "imgflow ingest districts.csv -m Utrecht --path photo",
         "imgflow submit -m Utrecht --run RUN-A --steps scale:50%",
         "imgflow submit -m Utrecht --run RUN-B --steps scale:50%,grayscale",
     ],
@@ -62,6 +62,7 @@ def town(tmp_path: Path) -> None:
             (tmp_path / folder / name).write_bytes(photographs.jpeg(len(folder) + number))
     (tmp_path / "photo.jpg").write_bytes(photographs.jpeg(3))
     (tmp_path / "styles.csv").write_text("path,season,gender\nimages/7.jpg,Summer,Women\n", encoding="utf-8")
+    (tmp_path / "districts.csv").write_text("photo,district\nphotos/0042.jpg,Noord\nphotos/Hafen/cup.jpg,Oost\n")
     (tmp_path / "pipeline.yaml").write_text("steps: [{scale: 50%}, grayscale]\n", encoding="utf-8")
     (tmp_path / "steps.json").write_text('[["resize", "20x30"], ["split", true], ["blur", "median"]]', encoding="utf-8")
 

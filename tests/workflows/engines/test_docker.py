@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import certifi
 import pytest
 from tests import photographs
 
@@ -26,10 +25,9 @@ from imgflow_steps.records import keys
 from imgflow_steps.records.run import Run, save
 from imgflow_steps.records.summary import Phase, Summary, read_summary
 from imgflow_steps.store import Store, UnavailableError, open_store
-from imgflow_steps.worker.reach import Reach
 from imgflow_steps.worker.runner import run_job
 from imgflow_workflows.engines import jobs
-from imgflow_workflows.engines.docker import DockerEngine, run_arguments
+from imgflow_workflows.engines.docker import DockerEngine
 from imgflow_workflows.engines.local import LocalEngine
 from imgflow_workflows.submit import reporting
 from imgflow_workflows.submit.default import DEFAULT
@@ -156,11 +154,6 @@ def until(true: Callable[[], object]) -> None:
             return
         time.sleep(0.05)
     pytest.fail("waited for half a minute")
-
-
-def flags(run: Run, store: str) -> list[str]:
-    told = Reach.of(store, run.source).introducer(os.environ)()
-    return run_arguments(Job(step="scale", run=run.id, position=1), run, store, "a-name", told)
 
 
 def test_every_step_and_shard_has_its_container(directory_store: Store, command: str, here: Path) -> None:
@@ -297,7 +290,6 @@ def submitted(store: Store, command: str, here: Path) -> subprocess.Popen[str]:
     code = f"""
 from imgflow_steps.records.run import load
 from imgflow_steps.store import open_store
-from imgflow_steps.worker.reach import Reach
 from imgflow_workflows.engines.docker import DockerEngine
 store = open_store({store.url!r})
 DockerEngine(store, workers=2, command={command!r}).submit(load(store, "interrupted"))
@@ -319,51 +311,6 @@ def test_what_containers_said_is_kept_in_the_store(directory_store: Store, comma
     assert scaled
     assert all('"step": "scale"' in line for line in scaled)
     assert len(scaled) < len([*engine.logs("told")])
-
-
-def test_no_secret_shows_among_the_arguments(directory_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "who")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush-hush")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:9000")
-    given = flags(new_run(directory_store, "s3"), "s3://bucket/prefix")
-    assert {"--env=AWS_SECRET_ACCESS_KEY", "--env=IMGFLOW_S3_ENDPOINT", "--network=host"} <= {*given}
-    assert "hush-hush" not in " ".join(given)
-    assert not any(flag.startswith("--user") for flag in given)
-
-
-def test_a_container_gets_keys_and_authorities_and_no_profile(
-    directory_store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / "credentials").write_text("[city]\naws_access_key_id = who\naws_secret_access_key = hush-hush\n")
-    (tmp_path / "ca.pem").write_bytes(Path(certifi.where()).read_bytes())
-    for name, value in {"SHARED_CREDENTIALS_FILE": f"{tmp_path}/credentials", "PROFILE": "city"}.items():
-        monkeypatch.setenv(f"AWS_{name}", value)
-    monkeypatch.setenv("IMGFLOW_SOURCE_S3_ENDPOINT", "http://archive:9000")
-    monkeypatch.setenv("AWS_CA_BUNDLE", f"{tmp_path}/ca.pem")
-    monkeypatch.setenv("IMGFLOW_CONFINE", "off")
-    given = flags(new_run(directory_store, "profile", source="s3://theirs"), "s3://ours")
-    assert {"--env=AWS_SECRET_ACCESS_KEY", "--env=IMGFLOW_SOURCE_S3_ENDPOINT"} <= {*given}
-    assert f"--volume={tmp_path}/ca.pem:{tmp_path}/ca.pem:ro" in given
-    assert not {"--env=AWS_PROFILE", "--env=PATH"} & {*given}
-
-
-def test_a_directory_is_all_that_a_container_sees(directory_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush-hush")
-    given = flags(new_run(directory_store, "folder"), "/photos/store")
-    assert {"--network=none", "--read-only", "--pull=never", "--volume=/photos/store:/photos/store"} <= {*given}
-    assert f"--user={os.getuid()}:{os.getgid()}" in given
-    assert [flag for flag in given if flag.startswith("--env")] == ["--env=IMGFLOW_LIFELINE=1"]
-
-
-def test_photographs_elsewhere_can_be_read_but_not_changed(directory_store: Store) -> None:
-    run = new_run(directory_store, "elsewhere", source="file:///photos/my%20pictures")
-    assert "--volume=/photos/my pictures:/photos/my pictures:ro" in flags(run, "/photos/store")
-    assert "--network=host" in flags(run.model_copy(update={"source": "s3://theirs"}), "/photos/store")
-
-
-def test_a_directory_that_cannot_be_mounted_is_refused(directory_store: Store) -> None:
-    with pytest.raises(BadParametersError, match=r"/a:b.*no ':'"):
-        flags(new_run(directory_store, "colon"), "/a:b")
 
 
 @pytest.mark.containers
