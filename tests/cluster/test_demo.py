@@ -93,7 +93,7 @@ def test_a_browser_shows_the_report_as_the_argo_server_hands_it_out(place: Place
     picture = tmp_path / "report.png"
 
     with reachable("http://argo-server.argo.svc:2746") as server:
-        shot = [f"--screenshot={picture}", "--window-size=1200,2400", "--virtual-time-budget=10000", server + path]
+        shot = [f"--screenshot={picture}", "--window-size=1200,4000", "--virtual-time-budget=10000", server + path]
         subprocess.run([chromium, *quiet, *shot], check=True, capture_output=True, timeout=120)
 
     assert colours(picture) > 2000  # photographs, and not only type on paper
