@@ -165,6 +165,8 @@ def _roles(buckets: tuple[bool, bool], environment: Mapping[str, str]) -> list[b
 
 
 def _servers(buckets: tuple[bool, bool], environment: Mapping[str, str]) -> list[S3Settings]:
-    from imgflow_steps.store.settings import S3Settings  # noqa: PLC0415 - loads minio
+    if not any(buckets):
+        return []
+    from imgflow_steps.store.settings import S3Settings  # noqa: PLC0415 - loads minio, which no processor's container has
 
     return [S3Settings.from_environment(environment, source=source) for source in _roles(buckets, environment)]

@@ -240,3 +240,8 @@ def test_a_path_that_is_not_secret_is_covered_and_one_that_is_is_not(tmp_path: P
 
     assert covered == [str(tmp_path / name) for name in ("a/b/open", "a/c", "d")]
     assert landlock.around([], tmp_path) == [str(tmp_path)]
+
+
+def test_processes_without_a_store_are_told_what_they_need_where_there_is_no_client_of_one() -> None:
+    tell = "import sys; sys.modules['minio'] = None; from imgflow_steps.worker.reach import Reach; print(Reach().teller({})())"
+    assert subprocess.run([sys.executable, "-c", tell], capture_output=True, text=True, check=True).stdout == "{}\n"
