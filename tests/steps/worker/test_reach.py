@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -243,5 +244,6 @@ def test_a_path_that_is_not_secret_is_covered_and_one_that_is_is_not(tmp_path: P
 
 
 def test_processes_without_a_store_are_told_what_they_need_where_there_is_no_client_of_one() -> None:
-    tell = "import sys; sys.modules['minio'] = None; from imgflow_steps.worker.reach import Reach; print(Reach().teller({})())"
+    without = "import sys; sys.modules['minio'] = None; "
+    tell = without + "from imgflow_steps.worker.reach import Reach; print(Reach().teller({})())"
     assert subprocess.run([sys.executable, "-c", tell], capture_output=True, text=True, check=True).stdout == "{}\n"
