@@ -31,6 +31,8 @@ LINES = """
 config
 doctor
 ingest OUT/in -m citizen
+boxes OUT/boxes.csv -m citizen
+boxes -m citizen
 plan -m citizen
 render -m citizen
 submit -m citizen --run citizens --steps scale:64x64 --wait
@@ -96,6 +98,7 @@ def test_under_exactly_the_documented_role_everything_works_and_doctor_warns_of_
     place: Place, imgflow: Command, tmp_path: Path
 ) -> None:
     photographs.folder(tmp_path / "in", 1)
+    (tmp_path / "boxes.csv").write_text("image,x0,y0,x1,y1\na/000.jpg,1,1,9,9\n")
     lines = [shlex.split(line.replace("OUT", str(tmp_path))) for line in LINES.strip().splitlines()]
     assert {line[0] for line in lines} == COMMANDS.keys() - ELSEWHERE
     try:
