@@ -36,11 +36,22 @@ def _work(settings: ServiceSettings) -> None:
     worker.start()
     _LOG.info("listening", extra=facts(metrics=metrics.server_port, store=settings.store))
     announce(metrics=metrics.server_port)
-    asyncio.run(asked_to_end())
+    asyncio.run(_over(worker))
+    lost = not worker.working
     worker.stop(settings.drain.grace)
     tracer.close()
     metrics.shutdown()
+    if lost:
+        _LOG.critical("celery ended by itself: whoever started this process is to start it again")
+        raise SystemExit(1)
     _LOG.info("ended")
+
+
+async def _over(worker: Worker) -> None:
+    """Wait for SIGTERM or Ctrl-C, or for celery: it ends for good where its broker goes away in a bad moment."""
+    asked = asyncio.create_task(asked_to_end())
+    while worker.working and not asked.done():
+        await asyncio.wait({asked}, timeout=1)
 
 
 if __name__ == "__main__":

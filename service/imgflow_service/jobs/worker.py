@@ -80,6 +80,11 @@ class Worker:
             threading.Thread(target=self._watch, name="jobs-watch", daemon=True),
         ]
 
+    @property
+    def working(self) -> bool:
+        """Whether images are still taken from the line."""
+        return self._threads[0].is_alive()
+
     def start(self) -> None:
         """Begin, with what an earlier process has left open where the line is in memory."""
         state.should_stop = None
