@@ -102,16 +102,21 @@ class Processes:
         """
         while True:
             self.renew()
-            with self._lock, deaf(), suppress(RuntimeError):  # pebble has given them up since
+            with self._lock, deaf():
                 if alone and not self._alone:
                     self._alone = self._open(1, tasks=1)
                 pool = self._alone if alone and self._alone else self._shared
                 news = self._news()
-                future = (
-                    pool.schedule(_informed, args=(news, work, args, kwargs))
-                    if news
-                    else pool.schedule(work, args=args, kwargs=kwargs)
-                )
+                try:
+                    future = (
+                        pool.schedule(_informed, args=(news, work, args, kwargs))
+                        if news
+                        else pool.schedule(work, args=args, kwargs=kwargs)
+                    )
+                except RuntimeError:
+                    if pool.active:  # whatever it is, another try would not heal it
+                        raise
+                    continue  # pebble has given them up since
                 self._tasks[future] = pool
                 break
         future.add_done_callback(self._settled)

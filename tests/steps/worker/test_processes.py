@@ -63,6 +63,16 @@ def test_processes_that_are_given_up_before_a_task_reaches_them_are_started_anew
         assert processes.schedule(abs, False, -2).result(timeout=60) == 2
 
 
+def test_processes_that_live_and_take_no_task_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(pool: ProcessPool) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with Processes(1, 1 << 30, "json", Reach()) as processes:
+        monkeypatch.setattr(ProcessPool, "_check_pool_status", full)
+        with pytest.raises(RuntimeError, match="new thread"):
+            processes.schedule(abs, False, -2)
+
+
 @pytest.mark.parametrize("alone", [False, True])
 def test_a_task_that_reaches_processes_as_they_are_given_up_fails_and_the_next_one_is_done(
     given_up: None, alone: bool
