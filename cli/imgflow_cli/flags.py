@@ -109,6 +109,10 @@ SHORT = {"namespace": "-n"}  # as kubectl and argo spell it
 
 
 SourceFlag = Annotated[str, typer.Option(metavar="DIR|URL", help="Photographs that are stored elsewhere; only read.")]
+EncodingFlag = Annotated[
+    str, typer.Option(metavar="NAME", help="How a CSV is written, such as cp1252.  [default: found]")
+]
+SheetFlag = Annotated[str, typer.Option(metavar="NAME", help="Sheet of a workbook.  [default: the first with rows]")]
 PipelineFlag = Annotated[Path | None, typer.Option(metavar="FILE", help="A pipeline of your own, as YAML or JSON.")]
 StepsFlag = Annotated[
     str, typer.Option(metavar="STEPS|@FILE", help="Steps in short, such as 'scale:1024x768,blur:median', or a file.")

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from imgflow_cli.flags import MunicipalityFlag, QuietFlag, SourceFlag, takes_settings
+from imgflow_cli.flags import EncodingFlag, MunicipalityFlag, QuietFlag, SheetFlag, SourceFlag, takes_settings
 from imgflow_cli.output import Voice, document, emit, printable, table
 from imgflow_steps.records import boxes as records
 from imgflow_steps.records import keys
@@ -38,12 +38,8 @@ def boxes(
     source: SourceFlag = "",
     ahead: Annotated[bool, typer.Option("--ahead", help="Accept images that are not there yet.")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Remove the table: nothing is covered by it then.")] = False,
-    encoding: Annotated[
-        str, typer.Option("--encoding", metavar="NAME", help="How a CSV is written, such as cp1252.  [default: found]")
-    ] = "",
-    sheet: Annotated[
-        str, typer.Option("--sheet", metavar="NAME", help="Sheet of a workbook.  [default: the first with rows]")
-    ] = "",
+    encoding: EncodingFlag = "",
+    sheet: SheetFlag = "",
     output: Annotated[
         Literal["table", "csv", "json", "yaml"], typer.Option("--output", "-o", help="How the table is printed.")
     ] = "table",

@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from imgflow_cli.flags import ListingFlags, MunicipalityFlag, OutputFlag, QuietFlag, takes_settings
+from imgflow_cli.flags import (
+    EncodingFlag,
+    ListingFlags,
+    MunicipalityFlag,
+    OutputFlag,
+    QuietFlag,
+    SheetFlag,
+    takes_settings,
+)
 from imgflow_cli.output import Voice, document, emit, printable
 from imgflow_cli.transfers import AGAIN, copied_document, copy, say_refused
 from imgflow_steps.records import keys
@@ -40,12 +48,8 @@ def ingest(
     lenient: Annotated[
         bool, typer.Option("--lenient", help="Skip and count what a list or table names that is missing or unreadable.")
     ] = False,
-    encoding: Annotated[
-        str, typer.Option("--encoding", metavar="NAME", help="How a CSV is written, such as cp1252.  [default: found]")
-    ] = "",
-    sheet: Annotated[
-        str, typer.Option("--sheet", metavar="NAME", help="Sheet of a workbook.  [default: the first with rows]")
-    ] = "",
+    encoding: EncodingFlag = "",
+    sheet: SheetFlag = "",
     hosts: Annotated[
         list[str] | None,
         typer.Option("--allow-host", metavar="HOST", help="Fetch URLs of this host; repeatable. Others are refused."),
