@@ -137,11 +137,14 @@ def wait_for(place: Place, run: str, found: Callable[[list[Diagnosis]], bool]) -
 
 
 def delete(place: Place, run: str, pod: str) -> None:
-    """Delete a pod, and again where Argo makes it anew under its name: it had not seen it run by then."""
+    """Delete a pod, and again where Argo makes it anew under its name: it had not seen it run by then.
+
+    Its attempt is an Error where Argo looks after the pod is gone, and Failed where it saw the containers end.
+    """
 
     def missed(_: object) -> bool:
         place.kubectl("delete", "pod", pod, "--grace-period=2", "--ignore-not-found")
-        return any(attempt.node.get("phase") == "Error" for attempt in place.snapshot(run).attempts)
+        return any(attempt.node.get("phase") in {"Error", "Failed"} for attempt in place.snapshot(run).attempts)
 
     wait_for(place, run, missed)
 
