@@ -66,7 +66,7 @@ types: $(READY)  ## Static types
 	$(BIN)/mypy
 
 .PHONY: bench
-bench: $(BENCH)/venv/.ready $(BENCH)/peers/.ready  ## How fast it is beside what others use; ARGS='--only single', ARGS=--quick
+bench: $(BENCH)/venv/.ready $(BENCH)/peers/.ready $(BENCH)/thumbor/.ready  ## How fast it is beside what others use; ARGS='--only single', ARGS=--quick
 	$(BENCH)/venv/bin/python -m bench $(ARGS)
 
 .PHONY: bench-cluster
@@ -80,10 +80,10 @@ $(BENCH)/venv/.ready: pyproject.toml
 	@touch $@
 
 # Where these cannot be had, the bench says so in their lines.
-$(BENCH)/peers/.ready: pyproject.toml
+$(BENCH)/peers/.ready $(BENCH)/thumbor/.ready: $(BENCH)/%/.ready: pyproject.toml
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(@D)/bin/python -m pip install --quiet --group peers || true
+	$(@D)/bin/python -m pip install --quiet --group $* || true
 	@touch $@
 
 .PHONY: fuzz

@@ -78,7 +78,7 @@ def naive(_folder: Path) -> Iterator[Service]:
 @contextmanager
 def thumbor(folder: Path) -> Iterator[Service]:
     """Thumbor out of PyPI; it reads a local file, since it takes no picture as a body."""
-    command = HERE.parent / "build" / "bench" / "peers" / "bin" / "thumbor"
+    command = HERE.parent / "build" / "bench" / "thumbor" / "bin" / "thumbor"
     if not command.exists():
         raise MissingError("not measured: thumbor could not be installed")
     settings = folder / "thumbor.conf"
