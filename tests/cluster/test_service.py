@@ -121,6 +121,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     file.write_text(CLIENT.format(tag=TAG), encoding="utf-8")
     with installed(f"{VALUES},{SERVICE}", lambda name: ok("kubectl", "-n", name, "create", "-f", str(file))) as name:
         ok("kubectl", "-n", name, "wait", "pod/client", "--for=condition=Ready", f"--timeout={SECONDS}s")
+        # The first processor is the Deployment's, the second one the HorizontalPodAutoscaler's, when it next looks.
+        until("two pods of each", lambda: all(len(Served(name).part(part)) == 2 for part in ("api", "processor")))
         yield Served(name, tuple(Served(name).pods(ANSWER)))
 
 
