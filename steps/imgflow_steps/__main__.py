@@ -143,7 +143,7 @@ def _run(job: Job, about: About, flags: argparse.Namespace | None = None) -> Res
     except (BadParametersError, ValueError) as error:
         return Result(job=job, exit=Exit.BAD_PARAMETERS, error=str(error))
     except StoreError as error:
-        return Result(job=job, exit=runner.failed(error), error=str(error))
+        return runner.failed(job, error)
     LOG.info("start", extra=log.facts(version=__version__, store=store.url))
     result = runner.run_job(job, store, tell=_Teller())
     if job.step == "collect" and result.exit in COLLECTED:

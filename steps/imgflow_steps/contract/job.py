@@ -85,6 +85,7 @@ class Result(BaseModel):
     job: Job
     exit: int = 0
     error: RedactedText = ""
+    kind: str = ""  # of the store's fault, see ``store.kinds``
     counts: Counts = Field(default_factory=Counts)
     shards: int = 0
     layout: str = ""

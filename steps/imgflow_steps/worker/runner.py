@@ -20,7 +20,8 @@ from imgflow_steps.records.row import Entry, Row, Status
 from imgflow_steps.records.rows import shard_rows
 from imgflow_steps.records.run import load
 from imgflow_steps.records.summary import read_summary
-from imgflow_steps.store import NotFoundError, SilentError, Store, StoreError, UnavailableError
+from imgflow_steps.store import NotFoundError, SilentError, Store, StoreError, UnavailableError, UnwritableError
+from imgflow_steps.store.kinds import kind
 from imgflow_steps.store.leftovers import temporary
 from imgflow_steps.worker import intermediate, log, quarantine
 from imgflow_steps.worker.batch import Batch, Item, number
@@ -43,7 +44,7 @@ def run_job(job: Job, store: Store, *, tell: Tell = lambda _: None, pool: Pool |
     except BadParametersError as error:
         return Result(job=job, exit=Exit.BAD_PARAMETERS, error=str(error))
     except StoreError as error:
-        return Result(job=job, exit=failed(error), error=str(error))
+        return failed(job, error)
     except ValidationError as error:
         why = (
             f"run {job.run} in {store.url} cannot be read: {unreadable(error)}; was it written by another imgflow than "
@@ -51,12 +52,13 @@ def run_job(job: Job, store: Store, *, tell: Tell = lambda _: None, pool: Pool |
         )
         return Result(job=job, exit=Exit.BAD_PARAMETERS, error=why)
     except OSError as error:
-        return Result(job=job, exit=Exit.TEMPORARY, error=f"{type(error).__name__}: {error}")
+        return failed(job, UnwritableError(f"{type(error).__name__}: {error}"))  # stores name their own
 
 
-def failed(error: StoreError) -> Exit:
-    """How a container ends that the store has failed."""
-    return Exit.TEMPORARY if isinstance(error, UnavailableError) else Exit.REFUSED
+def failed(job: Job, error: StoreError) -> Result:
+    """How a job ends that the store, or a file of this machine, has failed."""
+    code = Exit.TEMPORARY if isinstance(error, UnavailableError) else Exit.REFUSED
+    return Result(job=job, exit=code, error=str(error), kind=kind(error))
 
 
 def _do(job: Job, store: Store, tell: Tell, pool: Pool | None) -> Result:

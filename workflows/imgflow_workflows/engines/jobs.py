@@ -11,7 +11,7 @@ from imgflow_steps.contract.job import FINAL, Exit, Job, Result
 from imgflow_steps.contract.redaction import redacted
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.records.run import Run
-from imgflow_steps.store import UnavailableError
+from imgflow_steps.store.kinds import fault
 from imgflow_steps.worker.memory import sensible
 
 LOG = logging.getLogger(__name__)
@@ -78,5 +78,5 @@ def ended(result: Result) -> Result:
     if result.exit == Exit.BAD_PARAMETERS:
         raise BadParametersError(result.error)
     if result.exit not in FINAL:
-        raise UnavailableError(result.error)
+        raise fault(result.kind, result.error)
     return result
