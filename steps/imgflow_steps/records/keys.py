@@ -47,6 +47,7 @@ SYSTEM = frozenset(
         "__macosx",  # what a Mac adds to a zip
     }
 )
+CUT = 180  # bytes of a name that remain where it would be too long with its suffix
 RUN = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
 
 
@@ -164,10 +165,27 @@ def published(municipality: str, digest: str, image: str, piece: str, suffix: st
     name = f"{name}~{piece}.{suffix}" if piece else f"{name}.{suffix}"
     if len(name.encode()) > SEGMENT_BYTES:
         stamp = hashlib.sha256(name.encode()).hexdigest()[:32]
-        stem = name.encode()[:180].decode(errors="ignore").rstrip("~")  # half a pair would make it another's name
+        stem = _cut(name)
         name = f"{stem}~_{stamp}.{suffix}"
     path = f"{folder}/{name}" if folder else name
     return results(municipality, digest) + "images/" + path
+
+
+def _cut(name: str) -> str:
+    return name.encode()[:CUT].decode(errors="ignore").rstrip("~")  # half a pair would make it another's name
+
+
+def pictures(municipality: str, digest: str, image: str) -> str:
+    """Prefix of all pieces of an image, and of other images' whose names begin alike: ``is_of`` tells them apart."""
+    folder, slash, name = image.rpartition("/")
+    return f"{results(municipality, digest)}images/{folder}{slash}{_cut(name.replace('~', '~~'))}"
+
+
+def is_of(key: str, image: str) -> bool:
+    """Whether the picture at a key below ``pictures`` is of the image; of names that are cut it may be another's."""
+    whose = unpublished(key)
+    name = image.rpartition("/")[2].replace("~", "~~")
+    return whose is not None and (whose[2] == image or (not whose[2] and len(name.encode()) > CUT))
 
 
 def thumb(municipality: str, digest: str, image: str, version: str, side: str) -> str:

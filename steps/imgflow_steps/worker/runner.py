@@ -27,6 +27,7 @@ from imgflow_steps.worker import intermediate, log, quarantine
 from imgflow_steps.worker.batch import Batch, Item, number
 from imgflow_steps.worker.checkpoint import Checkpoint, Tell
 from imgflow_steps.worker.memory import container_memory, processes
+from imgflow_steps.worker.withdrawal import withdraw
 
 if TYPE_CHECKING:
     from imgflow_steps.records.run import Run
@@ -147,7 +148,9 @@ def _shard(job: Job, store: Store, run: Run, first: int, last: int, pool: Pool, 
             for done in _heard(_computed(pool, whole, meter, left), store):
                 rows = done.rows or [_judged(done, run, job.shard)]
                 _say(rows, run.pipeline.labels[: first - 1])
-                if not publishes:
+                if publishes:
+                    withdraw(store, run, rows)
+                else:
                     parts.append(_part(done, rows))
                 meter.count(rows, keep=publishes)
         if not publishes:

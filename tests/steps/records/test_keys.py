@@ -43,6 +43,23 @@ def test_a_result_s_key_leads_back_to_its_image_unless_the_name_was_cut(image: s
     assert keys.unpublished(key) == ("Utrecht", "0" * 16, "" if cut else image)
 
 
+@given(one=st.tuples(images, pieces), other=images, suffix=suffixes)
+@example(one=("x" * 254 + "1", "a"), other="x", suffix="jpg")
+@example(one=("a/x.jpg", "a"), other="a/x.jpg.jpg", suffix="jpg")
+@example(one=("~" * 90, "a"), other="~" * 91, suffix="jpg")
+def test_all_results_of_an_image_and_no_other_s_are_found_by_its_name(
+    one: tuple[str, str], other: str, suffix: str
+) -> None:
+    image, piece = one
+    assume(not keys.problem(image))
+    assume(not keys.problem(other))
+    key = published(image, piece, suffix)
+    assert key.startswith(keys.pictures("Utrecht", "0" * 16, image))
+    assert keys.is_of(key, image)
+    if len(other.rpartition("/")[2].replace("~", "~~").encode()) <= keys.CUT:
+        assert keys.is_of(key, other) == (image == other)
+
+
 @pytest.mark.parametrize(
     "key", ["a.jpg", "results/U/0123/images/a.jpg", "datasets/U/images/a.jpg", "results/U//images/"]
 )
