@@ -86,22 +86,27 @@ def test_a_container_that_cannot_read_the_table_refuses_its_job(directory_store:
 
 
 @pytest.mark.parametrize("store", KINDS_IN_SHORT, indirect=True)
-def test_an_image_that_is_rejected_keeps_no_picture_of_an_earlier_run(store: Store, tmp_path: Path) -> None:
-    split = parse({"steps": [{"split": {"columns": 2, "rows": 1}}, "redact"], "output": "png"})
+@pytest.mark.parametrize(
+    ("steps", "pieces"), [(["redact"], [""]), ([{"split": {"columns": 2, "rows": 1}}, "redact"], ["~r1c1", "~r1c2"])]
+)
+def test_an_image_that_is_rejected_keeps_no_picture_of_an_earlier_run(
+    store: Store, tmp_path: Path, steps: list[object], pieces: list[str]
+) -> None:
+    pipeline = parse({"steps": steps, "output": "png"})
     fill(store, tmp_path)
     alike = Marked(image=f"{MARKED[0].image}.jpg")  # its pictures' keys begin like those of the other
     store.write(keys.images("Demo") + alike.image, store.read(keys.images("Demo") + MARKED[0].image))
     boxes.write(store, "Demo", [MARKED[0], alike, *MARKED[1:]], tmp_path)
-    submit(store, "before", split, shard_size=2)
+    submit(store, "before", pipeline, shard_size=2)
     before = pictures(store, "before")
-    assert {f"{MARKED[0].image}~{piece}.png" for piece in ("r1c1", "r1c2")} < before.keys()
+    gone = {f"{MARKED[0].image}{piece}.png" for piece in pieces}
+    assert gone < before.keys()
 
     far = Marked(image=MARKED[0].image, boxes=(ManualBox("sign", 4000, 4000, 4020, 4020),))
     boxes.write(store, "Demo", [far, alike, *MARKED[1:]], tmp_path)
-    summary = submit(store, "after", split, shard_size=2)
+    summary = submit(store, "after", pipeline, shard_size=2)
 
     assert summary.rejected["box-outside"] == 1
-    gone = {f"{far.image}~{piece}.png" for piece in ("r1c1", "r1c2")}
     assert pictures(store, "after") == {key: sha256 for key, sha256 in before.items() if key not in gone}
 
 
