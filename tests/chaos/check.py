@@ -40,7 +40,7 @@ def disturbed(store: Store, run: str, right: Right) -> list[str]:
     """Of a run that met a fault, before anybody tries again: no wrong picture, no wrong or silent verdict."""
     wrong = [f"{name} has wrong bytes" for name, sha in pictures(store).items() if right.pictures.get(name) != sha]
     summary = read_summary(store, run)
-    if summary is None:  # it did not come to its end
+    if summary is None or store.stat(keys.results_jsonl(run)) is None:  # it did not come to its collect
         return wrong
     if not summary.counts.add_up:
         wrong.append(f"counts do not add up: {summary.counts}")
@@ -62,6 +62,8 @@ def finished(store: Store, run: str, right: Right, left: Collection[str], comput
     wrong = disturbed(store, run, right)
     if (summary := read_summary(store, run)) is None:
         return [*wrong, "the retry has no summary"]
+    if store.stat(keys.results_jsonl(run)) is None:
+        wrong.append("the retry has no table of results")
     if summary.counts.processed != len(right.images):
         wrong.append(f"a retry does not finish: {summary.counts}")
     wrong += [f"{name} is missing" for name in sorted(right.pictures.keys() - pictures(store).keys())]

@@ -167,6 +167,13 @@ class Runs:
     def run(self, one: Point) -> tuple[str, list[str]]:
         """What happened at a point, and what does not hold after its fault and after the same command again."""
         machine = self._machine(f"{one.engine}-{one.seed}", bucket=one.bucket)
+        try:
+            return self._run(machine, one)
+        finally:
+            if one.fault == "disk":
+                unmount(machine)
+
+    def _run(self, machine: Machine, one: Point) -> tuple[str, list[str]]:
         machine.prepare(one.images)
         right = self.right(one.images)
         with self._fault(machine, one) as meets:
@@ -180,8 +187,6 @@ class Runs:
         promised = one.fault in {"coordinator", "worker"} and one.engine == "local"
         computed = len(machine.computed) if promised else None
         wrong += check.finished(machine.store(), RUN, right, machine.left(), computed)
-        if one.fault == "disk":
-            unmount(machine)
         after = f", {before} and {len(machine.computed) - before} computings" if one.engine == "local" else ""
         return f"{one}, exit {said}{after}", wrong
 
