@@ -10,7 +10,7 @@ import yaml
 
 Document = dict[str, Any]
 Change = Callable[[Document], None]  # of a Workflow that carries its own spec
-SLEEP = ["sleep", "1800"]  # longer than all tests of this file take, also where one waits in vain
+SLEEP = "sleep 1800"  # longer than all tests of this file take, also where one waits in vain
 
 
 @dataclass(frozen=True)
@@ -84,16 +84,16 @@ def small_volume(workflow: Document) -> None:
         {**volume, "emptyDir": {"sizeLimit": "1Mi"}} if volume["name"] == "data" else volume
         for volume in workflow["spec"]["volumes"]
     ]
-    container(workflow, command=["sh", "-c", "head -c 20000000 /dev/zero > /data/filled; sleep 1800"], args=[])
+    container(workflow, command=["sh", "-c", f"head -c 20000000 /dev/zero > /data/filled; {SLEEP}"], args=[])
 
 
 def sleeps(workflow: Document) -> None:
-    container(workflow, command=SLEEP, args=[])
+    container(workflow, command=SLEEP.split(), args=[])
 
 
 def stays(workflow: Document) -> None:
     """A pod that is told to leave its node does so only when its grace period is over, and is to be seen until then."""
-    container(workflow, command=["sh", "-c", "trap '' TERM; exec sleep 1800"], args=[])
+    container(workflow, command=["sh", "-c", f"trap '' TERM; exec {SLEEP}"], args=[])
 
 
 def often(workflow: Document) -> None:

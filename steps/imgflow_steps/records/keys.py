@@ -165,8 +165,7 @@ def published(municipality: str, digest: str, image: str, piece: str, suffix: st
     name = f"{name}~{piece}.{suffix}" if piece else f"{name}.{suffix}"
     if len(name.encode()) > SEGMENT_BYTES:
         stamp = hashlib.sha256(name.encode()).hexdigest()[:32]
-        stem = _cut(name)
-        name = f"{stem}~_{stamp}.{suffix}"
+        name = f"{_cut(name)}~_{stamp}.{suffix}"
     path = f"{folder}/{name}" if folder else name
     return results(municipality, digest) + "images/" + path
 
