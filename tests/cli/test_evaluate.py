@@ -114,10 +114,10 @@ def test_a_truth_is_read_however_it_is_written(imgflow: Cli, run: MadeRun, write
     assert told["images"] == 3
     assert told["unlabelled"] == 1
     assert told["labels"]["face"] == {
-        "there": 2,
-        "right": 1,
-        "wrong": 2,
-        "missed": 1,
+        "truth": 2,
+        "tp": 1,
+        "fp": 2,
+        "fn": 1,
         "precision": 0.3333,
         "recall": 0.5,
         "ap": 0.505,
@@ -125,12 +125,12 @@ def test_a_truth_is_read_however_it_is_written(imgflow: Cli, run: MadeRun, write
     assert told["labels"]["plate"]["recall"] == 0.0
     assert told["all"]["ap"] == 0.2525
     assert told["confusion"] == [
-        {"there": None, "found": "face", "count": 2},
-        {"there": "face", "found": None, "count": 1},
-        {"there": "face", "found": "face", "count": 1},
-        {"there": "plate", "found": None, "count": 1},
+        {"truth": None, "found": "face", "count": 2},
+        {"truth": "face", "found": None, "count": 1},
+        {"truth": "face", "found": "face", "count": 1},
+        {"truth": "plate", "found": None, "count": 1},
     ]
-    assert told["sides"][1] == {"side": "16 to 32", "there": 1, "missed": 0}
+    assert told["sides"][1] == {"side": "16 to 32", "truth": 1, "fn": 0}
     assert "covered" not in told["all"]
 
 
@@ -150,7 +150,7 @@ def test_a_truth_of_pictures_that_were_not_turned_is_refused(imgflow: Cli, run: 
 def test_less_certain_boxes_are_left_out_when_asked(imgflow: Cli, run: MadeRun) -> None:
     told = imgflow("evaluate", "@latest", coco(), "--score", "0.5", "-o", "json").json
 
-    assert told["labels"]["face"]["wrong"] == 1
+    assert told["labels"]["face"]["fp"] == 1
 
 
 def test_of_a_run_with_redact_it_is_told_how_much_is_covered(imgflow: Cli) -> None:
@@ -160,7 +160,7 @@ def test_of_a_run_with_redact_it_is_told_how_much_is_covered(imgflow: Cli) -> No
     done = imgflow("evaluate", "@latest", coco(there=there), "-o", "json").json
     shown = imgflow("evaluate", "@latest", coco(there=there)).out
 
-    assert (done["labels"]["face"]["covered"], done["labels"]["face"]["there"]) == (2, 3)
+    assert (done["labels"]["face"]["covered"], done["labels"]["face"]["truth"]) == (2, 3)
     assert done["labels"]["plate"]["coverage"] == 0.0
     assert shown.splitlines()[0].endswith("COVERED")
     assert max(map(len, shown.splitlines())) <= 80
@@ -232,7 +232,7 @@ def test_boxes_that_people_gave_count_as_covered_and_not_as_found(imgflow: Cli) 
     run = made({"infer": {"model": found.FACES}}, {"redact": {"labels": ["face"], "score": 0.5}})
     coco()
     before = imgflow("evaluate", "@latest", "truth.json", "-o", "json").json
-    assert (before["labels"]["plate"]["covered"], before["labels"]["plate"]["right"]) == (0, 0)
+    assert (before["labels"]["plate"]["covered"], before["labels"]["plate"]["tp"]) == (0, 0)
 
     given = {"manual": found.things(["object", 1.0, 100.0, 100.0, 60.0, 20.0])}
     row = run.row("a.jpg", width=400, height=200)
@@ -247,5 +247,5 @@ def test_boxes_that_people_gave_count_as_covered_and_not_as_found(imgflow: Cli) 
     ]
     collected(run, row)
     after = imgflow("evaluate", "@latest", "truth.json", "-o", "json").json
-    assert (after["labels"]["plate"]["covered"], after["labels"]["plate"]["right"]) == (1, 0)
-    assert (after["all"]["wrong"], after["all"]["right"]) == (0, 1)
+    assert (after["labels"]["plate"]["covered"], after["labels"]["plate"]["tp"]) == (1, 0)
+    assert (after["all"]["fp"], after["all"]["tp"]) == (0, 1)

@@ -204,3 +204,24 @@ def test_config_names_the_means_by_which_keys_are_found(imgflow: Cli, monkeypatc
     shown.append(imgflow("config", "-o", "json").json["credentials"]["origin"])
 
     assert shown == ["default", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_PROFILE", "AWS_ACCESS_KEY_ID"]
+
+
+def test_config_shows_the_endpoint_and_the_region_of_a_profile(
+    imgflow: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "aws").write_text("[profile lab]\nendpoint_url = http://127.0.0.1:9\nregion = eu-9\n")
+    for name, value in {"AWS_PROFILE": "lab", "AWS_CONFIG_FILE": str(tmp_path / "aws")}.items():
+        monkeypatch.setenv(name, value)
+
+    shown = imgflow("config", "-o", "json").json
+
+    assert shown["endpoint"] == {"value": "http://127.0.0.1:9", "origin": "profile lab"}
+    assert shown["region"] == {"value": "eu-9", "origin": "profile lab"}
+
+
+def test_config_shows_what_is_set_also_where_the_profile_is_not_there(
+    imgflow: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+
+    assert imgflow("config", "--store", "s3://there").code == 0

@@ -45,6 +45,23 @@ def test_steps_of_a_json_file_are_the_pipeline_in_their_order(imgflow: Cli, demo
     assert outputs(demo, "a") == [f"{i}.jpg~r{r}c{c}.jpg" for i in range(3) for r in (1, 2) for c in (1, 2)]
 
 
+@pytest.mark.parametrize("words", [("plan", "-m", "Demo", "--pipeline", "@p.json"), ("lint", "@p.json")])
+def test_a_file_of_a_pipeline_may_be_named_as_steps_name_it(imgflow: Cli, demo: Store, words: tuple[str, ...]) -> None:
+    Path("p.json").write_text('["blur"]')
+
+    done = imgflow(*words)
+
+    assert done.code == 0, done.err
+    assert "blur" in done.out
+
+
+def test_a_file_that_is_called_so_may_begin_with_an_at_sign(imgflow: Cli, demo: Store) -> None:
+    Path("@p.json").write_text('["blur"]')
+    Path("p.json").write_text('["rotate:90"]')
+
+    assert "blur" in imgflow("plan", "-m", "Demo", "--pipeline", "@p.json").out
+
+
 def test_a_parameter_of_steps_in_short_can_be_set(imgflow: Cli, demo: Store) -> None:
     flags = ("--steps", "scale:50%", "--set", "scale.percent=25", "--format", "jpg")
     assert imgflow("submit", "-m", "Demo", *flags, "--run", "a").code == 0

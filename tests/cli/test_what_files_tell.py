@@ -115,8 +115,8 @@ def test_geojson_has_a_feature_for_each_image_with_its_place_and_what_is_told(im
     whole = json.loads(Path("out/photographs.geojson").read_text(encoding="utf-8"))
     part = json.loads(Path("some/photographs.geojson").read_text(encoding="utf-8"))
 
-    assert "4 features, 3 with a position" in done.out
-    assert (whole["type"], len(whole["features"])) == ("FeatureCollection", 4)
+    assert "5 features, 3 with a position" in done.out
+    assert (whole["type"], len(whole["features"])) == ("FeatureCollection", 5)
     first = next(one for one in whole["features"] if one["properties"]["image"] == "may-1.jpg")
     assert [round(number, 3) for number in first["geometry"]["coordinates"]] == [5.1, 52.1, -12.5]
     assert (first["properties"]["street"], first["properties"]["taken"]) == ("\u00d6k", "2026-05-01T12:00:00")
@@ -129,11 +129,26 @@ def test_geojson_has_a_feature_for_each_image_with_its_place_and_what_is_told(im
     assert all(one["properties"]["output_key"] for one in part["features"])
 
 
+def test_geojson_has_a_feature_also_for_an_image_that_no_run_has_seen(imgflow: Cli, album: Path) -> None:
+    later = Path("later", "zoo.jpg")
+    later.parent.mkdir()
+    later.write_bytes(exifs.photograph())
+    imgflow("ingest", "later", "-m", "Demo")
+
+    done = imgflow("export", "out", "-m", "Demo", "--format", "geojson")
+    features = json.loads(Path("out/photographs.geojson").read_text(encoding="utf-8"))["features"]
+
+    assert "6 features, 3 with a position" in done.out
+    assert [one for one in features if one["properties"]["image"] == "zoo.jpg"] == [
+        {"type": "Feature", "geometry": None, "properties": {"image": "zoo.jpg"}}
+    ]
+
+
 def test_geojson_tells_programs_where_it_is_and_is_never_written_into_the_store(imgflow: Cli, album: Path) -> None:
     done = imgflow("export", "out", "-m", "Demo", "--format", "geojson", "-o", "json")
     refused = imgflow("export", ".imgflow/results", "-m", "Demo", "--format", "geojson")
 
-    assert done.json["features"] == 4
+    assert done.json["features"] == 5
     assert done.json["with_position"] == 3
     assert Path(done.json["file"]).samefile("out/photographs.geojson")
     assert refused.code == 2

@@ -45,7 +45,8 @@ def evaluate(
 ) -> None:
     """Compare what a run found with what is there: precision, recall, average precision, misses by size.
 
-    Images are compared that the truth names and the run has processed. For a run with redact, coverage is the share of
+    Images are compared that the truth names and the run has processed. TRUTH is the number of boxes that are there: TP
+    were found, FN were not; FP were found where nothing is. For a run with redact, coverage is the share of
     boxes that are covered by 95 % or more, found or not.
     """
     voice = Voice(quiet=quiet)
@@ -69,19 +70,19 @@ def evaluate(
 
 
 def _in_words(made: Evaluation) -> None:
-    heads = ["LABEL", "THERE", "RIGHT", "MISSED", "WRONG", "PRECISION", "RECALL", "AP"]
+    heads = ["LABEL", "TRUTH", "TP", "FP", "FN", "PRECISION", "RECALL", "AP"]
     rows = [_row(label, one, one.ap, made) for label, one in sorted(made.scores.labels.items())]
     rows.append(_row("all", made.scores.whole, made.scores.mean_ap, made))
     table([*heads, *(["COVERED"] if made.hides else [])], rows)
     emit("")
     sides = made.scores.sides.items()
-    table(["SIDE", "THERE", "MISSED"], [(side_name(i), side["there"], side["missed"]) for i, side in sides])
+    table(["SIDE", "TRUTH", "FN"], [(side_name(i), side["truth"], side["fn"]) for i, side in sides])
 
 
 def _row(name: str, label: Label, ap: float | None, made: Evaluation) -> list[object]:
     shares = [_share(label.precision), _share(label.recall), _share(ap)]
     covered = [_share(label.coverage)] if made.hides else []
-    return [name, label.there, label.right, label.missed, label.wrong, *shares, *covered]
+    return [name, label.truth, label.tp, label.fp, label.fn, *shares, *covered]
 
 
 def _share(value: float | None) -> str:

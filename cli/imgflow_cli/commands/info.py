@@ -14,9 +14,10 @@ from imgflow_cli.flags import OutputFlag, takes_settings
 from imgflow_cli.output import document, emit, table
 from imgflow_service.settings import loaded
 from imgflow_steps import __version__
-from imgflow_steps.contract.step import Step
+from imgflow_steps.contract.step import BadParametersError, Step
 from imgflow_steps.pipeline.notation import nearest, spelt
 from imgflow_steps.pipeline.registry import STEPS
+from imgflow_steps.store import profiles
 from imgflow_steps.store.variables import MEANS
 from imgflow_workflows.errors import ImgflowError
 from imgflow_workflows.settings import DEFAULT, FLAGS, Resolved
@@ -119,15 +120,29 @@ def _document(step: Step) -> dict[str, Any]:
     }
 
 
+def _of_profile() -> dict[str, tuple[str, str]]:
+    """Endpoint and region as AWS's shared files tell them, with the profile; nothing where they cannot be read."""
+    try:
+        profile = profiles.read(os.environ)
+    except BadParametersError:
+        return {}
+    told = {"endpoint": profile.get("endpoint_url"), "region": profile.get("region")}
+    return {name: (value, f"profile {profile.name}") for name, value in told.items() if value}
+
+
 @takes_settings(*FLAGS)
 def config(resolved: Resolved, output: OutputFlag = None) -> None:
     """Show every setting and where it comes from.
 
     Precedence, highest first: flag; IMGFLOW_* variable; active context; ./imgflow.yaml; imgflow/config.yaml in the
-    user's configuration folder; default. The engine argo without a store takes that of the chart in its namespace.
+    user's configuration folder; default. An endpoint and a region that none of them names are those of AWS_PROFILE. The
+    engine argo without a store takes that of the chart in its namespace.
     """
     rows = [("context", resolved.context, resolved.context_origin)]
-    rows += [(n, getattr(resolved.settings, n), origin) for n, origin in resolved.origins.items()]
+    told = _of_profile()
+    for name, origin in resolved.origins.items():
+        value = getattr(resolved.settings, name)
+        rows.append((name, *(told[name] if value == "" and name in told else (value, origin))))
     rows += [(f"serve.{name}", value, origin) for name, value, origin in loaded(document=resolved.serve).shown()]
     means = next((name for name in MEANS if os.environ.get(name)), DEFAULT)
     origin = means if resolved.credentials_origin == DEFAULT else resolved.credentials_origin

@@ -75,7 +75,7 @@ def process(
     )
     digest = describe(submission, resolved.settings).run.digest
     submission = replace(submission, run=f"{submission.municipality}-{digest[:8]}")
-    voice.say(f"municipality {submission.municipality}, run {submission.run}")
+    voice.say(f"municipality {submission.municipality}")
     known = _run(submission, source, resolved, store, voice, notify)
     _say_end(known, directory, store, voice, resolved.command, output, overwrite=overwrite)
 

@@ -37,7 +37,7 @@ from imgflow_workflows.runs import state
 from imgflow_workflows.settings import PLACES, Resolved
 from imgflow_workflows.submit import launch
 from imgflow_workflows.submit.follow import Follower
-from imgflow_workflows.submit.request import Request, Submission, again, begin, build
+from imgflow_workflows.submit.request import Request, Submission, again, begin, build, describe
 from imgflow_workflows.text import counted
 
 
@@ -198,12 +198,12 @@ def _schedule(
         raise ImgflowError(
             "--where, --sample and --once choose now, and --cron runs later", "schedule all, or submit without --cron"
         )
-    request = build(submission, settings, store, later=True)
-    run = request.run
-    if column(run.collect.sections):
+    if column(describe(submission, settings).run.collect.sections):
         raise ImgflowError(
             "collect.sections: a column of the catalog is read now, and --cron runs later", "choose folder or none"
         )
+    request = build(submission, settings, store, later=True)
+    run = request.run
     name = submission.run or schedule_name(run.municipality)
     engine = open_argo(settings, store)
     launch.announced_to(engine, notify)

@@ -28,7 +28,7 @@ def near_duplicates(facts: Facts) -> Markup | None:
         f"{count(summary.duplicates, 'image looks', 'images look')} like another one, in "
         f"{count(summary.duplicate_groups, 'group')}: the same picture in another size, format or quality, or a little "
         "lighter or darker. Mirrored, turned and cropped ones are not found. Column duplicate_of of results.csv names "
-        "the first image of each group."
+        "the first image of each group; a run with --once skips the others, and `imgflow view` shows all side by side."
     )
     rest = summary.duplicate_groups - len(facts.alike)
     return section(

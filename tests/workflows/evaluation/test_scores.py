@@ -98,14 +98,14 @@ def test_a_thing_of_another_label_is_wrong_and_told_as_taken_for_it() -> None:
     }
     assert (made.labels["face"].precision, made.labels["face"].recall) == (0.5, 1.0)
     assert (made.labels["sign"].precision, made.labels["sign"].recall) == (0.0, None)
-    assert (made.labels["plate"].precision, made.labels["plate"].missed) == (None, 2)
+    assert (made.labels["plate"].precision, made.labels["plate"].fn) == (None, 2)
     assert made.mean_ap == pytest.approx(0.5)  # of face and plate; nobody says that there is a sign
 
 
 def test_two_boxes_for_one_thing_are_one_right_and_one_wrong() -> None:
     made = scores([box(0, 0, 10, 10, score=0.9), box(1, 0, 10, 10, score=0.8)], [box(0, 0, 10, 10)])
 
-    assert (made.whole.right, made.whole.wrong, made.whole.missed) == (1, 1, 0)
+    assert (made.whole.tp, made.whole.fp, made.whole.fn) == (1, 1, 0)
 
 
 def test_what_lies_in_a_crowd_is_neither_right_nor_wrong() -> None:
@@ -113,8 +113,8 @@ def test_what_lies_in_a_crowd_is_neither_right_nor_wrong() -> None:
     crowd = Truth(box(0, 0, 100, 100), crowd=True)
     made.add([box(10, 10, 5, 5), box(98, 0, 10, 10), box(10, 30, 5, 5, "plate")], [crowd])
 
-    assert (made.labels["face"].there, made.labels["face"].wrong) == (0, 1)
-    assert made.labels["plate"].wrong == 1
+    assert (made.labels["face"].truth, made.labels["face"].fp) == (0, 1)
+    assert made.labels["plate"].fp == 1
 
 
 def test_misses_are_told_by_the_side_of_what_is_there() -> None:
@@ -122,7 +122,7 @@ def test_misses_are_told_by_the_side_of_what_is_there() -> None:
 
     made = scores([box(100, 0, 16, 16)], there)
 
-    assert {i: (side["there"], side["missed"]) for i, side in made.sides.items()} == {
+    assert {i: (side["truth"], side["fn"]) for i, side in made.sides.items()} == {
         0: (1, 1),
         1: (1, 0),
         2: (1, 1),
@@ -135,7 +135,7 @@ def test_what_is_covered_need_not_have_been_found() -> None:
 
     made = scores([], there, [box(-1, 0, 6, 10), box(4, 0, 20, 9.6), box(100, 0, 9, 10)])
 
-    assert (made.whole.covered, made.whole.missed) == (1, 2)
+    assert (made.whole.covered, made.whole.fn) == (1, 2)
 
 
 SMALL: Any = st.builds(
@@ -158,8 +158,8 @@ def test_counts_add_up_and_no_box_counts_twice(found: list[Box], there: list[Box
     made = scores([one._replace(score=i / 10) for i, one in enumerate(found)], there)
 
     whole = made.whole
-    assert whole.right + whole.wrong == len(found)
-    assert whole.right + whole.missed == len(there)
+    assert whole.tp + whole.fp == len(found)
+    assert whole.tp + whole.fn == len(there)
     assert sum(n for (_, named), n in made.confusion.items() if named) == len(found)
     assert sum(n for (real, _), n in made.confusion.items() if real) == len(there)
-    assert sum(side["missed"] for side in made.sides.values()) == whole.missed
+    assert sum(side["fn"] for side in made.sides.values()) == whole.fn

@@ -54,21 +54,20 @@ class Evaluation:
             "all": {**self._label(scores.whole), "ap": _rounded(scores.mean_ap)},
             "labels": {name: self._label(label) for name, label in sorted(scores.labels.items())},
             "confusion": [
-                {"there": there or None, "found": found or None, "count": count}
-                for (there, found), count in sorted(scores.confusion.items())
+                {"truth": truth or None, "found": found or None, "count": count}
+                for (truth, found), count in sorted(scores.confusion.items())
             ],
             "sides": [
-                {"side": side_name(i), "there": side["there"], "missed": side["missed"]}
-                for i, side in scores.sides.items()
+                {"side": side_name(i), "truth": side["truth"], "fn": side["fn"]} for i, side in scores.sides.items()
             ],
         }
 
     def _label(self, label: Label) -> Figures:
         told = {
-            "there": label.there,
-            "right": label.right,
-            "wrong": label.wrong,
-            "missed": label.missed,
+            "truth": label.truth,
+            "tp": label.tp,
+            "fp": label.fp,
+            "fn": label.fn,
             "precision": _rounded(label.precision),
             "recall": _rounded(label.recall),
             "ap": _rounded(label.ap),

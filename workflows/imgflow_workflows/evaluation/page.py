@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 def page(run: Run, made: Evaluation) -> bytes:
     """The whole page."""
-    title = f"{run.municipality} · run {run.id} against what is there"
+    title = f"{run.municipality} · run {run.id} against the truth"
     scores = made.scores
     facts = [
         count(scores.images, "image"),
-        count(scores.whole.there, "box", "boxes") + " there",
-        count(scores.whole.right + scores.whole.wrong, "box", "boxes") + " found",
+        count(scores.whole.truth, "box", "boxes") + " in the truth",
+        count(scores.whole.tp + scores.whole.fp, "box", "boxes") + " found",
         f"overlap {scores.iou:g} at least",
     ]
     index = document(
@@ -44,12 +44,13 @@ def page(run: Run, made: Evaluation) -> bytes:
 
 
 def _labels(made: Evaluation) -> Markup:
-    heads: list[tuple[str, str | None]] = [("Label", None), ("There", "figure"), ("Right", "figure")]
-    heads += [("Missed", "figure"), ("Wrong", "figure"), ("Precision", "figure"), ("Recall", "figure")]
+    heads: list[tuple[str, str | None]] = [("Label", None), ("Truth", "figure"), ("TP", "figure")]
+    heads += [("FP", "figure"), ("FN", "figure"), ("Precision", "figure"), ("Recall", "figure")]
     heads += [("AP", "figure"), *([("Covered", "figure")] if made.hides else [])]
     rows = [_label(tag("bdi", name), label, label.ap, made) for name, label in sorted(made.scores.labels.items())]
     foot = _label("all", made.scores.whole, made.scores.mean_ap, made)
     notes = [
+        "Truth is the number of boxes that are there. TP were found, FN were not; FP were found where nothing is.",
         "AP is the precision averaged over 101 recalls, as COCO computes it; that of all labels is their mean.",
         f"Covered are boxes of which redact has covered {COVERED:.0%} at least." if made.hides else "",
     ]
@@ -59,10 +60,10 @@ def _labels(made: Evaluation) -> Markup:
 
 
 def _label(name: Content, label: Label, ap: float | None, made: Evaluation) -> Markup:
-    numbers: list[str] = [count(label.there), count(label.right), count(label.missed), count(label.wrong)]
+    numbers: list[str] = [count(label.truth), count(label.tp), count(label.fp), count(label.fn)]
     numbers += [_share(label.precision), _share(label.recall), NONE if ap is None else f"{ap:.3f}"]
     if made.hides:
-        numbers.append(f"{count(label.covered)} ({share(label.covered, label.there)})" if label.there else NONE)
+        numbers.append(f"{count(label.covered)} ({share(label.covered, label.truth)})" if label.truth else NONE)
     return tag("tr", tag("th", name, scope="row"), [tag("td", text, class_="figure") for text in numbers])
 
 
@@ -71,15 +72,15 @@ def _share(value: float | None) -> str:
 
 
 def _sides(made: Evaluation) -> Markup:
-    heads = (("Side in pixels", None), ("", "stretch"), ("Missed", "figure"), ("There", "figure"), ("Share", "figure"))
+    heads = (("Side in pixels", None), ("", "stretch"), ("FN", "figure"), ("Truth", "figure"), ("Share", "figure"))
     rows = [
         tag(
             "tr",
             tag("th", side_name(number), scope="row"),
-            tag("td", charts.bar(side["missed"], side["there"]), class_="stretch"),
-            tag("td", count(side["missed"]), class_="figure"),
-            tag("td", count(side["there"]), class_="figure"),
-            tag("td", share(side["missed"], side["there"]) if side["there"] else NONE, class_="figure quiet"),
+            tag("td", charts.bar(side["fn"], side["truth"]), class_="stretch"),
+            tag("td", count(side["fn"]), class_="figure"),
+            tag("td", count(side["truth"]), class_="figure"),
+            tag("td", share(side["fn"], side["truth"]) if side["truth"] else NONE, class_="figure quiet"),
         )
         for number, side in made.scores.sides.items()
     ]
@@ -89,7 +90,7 @@ def _sides(made: Evaluation) -> Markup:
 
 def _confusion(made: Evaluation) -> Markup:
     names = made.names
-    heads = [("There \\ found", None), *((name or "nothing", "figure") for name in names)]
+    heads = [("Truth \\ found", None), *((name or "nothing", "figure") for name in names)]
     rows = [
         tag(
             "tr",

@@ -74,36 +74,36 @@ def average_precision(scored: Iterable[tuple[float, bool]], there: int) -> float
 class Label:
     """How one label was found; images are those that were compared."""
 
-    there: int = 0
-    right: int = 0
-    wrong: int = 0
+    truth: int = 0  # boxes that are there
+    tp: int = 0
+    fp: int = 0
     covered: int = 0
     scored: list[tuple[float, bool]] = field(default_factory=list)
 
     @property
-    def missed(self) -> int:
-        """What is there and was not found."""
-        return self.there - self.right
+    def fn(self) -> int:
+        """False negatives: the number of boxes that are there and were not found."""
+        return self.truth - self.tp
 
     @property
     def precision(self) -> float | None:
         """The share of what was found that is there."""
-        return self.right / (self.right + self.wrong) if self.right + self.wrong else None
+        return self.tp / (self.tp + self.fp) if self.tp + self.fp else None
 
     @property
     def recall(self) -> float | None:
         """The share of what is there that was found."""
-        return self.right / self.there if self.there else None
+        return self.tp / self.truth if self.truth else None
 
     @property
     def coverage(self) -> float | None:
         """The share of what is there that is covered."""
-        return self.covered / self.there if self.there else None
+        return self.covered / self.truth if self.truth else None
 
     @property
     def ap(self) -> float | None:
         """Average precision."""
-        return average_precision(self.scored, self.there)
+        return average_precision(self.scored, self.truth)
 
 
 @dataclass(slots=True)
@@ -128,15 +128,15 @@ class Scores:
         for i, box in enumerate(found):
             if i not in ignored:
                 label = self.labels[box.label]
-                label.right += i in hits
-                label.wrong += i not in hits
+                label.tp += i in hits
+                label.fp += i not in hits
                 label.scored.append((box.score, i in hits))
         for place, box in enumerate(there):
-            self.labels[box.label].there += 1
+            self.labels[box.label].truth += 1
             self.labels[box.label].covered += share_covered(box, covers) >= COVERED
             side = self.sides[sum(box.side >= limit for limit in SIDES)]
-            side["there"] += 1
-            side["missed"] += place not in taken
+            side["truth"] += 1
+            side["fn"] += place not in taken
         self._confuse(found, there, hits, ignored)
 
     def _confuse(self, found: Sequence[Box], there: Sequence[Box], hits: Mapping[int, int], ignored: set[int]) -> None:
@@ -155,9 +155,9 @@ class Scores:
         """All labels together; their average precision is ``mean_ap``."""
         every = list(self.labels.values())
         return Label(
-            there=sum(one.there for one in every),
-            right=sum(one.right for one in every),
-            wrong=sum(one.wrong for one in every),
+            truth=sum(one.truth for one in every),
+            tp=sum(one.tp for one in every),
+            fp=sum(one.fp for one in every),
             covered=sum(one.covered for one in every),
         )
 

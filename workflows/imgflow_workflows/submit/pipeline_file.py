@@ -80,7 +80,12 @@ class Written:
 
 
 def read(path: Path, *, flag: str = "--pipeline") -> Written:
-    """A pipeline file, YAML or JSON. A list alone is its steps. Raises ImgflowError when it cannot be read."""
+    """A pipeline file, YAML or JSON. A list alone is its steps. Raises ImgflowError when it cannot be read.
+
+    ``@FILE`` is FILE, as ``--steps`` takes it, unless a file is called so.
+    """
+    if str(path).startswith("@") and not path.exists():
+        path = expanded(str(path)[1:])
     where = str(path)
     try:
         text = path.read_text(encoding="utf-8-sig")

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import math
 from datetime import date, datetime
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imgflow_steps.records import merge
 from imgflow_steps.store.leftovers import temporary
 from imgflow_workflows.catalog.ask import select
 from imgflow_workflows.catalog.choice import Choice, choose
 from imgflow_workflows.transfer.export import Exported
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from imgflow_steps.store import Store
 
@@ -28,10 +31,11 @@ def write(origin: Store, municipality: str, choice: Choice, target: Store, *, re
     """Write a feature per chosen image to ``photographs.geojson`` in ``target``; how many, and how many have a place.
 
     Properties are the columns of the catalog and what the file tells; with ``results`` also those of the newest run's
-    verdict, a feature per picture. An image without a position is a feature without a geometry; one of which neither a
-    catalog nor a run knows anything has none.
+    verdict, a feature per picture. An image without a position is a feature without a geometry; one that neither a
+    catalog nor a run knows has its name alone.
     """
-    Exported(origin, choice).check(target)
+    exported = Exported(origin, choice)
+    exported.check(target)
     with temporary() as name:
         folder = Path(name)
         chosen = folder / "selection.jsonl" if choice else None
@@ -40,13 +44,21 @@ def write(origin: Store, municipality: str, choice: Choice, target: Store, *, re
         number = placed = 0
         with (folder / FILE).open("w", encoding="utf-8") as file:
             file.write('{"type": "FeatureCollection", "features": [')
-            for row in _rows(origin, municipality, chosen, results=results):
+            images = (name for name, _, _ in exported.images(municipality, chosen))
+            for row in _with_unknown(images, _rows(origin, municipality, chosen, results=results)):
                 feature = _feature(row)
                 file.write(("," if number else "") + "\n" + json.dumps(feature, ensure_ascii=False, allow_nan=False))
                 number, placed = number + 1, placed + bool(feature["geometry"])
             file.write("\n]}\n")
         target.upload(folder / FILE, FILE, MEDIA)
     return number, placed
+
+
+def _with_unknown(images: Iterable[str], rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """All rows, and one with nothing but its name for each image that has none; both sorted by image."""
+    grouped = ((image, list(group)) for image, group in groupby(rows, itemgetter("image")))
+    for image, group in merge.joined(images, grouped, str, itemgetter(0), how="outer"):
+        yield from group[1] if group else [{"image": image}]
 
 
 def _rows(origin: Store, municipality: str, chosen: Path | None, *, results: bool) -> Iterator[dict[str, Any]]:
