@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 from urllib.request import urlopen
 from uuid import uuid4
 
+from imgflow_steps.store.client import open_client
 from imgflow_steps.store.settings import S3Settings
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Server:
     def new_bucket(self) -> str:
         """The URL of an empty bucket."""
         name = f"test-{uuid4().hex}"
-        self.settings.client().make_bucket(name)
+        open_client(self.settings).make_bucket(name)
         return f"s3://{name}"
 
     def behind(self, proxy: Proxy) -> Server:

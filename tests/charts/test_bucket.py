@@ -16,6 +16,7 @@ from tests.servers import Server, free_port, minio
 from imgflow_steps.contract.job import Exit
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.store.bucket import RULE, prepare_store
+from imgflow_steps.store.client import open_client
 from imgflow_steps.store.settings import S3Settings
 
 KINDS = ["moto_server", pytest.param("minio_server", marks=pytest.mark.minio)]
@@ -32,7 +33,7 @@ def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> S
 def test_a_bucket_is_made_once_and_scratch_expires(server: Server) -> None:
     for days in (3, 5):
         prepare_store("s3://imgflow-first", days)
-    found = S3Settings.from_environment(server.environment).client().get_bucket_lifecycle("imgflow-first")
+    found = open_client(S3Settings.from_environment(server.environment)).get_bucket_lifecycle("imgflow-first")
     assert found
     [rule] = found.rules
     assert rule.rule_filter
@@ -41,7 +42,7 @@ def test_a_bucket_is_made_once_and_scratch_expires(server: Server) -> None:
 
 
 def test_rules_that_others_made_stay(server: Server) -> None:
-    client = S3Settings.from_environment(server.environment).client()
+    client = open_client(S3Settings.from_environment(server.environment))
     client.make_bucket("imgflow-shared")
     theirs = Rule(ENABLED, rule_filter=Filter(prefix="tmp/"), rule_id="theirs", expiration=Expiration(days=1))
     client.set_bucket_lifecycle("imgflow-shared", LifecycleConfig([theirs]))
@@ -72,14 +73,14 @@ def test_a_server_with_the_credentials_of_before_is_started_anew_with_those_of_n
         "IMGFLOW_BEFORE_SECRET_ACCESS_KEY": passwords[0],
     }
     with minio(tmp_path / "data", port=port, password=passwords[0]) as before:
-        before.settings.client().make_bucket("kept")
-        client = before.settings.client()
+        open_client(before.settings).make_bucket("kept")
+        client = open_client(before.settings)
         client.put_object("kept", "photograph", BytesIO(b"all of it"), 9)
         hook = subprocess.Popen([sys.executable, "-m", "imgflow_steps.store.bucket"], env={**os.environ, **environment})
         assert before.process.wait(60) == 0
     with minio(tmp_path / "data", port=port, password=passwords[1]) as now:
         assert hook.wait(60) == Exit.DONE
-        assert now.settings.client().get_object("kept", "photograph").data == b"all of it"
+        assert open_client(now.settings).get_object("kept", "photograph").data == b"all of it"
 
 
 def test_the_hook_says_what_is_wrong_and_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:

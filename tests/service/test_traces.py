@@ -17,9 +17,10 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from tests import photographs
 from tests.services import SECONDS, Served, Start, serving, until
 
+from imgflow_service.wire.exporters import opened
 from imgflow_service.wire.imagescaler_pb2 import Image, ScaleImageRequest
 from imgflow_service.wire.imagescaler_pb2_grpc import ImageScalerStub
-from imgflow_service.wire.tracing import Trace, Tracer, opened
+from imgflow_service.wire.tracing import Trace, Tracer
 from imgflow_steps.contract.step import BadParametersError
 
 PHOTO = photographs.jpeg(1, 640, 480)
@@ -302,7 +303,9 @@ def test_a_collector_that_is_away_costs_no_request_and_keeps_no_process_from_its
 
 def test_opentelemetry_is_not_loaded_where_nothing_is_recorded() -> None:
     parts = "imgflow_service.api.__main__, imgflow_service.jobs.__main__, imgflow_service.processor.__main__"
-    script = f"import sys, {parts}; imgflow_service.wire.tracing.opened('a'); print('opentelemetry.sdk' in sys.modules)"
+    script = (
+        f"import sys, {parts}; imgflow_service.wire.exporters.opened('a'); print('opentelemetry.sdk' in sys.modules)"
+    )
     clean = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
 
     done = subprocess.run([sys.executable, "-c", script], env=clean, capture_output=True, text=True, check=True)

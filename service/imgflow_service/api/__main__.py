@@ -18,7 +18,7 @@ from imgflow_service.jobs.queue import Queue
 from imgflow_service.jobs.records import Jobs
 from imgflow_service.jobs.worker import Worker
 from imgflow_service.settings import ServiceSettings
-from imgflow_service.wire import imagescaler_pb2_grpc, tracing
+from imgflow_service.wire import exporters, imagescaler_pb2_grpc
 from imgflow_service.wire.listening import HttpServer, announce, asked_to_end, run
 from imgflow_service.wire.processors import ROOM, Processors, message_options
 from imgflow_steps.store import open_store
@@ -37,7 +37,7 @@ def main() -> int:
 
 
 async def _serve(settings: ServiceSettings) -> None:
-    own, tracer = settings.api, tracing.opened("imgflow-api")
+    own, tracer = settings.api, exporters.opened("imgflow-api")
     store = open_store(settings.store) if settings.store else None
     async with Processors(own.processors, settings.limits.bytes, tracer) as processors:
         queue = Queue(settings.jobs) if store else None

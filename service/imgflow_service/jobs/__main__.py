@@ -11,7 +11,7 @@ from prometheus_client import start_http_server
 from imgflow_service.jobs.queue import Queue
 from imgflow_service.jobs.worker import Worker
 from imgflow_service.settings import ServiceSettings
-from imgflow_service.wire import tracing
+from imgflow_service.wire import exporters
 from imgflow_service.wire.listening import announce, asked_to_end, run
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.store import open_store
@@ -30,7 +30,7 @@ def _work(settings: ServiceSettings) -> None:
         raise BadParametersError(
             "jobs need a broker and a store: set IMGFLOW_SERVE_JOBS_BROKER (redis://HOST:6379/0) and IMGFLOW_STORE"
         )
-    tracer = tracing.opened("imgflow-jobs")
+    tracer = exporters.opened("imgflow-jobs")
     worker = Worker(settings, open_store(settings.store), Queue(settings.jobs), tracer)
     metrics, _ = start_http_server(settings.api.metrics_port, settings.api.host, worker.telemetry.registry)
     worker.start()

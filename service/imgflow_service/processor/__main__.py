@@ -17,7 +17,7 @@ from imgflow_service.processor.pictures import Pictures
 from imgflow_service.processor.servicer import Servicer
 from imgflow_service.processor.telemetry import Telemetry
 from imgflow_service.settings import ServiceSettings
-from imgflow_service.wire import tracing
+from imgflow_service.wire import exporters
 from imgflow_service.wire.listening import HttpServer, announce, asked_to_end, run
 from imgflow_service.wire.processors import ROOM, SERVICE, message_options
 from imgflow_steps.worker.log import facts
@@ -34,7 +34,7 @@ def main() -> int:
 
 
 async def _serve(settings: ServiceSettings) -> None:
-    own, telemetry, tracer = settings.processor, Telemetry(), tracing.opened("imgflow-processor")
+    own, telemetry, tracer = settings.processor, Telemetry(), exporters.opened("imgflow-processor")
     crew = Crew(own.crew, own.queue, settings.limits.of_pipeline, telemetry)
     telemetry.workers.set(crew.workers)
     telemetry.busy.set_function(lambda: crew.busy)

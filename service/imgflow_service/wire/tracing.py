@@ -5,7 +5,6 @@ Without that a trace is passed on as it came, and nothing is recorded. OpenTelem
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +20,6 @@ WRITTEN = re.compile(
     r"-(?P<flags>[0-9a-f]{2})(?P<more>-.*)?"
 )
 STATED = re.compile(r"[\x20-\x7e]{1,512}")
-ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 Kind = Literal["server", "client", "consumer"]
 
@@ -82,30 +80,7 @@ class Tracer:
         """Hand over what was recorded; blocks, for some seconds at most."""
 
 
-def opened(service: str, environment: Mapping[str, str] = os.environ) -> Tracer:
-    """What the variables OTEL_* of OpenTelemetry say; ``service`` is the name unless they give another.
-
-    Raises BadParametersError where they name what is not here.
-    """
-    if not (exporters := _exporters(environment)):
-        return Tracer()
-    from imgflow_service.wire import spans  # noqa: PLC0415 - OpenTelemetry, which hardly anybody switches on
-
-    return spans.Recorder(service, [spans.exporter(name) for name in exporters])
-
-
 def _parent(found: re.Match[str]) -> str:
     """As version 00, the one that is spoken here; of later versions the flag that all of them have."""
     flags = found["flags"] if found["version"] == "00" else f"{int(found['flags'], 16) & 1:02x}"
     return f"00-{found['trace']}-{found['span']}-{flags}"
-
-
-def _exporters(environment: Mapping[str, str]) -> list[str]:
-    """Names of exporters as their packages have them, none where nothing is recorded."""
-    if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return []
-    default = "otlp" if any(environment.get(name, "").strip() for name in ENDPOINTS) else "none"
-    named = environment.get("OTEL_TRACES_EXPORTER", "").strip() or default
-    protocol = environment.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or environment.get("OTEL_EXPORTER_OTLP_PROTOCOL")
-    otlp = f"otlp_proto_{(protocol or 'http').partition('/')[0]}"
-    return [otlp if one == "otlp" else one for one in map(str.strip, named.split(",")) if one and one != "none"]

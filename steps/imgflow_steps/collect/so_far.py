@@ -17,9 +17,9 @@ from imgflow_steps.records.row import Row, Status
 from imgflow_steps.records.run import starts, worked
 from imgflow_steps.records.summary import Phase, Summary
 from imgflow_steps.report import report
-from imgflow_steps.report.covered import Coverage
+from imgflow_steps.report.account import Account
+from imgflow_steps.report.coverage import Coverage
 from imgflow_steps.report.data import Facts
-from imgflow_steps.report.statistics import Account
 
 if TYPE_CHECKING:
     from imgflow_steps.contract.job import Counts

@@ -25,10 +25,10 @@ from imgflow_steps.records.rows import compact, merged
 from imgflow_steps.records.run import starts, worked
 from imgflow_steps.records.summary import Example, Phase, Summary
 from imgflow_steps.report import report
-from imgflow_steps.report.covered import Coverage
+from imgflow_steps.report.account import Account
+from imgflow_steps.report.coverage import Coverage
 from imgflow_steps.report.data import Facts, groups, read_left_out
-from imgflow_steps.report.sections import Sections
-from imgflow_steps.report.statistics import Account
+from imgflow_steps.report.parts import Sections
 from imgflow_steps.store import NotFoundError
 from imgflow_steps.store.leftovers import temporary
 from imgflow_steps.store.walk import UNREADABLE

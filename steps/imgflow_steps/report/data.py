@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from imgflow_steps.records.row import Row
     from imgflow_steps.records.run import Run
     from imgflow_steps.records.summary import Summary
-    from imgflow_steps.report.sections import Sections
-    from imgflow_steps.report.statistics import Account
+    from imgflow_steps.report.account import Account
+    from imgflow_steps.report.parts import Sections
     from imgflow_steps.store import Store
 
 

@@ -14,8 +14,9 @@ from imgflow_steps.report.remedies import HINTS, OTHER_FAILED, OTHER_REJECTED
 
 if TYPE_CHECKING:
     from imgflow_steps.records.row import Row
+    from imgflow_steps.report.account import Account, RejectionGroup, Span
     from imgflow_steps.report.data import Facts
-    from imgflow_steps.report.statistics import Account, ModelFinding, RejectionGroup, Span, Spread, Tally, Times
+    from imgflow_steps.report.statistics import ModelFinding, Spread, Tally, Times
 
 COLUMNS = 32  # of a histogram
 WORDS = 12  # shown per finding

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from imgflow_steps.records.row import Row
+    from imgflow_steps.report.account import Account
     from imgflow_steps.report.data import Facts, Group
-    from imgflow_steps.report.sections import Sections
-    from imgflow_steps.report.statistics import Account
+    from imgflow_steps.report.parts import Sections
     from imgflow_steps.store import Store
 
 STYLE = Path(__file__).with_name("style.css")

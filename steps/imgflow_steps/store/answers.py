@@ -15,7 +15,8 @@ from imgflow_steps.store import (
     UnavailableError,
     tls,
 )
-from imgflow_steps.store.asking import StrangeError, said
+from imgflow_steps.store.asking import StrangeError
+from imgflow_steps.store.causes import said
 
 CREDENTIALS = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile that AWS_PROFILE names"
 REGION = "set AWS_REGION to the bucket's region"

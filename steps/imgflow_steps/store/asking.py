@@ -19,16 +19,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import certifi
 from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Retry, Timeout
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    MaxRetryError,
-    NewConnectionError,
-    ProtocolError,
-    ProxyError,
-    ReadTimeoutError,
-)
+from urllib3.exceptions import MaxRetryError, ProtocolError
 
 from imgflow_steps.store import tls
+from imgflow_steps.store.causes import said
 from imgflow_steps.store.proxies import proxied
 from imgflow_steps.store.sockets import Pool, SecurePool
 
@@ -198,20 +192,6 @@ class _Retry(Retry):
             last = self.history[-1]
             self.tell(said(last.error) if last.error else f"HTTP status {last.status}")
         super().sleep(response)
-
-
-def said(error: Exception) -> str:
-    """What kept a request from being answered, in plain words where urllib3 names its own classes."""
-    reason = error.reason if isinstance(error, MaxRetryError) and error.reason else error
-    if isinstance(reason, ProxyError):
-        return f"the proxy does not let it through: {said(reason.original_error)}"
-    if isinstance(reason, ReadTimeoutError):
-        return "it takes the connection and does not answer"
-    if isinstance(reason, NewConnectionError):
-        return str(reason).partition("): ")[2] or str(reason)
-    if isinstance(reason, ConnectTimeoutError):
-        return "nobody takes the connection"
-    return str(reason)
 
 
 def _strange(method: str, url: str, answer: BaseHTTPResponse, *, whole: bool) -> str:

@@ -48,6 +48,7 @@ def prepare(client: Minio, bucket: str, prefix: str, days: int) -> None:
 def prepare_store(url: str, days: int) -> None:
     """As ``prepare``, for the store at ``s3://bucket[/prefix]``. Raises StoreError and BadParametersError."""
     from imgflow_steps.store.answers import FAULTS, explain  # noqa: PLC0415 - loads minio
+    from imgflow_steps.store.client import open_client  # noqa: PLC0415 - likewise
     from imgflow_steps.store.settings import S3Settings  # noqa: PLC0415 - likewise
 
     if not url.startswith("s3://"):
@@ -55,7 +56,7 @@ def prepare_store(url: str, days: int) -> None:
     bucket, _, prefix = url.removeprefix("s3://").partition("/")
     settings = S3Settings.from_environment(os.environ)
     try:
-        prepare(settings.client(), bucket, f"{prefix.strip('/')}/" if prefix.strip("/") else "", days)
+        prepare(open_client(settings), bucket, f"{prefix.strip('/')}/" if prefix.strip("/") else "", days)
     except FAULTS as error:
         raise explain(error, f"bucket {bucket} at {settings.endpoint}", "") from error
 

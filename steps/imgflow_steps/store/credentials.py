@@ -24,7 +24,7 @@ from urllib3.exceptions import HTTPError
 from imgflow_steps.contract.redaction import conceal, redacted
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.store import DeniedError, SilentError, StoreError, UnavailableError, tls
-from imgflow_steps.store.asking import said
+from imgflow_steps.store.causes import said
 from imgflow_steps.store.proxies import pool, proxy_of
 from imgflow_steps.store.variables import CONTAINER, IDENTITY, NO_INSTANCE, PROFILE, ROLE, SESSION, STS
 

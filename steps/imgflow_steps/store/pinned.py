@@ -18,7 +18,7 @@ from urllib3 import BaseHTTPResponse
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, IncompleteRead, ProtocolError
 
-from imgflow_steps.store.asking import said
+from imgflow_steps.store.causes import said
 
 SILENCE = 10.0  # seconds without a byte
 FAULTS = (OSError, HTTPException, HTTPError, ValueError)  # what a server, or what lies before it, can do

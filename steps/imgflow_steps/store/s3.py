@@ -35,6 +35,7 @@ from imgflow_steps.store import (
 from imgflow_steps.store.answers import FAULTS, explain, refused, silent
 from imgflow_steps.store.arriving import arriving
 from imgflow_steps.store.asking import Silence, SpoiltError, StrangeError, connections
+from imgflow_steps.store.client import open_client
 from imgflow_steps.store.names import unstorable
 from imgflow_steps.store.pages import EMPTY, Page, page
 from imgflow_steps.store.settings import S3Settings
@@ -89,7 +90,7 @@ class S3:
         self._bucket, self._root = bucket, f"{prefix}/" if prefix else ""
         self._settings = settings
         self._connections = connections(settings)
-        self._client = settings.client(self._connections)
+        self._client = open_client(settings, self._connections)
         self._opaque = settings.etags == "opaque" or bucket.endswith("--x-s3")  # S3 Express
         self._away = 0.0  # until then the server, silent a moment ago, is asked only briefly
         self._unreadable = 0  # objects in sequence that came spoilt

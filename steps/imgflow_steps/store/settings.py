@@ -8,14 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from minio import Minio
 from minio.credentials.credentials import Credentials
-from minio.credentials.providers import Provider, StaticProvider
+from minio.credentials.providers import Provider
 
 from imgflow_steps.contract.redaction import conceal
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.store import PATIENCE, credentials, profiles, tls
-from imgflow_steps.store.asking import Connections, connections
 from imgflow_steps.store.proxies import port_of, proxy_of
 from imgflow_steps.store.variables import BUNDLES, NOWHERE, VARIABLES, for_source
 
@@ -115,27 +113,6 @@ class S3Settings:
     def budget(self) -> float:
         """Seconds that one operation of the store may hear nothing before it is given up."""
         return max(SILENT, self.patience)
-
-    def client(self, used: Connections | None = None) -> Minio:
-        """A client, as a rule with connections of its own; safe for threads, not for a forked process."""
-        parts = urlsplit(self.endpoint)
-        static = (
-            StaticProvider(self.access_key, self.secret_key, self.session_token or None) if self.access_key else None
-        )
-        return (_Requester if self.payer else Minio)(
-            parts.netloc,
-            credentials=self.lender or static,
-            secure=parts.scheme == "https",
-            region=self.region,  # or the client asks for it first, which needs one more right
-            http_client=used or connections(self),
-        )
-
-
-class _Requester(Minio):
-    """A client that says with each request, under its signature, that whoever asks pays."""
-
-    def _build_headers(self, host: str, headers: Any = None, *args: Any, **kw: Any) -> Any:
-        return super()._build_headers(host, {**(headers or {}), "x-amz-request-payer": PAYER}, *args, **kw)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from tests.made_runs import MadeRun
 
 from imgflow_steps.collect.work import run as collect
 from imgflow_steps.records.row import Published, Row
-from imgflow_steps.report.covered import LEAST, Coverage
+from imgflow_steps.report.coverage import LEAST, Coverage
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,9 +10,9 @@ from tests.steps.report.test_report import jpeg, lint
 from imgflow_steps.collect.work import run as collect
 from imgflow_steps.records import keys
 from imgflow_steps.records.row import Published, Row, Status
-from imgflow_steps.report import sections as shown
+from imgflow_steps.report import parts as shown
 from imgflow_steps.report.figures import NONE
-from imgflow_steps.report.sections import Sections
+from imgflow_steps.report.parts import Sections
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from imgflow_steps.records.results import scalars
 from imgflow_steps.records.row import Row, Status
-from imgflow_steps.report import figures, statistics
-from imgflow_steps.report.statistics import Account, Evenly, Spread, Tally, Times
+from imgflow_steps.records.sampling import Evenly
+from imgflow_steps.report import account, figures, statistics
+from imgflow_steps.report.account import Account
+from imgflow_steps.report.statistics import Spread, Tally, Times
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e100, max_value=1e100)
 
@@ -93,9 +95,9 @@ def test_codes_findings_and_slowest_images_are_bounded() -> None:
     taken = Account(run="r")
     for n in range(1000):
         taken.add(Row(image=str(n), version="", status=Status.REJECTED, code=f"c{n}", run="r", ms={"decode": n}))
-    assert len(taken.rejected) == statistics.REASONS + 1
+    assert len(taken.rejected) == account.REASONS + 1
     assert sum(reason.images for reason in taken.rejected.values()) == 1000
-    assert [row.image for _, row in taken.slowest] == [str(n) for n in range(999, 999 - statistics.SLOWEST, -1)]
+    assert [row.image for _, row in taken.slowest] == [str(n) for n in range(999, 999 - account.SLOWEST, -1)]
 
 
 def test_times_are_those_of_this_run_only() -> None:

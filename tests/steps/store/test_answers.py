@@ -20,6 +20,7 @@ from tests.servers import Proxy, Server
 
 from imgflow_steps.store import ChangedError, UnavailableError, UnreadableError
 from imgflow_steps.store.asking import Silence, SpoiltError
+from imgflow_steps.store.client import open_client
 from imgflow_steps.store.s3 import S3
 from imgflow_steps.store.settings import S3Settings
 from imgflow_steps.store.sums import Check
@@ -112,7 +113,7 @@ def test_an_object_of_several_parts_that_arrives_cut_is_not_taken_for_whole(
     assert (tmp_path / "copy").read_bytes() == bytes(PART + 1)
     assert len(proxy.requests) == 2
     other = BytesIO(bytes(PART + 1))
-    moto_server.settings.client().put_object(bucket, "runs/b/parts", other, PART + 1, part_size=6 << 20)
+    open_client(moto_server.settings).put_object(bucket, "runs/b/parts", other, PART + 1, part_size=6 << 20)
     assert len(patient.read("runs/b/parts")) == PART + 1
 
 
@@ -295,7 +296,7 @@ def test_versions_and_checksums_of_a_real_server_fit(minio_server: Server) -> No
     assert len(proxy.requests) == 2  # what was sent came with a checksum, and is compared with it
     with pytest.raises(ChangedError):
         opaque.read("a", "0" * 32)
-    client = minio_server.settings.client()
+    client = open_client(minio_server.settings)
     parts = BytesIO(bytes(11 << 20))
     client.put_object(bucket, "parts", parts, 11 << 20, part_size=5 << 20)
     assert store.read("parts") == bytes(11 << 20)

@@ -20,6 +20,7 @@ from imgflow_steps.store import (
     Store,
     UnavailableError,
 )
+from imgflow_steps.store.client import open_client
 from imgflow_steps.store.s3 import S3
 from imgflow_steps.store.settings import S3Settings
 from imgflow_steps.store.versions import PART, copied, etag_of
@@ -282,7 +283,7 @@ def test_settings_that_cannot_be_are_named_and_not_shown(variables: dict[str, st
 
 def test_folder_markers_that_consoles_leave_are_no_objects(moto_server: Server, moto_store: Store) -> None:
     bucket = moto_store.url.removeprefix("s3://")
-    moto_server.settings.client().put_object(bucket, "folder/", BytesIO(), 0)
+    open_client(moto_server.settings).put_object(bucket, "folder/", BytesIO(), 0)
     moto_store.write("folder/a", b"x")
 
     assert [found.key for found in moto_store.entries()] == ["folder/a"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imgflow_steps.records.row import Row
-from imgflow_steps.report.statistics import Account
+from imgflow_steps.report.account import Account
 from imgflow_workflows.catalog import exif
 
 

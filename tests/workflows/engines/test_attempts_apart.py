@@ -16,7 +16,7 @@ from imgflow_steps.records.listing import Listing
 from imgflow_steps.records.progress import ShardProgress
 from imgflow_steps.records.run import Attempt, Run, Work, save, worked
 from imgflow_steps.records.summary import Phase
-from imgflow_steps.report.statistics import Account
+from imgflow_steps.report.account import Account
 from imgflow_workflows.submit.attempts import attempts
 from imgflow_workflows.tuning import RunFigures, propose
 

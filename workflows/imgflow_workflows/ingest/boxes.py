@@ -14,7 +14,8 @@ from imgflow_steps.records.boxes import Head, ManualBox, Marked
 from imgflow_steps.records.merge import joined
 from imgflow_steps.store import Store, open_store
 from imgflow_workflows.catalog.database import ROWS, database, quoted
-from imgflow_workflows.ingest.table import SUFFIXES, Say, Table
+from imgflow_workflows.ingest.places import Say
+from imgflow_workflows.ingest.table import SUFFIXES, Table
 from imgflow_workflows.submit.request import check_municipality
 from imgflow_workflows.text import counted
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgflow_steps.contract.step import BadParametersError
-from imgflow_steps.pipeline.notation import nearest
 from imgflow_steps.records import keys
 from imgflow_steps.records.admission import ADMISSION, Admission
 from imgflow_steps.store import Store
@@ -20,42 +18,20 @@ from imgflow_steps.store.versions import version_of
 from imgflow_steps.store.web import NOWHERE, Web, is_url, named_by_url
 from imgflow_workflows.catalog.database import ROWS, database, quoted, said
 from imgflow_workflows.catalog.keep import keep
-from imgflow_workflows.ingest import workbook
+from imgflow_workflows.ingest import places, workbook
 from imgflow_workflows.ingest.delimited import UNNAMED, Delimited, named, read
 from imgflow_workflows.ingest.files import Missing, file_of
 from imgflow_workflows.ingest.kinds import WORDS, Reading, readings
-from imgflow_workflows.ingest.paths import Files, below
 from imgflow_workflows.results.skips import Refuse, SkippedFile, SkipReason
 from imgflow_workflows.text import counted
 from imgflow_workflows.transfer.copying import Photo, refused
 
 if TYPE_CHECKING:
-    import os
-
     from duckdb import DuckDBPyConnection
 
 SUFFIXES = frozenset({".csv", ".tsv", ".parquet"}) | workbook.SUFFIXES
-PATHS = (
-    "path",
-    "file",
-    "filename",
-    "file_name",
-    "image",
-    "image_path",
-    "image_file",
-    "url",
-    "link",
-)  # what people call the column
-IDS = ("id", "image_id")
 SHORT = "MISSING COLUMNS"  # as DuckDB calls a row that ends early
-NAMED = 3  # values that an error names
 OURS = ("image", "municipality")  # columns that every catalog has
-
-Say = Callable[[str], None]
-LocatedPhotograph = tuple[
-    str, str, "os.stat_result | None"
-]  # a photograph's name, where it lies, and its status if it is there
-Place = Callable[[str], LocatedPhotograph]  # of a value of a column
 
 
 @dataclass(slots=True)
@@ -83,7 +59,7 @@ class Table:
     ids: str = ""
     paths: str = ""
     lenient: bool = False  # leave out rows that cannot be read and files that are not there
-    say: Say = print
+    say: places.Say = print
     web: Web = NOWHERE
     encoding: str = ""  # of a table as text; "" finds out
     sheet: str = ""  # of a workbook; "" is the first one with rows
@@ -95,7 +71,7 @@ class Table:
         """See ``Source``. The table is understood before anything is copied; when all is, the catalog is written."""
         with database() as (base, folder):
             told = _query(self.read_source(base, folder, refuse))
-            self._find(base, self._places(base), refuse)
+            self._find(base, places.of_table(base, self.path, self._asked, self.say), refuse)
             base.execute(f"CREATE TABLE told AS {told}")
             yield _photos(base, store, keys.images(municipality), self.web)
             keep(base, folder, store, municipality)
@@ -122,11 +98,15 @@ class Table:
                 return {name: Reading(quoted(name)) for name in columns}
             found = readings(base, columns, delimiter, cells=self._is_workbook)
             for name, one in zip(columns, found, strict=True):
-                if one.note and name.casefold() not in {*IDS, *PATHS, self.ids.casefold(), self.paths.casefold()}:
+                if one.note and name.casefold() not in self._asked.named():
                     self.say(one.note)  # that ids are text is nothing to be told
             return dict(zip(columns, found, strict=True))
         except duckdb.Error as error:
             raise BadParametersError(f"{self.path} cannot be read: {said(error)}; nothing was copied") from error
+
+    @property
+    def _asked(self) -> places.Columns:
+        return places.Columns(self.ids, self.paths)
 
     @property
     def _is_workbook(self) -> bool:
@@ -176,47 +156,7 @@ class Table:
         for line, why in sorted(faults.items()):
             refuse(SkippedFile(f"{self.path}:{line}", SkipReason.ROW, why))
 
-    def _places(self, base: DuckDBPyConnection) -> tuple[str, Place]:
-        """The column that says where photographs lie, and what name and place a value of it stands for."""
-        columns = {name: name for name, *_ in base.execute("DESCRIBE source").fetchall()}
-        for asked, flag in ((self.ids, "--id"), (self.paths, "--path")):
-            if asked and unicodedata.normalize("NFC", asked) not in columns:
-                hint = nearest(asked, list(columns))
-                raise BadParametersError(
-                    f"{flag} {asked}: {self.path} has the columns {', '.join(columns)}{'; ' + hint if hint else ''}"
-                )
-        paths = unicodedata.normalize("NFC", self.paths) or ("" if self.ids else _first(columns, PATHS))
-        ids = unicodedata.normalize("NFC", self.ids) or _first(columns, IDS)
-        if not paths and not ids:
-            paths = _by_values(base, list(columns))
-        if not paths and not ids:
-            raise BadParametersError(
-                f"{self.path} has the columns {', '.join(columns)}. Which of them names the photographs? "
-                "--path COLUMN: it holds their paths; --id COLUMN: it holds the ID in images/ID.jpg"
-            )
-        if ids:
-            self._check_once(base, ids)
-        if paths:
-            if not self.paths:
-                self.say(f"taking column {paths} for the paths of the photographs; --path or --id names another")
-            return paths, partial(_by_path, Files(self.path.parent), self.path.parent)
-        beside = self.path.parent / "images" if (self.path.parent / "images").is_dir() else self.path.parent
-        if not self.ids:
-            self.say(f"taking column {ids} for the names of photographs in {beside}; --path or --id names another")
-        return ids, partial(_by_id, Files(beside), beside)
-
-    def _check_once(self, base: DuckDBPyConnection, column: str) -> None:
-        name = quoted(column)
-        twice = base.execute(
-            f"SELECT {name} FROM source WHERE {name} IS NOT NULL GROUP BY 1 HAVING count(*) > 1 ORDER BY 1"
-        ).fetchmany(NAMED + 1)
-        if twice:
-            shown = ", ".join(str(value) for (value,) in twice[:NAMED]) + (" and more" if twice[NAMED:] else "")
-            raise BadParametersError(
-                f"{self.path}: {column} {shown} is in several rows; nothing was copied. Every photograph has one row"
-            )
-
-    def _find(self, base: DuckDBPyConnection, by: tuple[str, Place], refuse: Refuse) -> None:
+    def _find(self, base: DuckDBPyConnection, by: tuple[str, places.Place], refuse: Refuse) -> None:
         """Every row's photograph as ``photos``."""
         import pyarrow as pa  # noqa: PLC0415 - an extra
 
@@ -250,7 +190,7 @@ class Table:
             )
 
     def _row(
-        self, row: int, value: str | None, place: Place, missing: Missing, refuse: Refuse
+        self, row: int, value: str | None, place: places.Place, missing: Missing, refuse: Refuse
     ) -> tuple[int, str, str, int, str] | None:
         if not value:
             refuse(SkippedFile(f"row {row + 1}", SkipReason.ROW, "it names no photograph"))
@@ -306,21 +246,6 @@ def _photos(base: DuckDBPyConnection, store: Store, prefix: str, web: Web) -> It
             yield Photo(prefix + name, place, size, version, partial(store.stat, prefix + name), file_of(place, web))
 
 
-def _by_path(files: Files, folder: Path, value: str) -> LocatedPhotograph:
-    found = files.find(value)
-    path, status = found or (value, None)
-    return below(path.removeprefix(f"{folder.absolute()}/")), str(folder / path), status
-
-
-def _by_id(files: Files, folder: Path, value: str) -> LocatedPhotograph:
-    """An id's file: the id itself where that has an image's suffix, else the first of the suffixes that is there."""
-    usual = [f"{value.strip()}{suffix}" for suffix in ("", ".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")]
-    candidates = usual if Path(value).suffix.lower() in keys.IMAGE_SUFFIXES else usual[1:]
-    found = next(filter(None, map(files.find, candidates)), None)
-    path, status = found or (candidates[0], None)
-    return below(path), str(folder / path), status
-
-
 def _plain(base: DuckDBPyConnection, column: str) -> str:
     """SQL for the text of a column that names photographs: pandas makes 7.0 of a 7 that has a gap below it."""
     name = quoted(column)
@@ -331,20 +256,6 @@ def _plain(base: DuckDBPyConnection, column: str) -> str:
     if str(kind) in {"DOUBLE", "FLOAT"} and base.execute(whole).fetchall() == [(True,)]:
         return f"{name}::HUGEINT::VARCHAR"
     return f"{name}::VARCHAR"
-
-
-def _first(columns: Mapping[str, str], names: tuple[str, ...]) -> str:
-    plain = {column.casefold(): column for column in columns}
-    return next((plain[name] for name in names if name in plain), "")
-
-
-def _by_values(base: DuckDBPyConnection, columns: Sequence[str]) -> str:
-    """The only column whose values all end as the names of images do; "" where none or several are so."""
-    ends = "|".join(suffix.removeprefix(".") for suffix in sorted(keys.IMAGE_SUFFIXES))
-    each = ", ".join(f"bool_and(regexp_matches({quoted(name)}::VARCHAR, '[.]({ends})$', 'i'))" for name in columns)
-    found = base.execute(f"SELECT {each} FROM source").fetchone() or ()
-    named = [name for name, every in zip(columns, found, strict=True) if every]
-    return named[0] if len(named) == 1 else ""
 
 
 def _query(columns: Mapping[str, Reading]) -> str:

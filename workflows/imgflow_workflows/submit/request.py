@@ -9,16 +9,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_origin
-
-from pydantic import BaseModel, ValidationError
+from typing import TYPE_CHECKING
 
 from imgflow_steps import __version__
 from imgflow_steps.collect import Collect
 from imgflow_steps.contract.redaction import has_user, redacted
 from imgflow_steps.contract.step import file_fields
 from imgflow_steps.list import List
-from imgflow_steps.pipeline.model import Pipeline, explain
+from imgflow_steps.pipeline.model import Pipeline
 from imgflow_steps.pipeline.notation import nearest
 from imgflow_steps.records import boxes, keys
 from imgflow_steps.records.run import Run, load
@@ -30,7 +28,7 @@ from imgflow_workflows.catalog import sections
 from imgflow_workflows.catalog.choice import ALL, Choice, choose
 from imgflow_workflows.errors import ImgflowError
 from imgflow_workflows.runs.state import municipalities, readable
-from imgflow_workflows.submit import openable, pipeline_file
+from imgflow_workflows.submit import changes, openable, pipeline_file
 from imgflow_workflows.submit.deduplicate import Selected, once
 from imgflow_workflows.submit.default import DEFAULT
 from imgflow_workflows.submit.presence import check_images
@@ -38,8 +36,6 @@ from imgflow_workflows.submit.presence import check_images
 if TYPE_CHECKING:
     from imgflow_steps.store import Store
     from imgflow_workflows.settings import Settings
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,26 +143,8 @@ def describe(submission: Submission, settings: Settings) -> Request:
     municipality = keys.decode(keys.encode(submission.municipality))
     pipeline, folder = _pipeline(submission)
     listing = List(shard_size=settings.shard_size, nodes=settings.nodes, layout=settings.layout)
-    collect = Collect()
-    flags = [
-        ("list.retry", submission.retry, "--retry"),
-        ("collect.max_rejected", submission.max_rejected, "--max-rejected"),
-        ("output.format", submission.format, "--format"),
-    ]
-    flags += [
-        ("list.include", ",".join(submission.include), "--include"),
-        ("list.exclude", ",".join(submission.exclude), "--exclude"),
-    ]
-    flags += [("list.links", "all" if submission.follow else "", "--follow-links")]
-    flags += [("list.known_by", "content" if submission.checksum else "", "--checksum")]
-    for path, value, origin in [(p, v, o) for p, v, o in flags if v] + [_split(text) for text in submission.changes]:
-        target, _, field = path.rpartition(".")
-        if target == "list":
-            listing = _with(listing, field, value, origin)
-        elif target == "collect":
-            collect = _with(collect, field, value, origin)
-        else:
-            pipeline = _change(pipeline, target, field, value, origin)
+    wishes = [*_flags(submission), *map(changes.of_set, submission.changes)]
+    pipeline, listing, collect = changes.made(pipeline, listing, Collect(), wishes)
     if pipeline.hides and listing.layout == "steps":
         raise ImgflowError(NO_STEPS)
     pipeline, files = _with_keys(pipeline, folder)
@@ -189,6 +167,20 @@ def describe(submission: Submission, settings: Settings) -> Request:
     return Request(run, files, submission.choice, submission.once, submission.take_over)
 
 
+def _flags(submission: Submission) -> list[changes.Change]:
+    """The parameters that flags of their own set."""
+    told = [
+        changes.Change("list.retry", submission.retry, "--retry"),
+        changes.Change("collect.max_rejected", submission.max_rejected, "--max-rejected"),
+        changes.Change("output.format", submission.format, "--format"),
+        changes.Change("list.include", ",".join(submission.include), "--include"),
+        changes.Change("list.exclude", ",".join(submission.exclude), "--exclude"),
+        changes.Change("list.links", "all" if submission.follow else "", "--follow-links"),
+        changes.Change("list.known_by", "content" if submission.checksum else "", "--checksum"),
+    ]
+    return [one for one in told if one.value]
+
+
 def again(known: Run, submission: Submission, settings: Settings, store: Store) -> Request:
     """The same run once more: as it was, or as asked when that gives the same results. Raises ImgflowError."""
     if not submission.municipality:
@@ -208,8 +200,8 @@ def again(known: Run, submission: Submission, settings: Settings, store: Store) 
             )
         listing = known.list.model_copy(update={"retry": submission.retry} if submission.retry else {})
         where = {"engine": settings.engine, "namespace": _namespace(settings), "workers": _workers(settings)}
-        changes = {"created": time.time(), "list": listing, **where, "version": __version__}
-        return Request(known.model_copy(update=changes), {}, take_over=submission.take_over, resumed=True)
+        update = {"created": time.time(), "list": listing, **where, "version": __version__}
+        return Request(known.model_copy(update=update), {}, take_over=submission.take_over, resumed=True)
     request = build(submission, settings, store, later=True)
     _check_same(known, request.run)
     if not submission.choice:
@@ -300,51 +292,6 @@ def _pipeline(submission: Submission) -> tuple[Pipeline, Path]:
     else:
         return DEFAULT, Path()
     return written.pipeline(), written.folder
-
-
-def _split(change: str) -> tuple[str, str, str]:
-    path, equals, value = change.partition("=")
-    if not all([equals, *path.partition(".")]):
-        raise ImgflowError(f"--set {change}: give STEP.PARAMETER=VALUE, such as scale.width=512")
-    return path.strip(), value.strip(), f"--set {change}"
-
-
-def _with(params: Model, field: str, value: str, origin: str) -> Model:
-    fields = type(params).model_fields
-    if field not in fields:
-        there = f"there are: {', '.join(fields)}" if fields else "it has none"
-        raise ImgflowError(f"{origin}: there is no parameter {field!r}; {there}", nearest(field, list(fields)))
-    try:
-        return type(params).model_validate({**params.model_dump(), field: _plain(fields[field].annotation, value)})
-    except ValidationError as error:
-        raise ImgflowError(f"{origin}: {explain(error, '')}") from None
-
-
-def _plain(annotation: Any, value: str) -> Any:
-    """A flag's text as what the parameter takes; lists are written 1,2,3 or [1,2,3]."""
-    if get_origin(annotation) is tuple:
-        return [part.strip() for part in value.strip("[]").split(",") if part.strip()]
-    return value
-
-
-def _change(pipeline: Pipeline, target: str, field: str, value: str, origin: str) -> Pipeline:
-    """The pipeline with one other parameter, of a step, the encoder or the limits."""
-    if target == "output":
-        return pipeline.model_copy(update={"output": _with(pipeline.output, field, value, origin)})
-    if target == "limits":
-        return pipeline.model_copy(update={"limits": _with(pipeline.limits, field, value, origin)})
-    labels = pipeline.labels
-    if target not in labels:
-        twice = [label for label in labels if label.rpartition(".")[0] == target]
-        if twice:
-            raise ImgflowError(f"{origin}: {target!r} occurs {len(twice)} times; say which: {', '.join(twice)}")
-        known = [*labels, "list", "collect", "output", "limits"]
-        raise ImgflowError(
-            f"{origin}: there is no {target!r} here; there are: {', '.join(known)}", nearest(target, known)
-        )
-    position = labels.index(target) + 1
-    changed = _with(pipeline.steps[position - 1].params, field, value, origin)
-    return pipeline.with_params(position, **changed.model_dump())
 
 
 def named_files(pipeline: Pipeline) -> Iterator[tuple[str, str, str]]:
