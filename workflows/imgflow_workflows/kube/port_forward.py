@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -21,16 +22,19 @@ if TYPE_CHECKING:
     from kubernetes.client import ApiClient
 
 CHUNK = 1 << 16
+PORTS = {"http": 80, "https": 443}
+IN_POD = "KUBERNETES_SERVICE_HOST"  # a variable that every pod has
+NEAR = 2.0  # seconds for a connection inside a cluster
 
 
 @contextmanager
 def reachable(endpoint: str, *, kube_context: str = "") -> Iterator[str]:
     """The endpoint; or, when it is a Service inside the cluster, one of this machine that leads there while in use.
 
-    Raises BadParametersError for https inside the cluster, UnavailableError when the Service has no ready pod.
+    A pod asks the Service itself, where it reaches it. Raises BadParametersError for https inside the cluster, UnavailableError when the Service has no ready pod.
     """
     service = _service(endpoint)
-    if service is None:
+    if service is None or _is_near(endpoint):
         yield endpoint
         return
     url = urlsplit(endpoint)
@@ -52,7 +56,17 @@ def _service(endpoint: str) -> tuple[str, str, int] | None:
     parts = (url.hostname or "").removesuffix(".cluster.local").split(".")
     if len(parts) != 3 or parts[2] != "svc":  # noqa: PLR2004 - name, namespace, svc
         return None
-    return parts[0], parts[1], url.port or (443 if url.scheme == "https" else 80)
+    return parts[0], parts[1], url.port or PORTS.get(url.scheme, 80)
+
+
+def _is_near(endpoint: str) -> bool:
+    """Whether this is a pod that reaches the endpoint by itself; its kubeconfig may be that of another cluster."""
+    url = urlsplit(endpoint)
+    if not os.environ.get(IN_POD):
+        return False
+    with suppress(OSError), socket.create_connection((url.hostname, url.port or PORTS.get(url.scheme, 80)), NEAR):
+        return True
+    return False
 
 
 def _pod_of(api: ApiClient, name: str, namespace: str, port: int) -> tuple[str, int]:
