@@ -1,5 +1,5 @@
 # noqa: INP001 - a script beside what it describes, no package
-"""What releases are made of: licences of all packages in container images, their hashes, and known vulnerabilities.
+"""What releases are made of: licences of all packages in container images and of the wheel, and hashes of all pins.
 
 ``make audit`` says what is wrong and ends with 1. What it cannot see here it names.
 """
@@ -15,13 +15,15 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 LIST = ROOT / "release/licences.toml"
 PIN = re.compile(r"^([a-z0-9][a-z0-9.-]*)==([^\s\\]+)", re.MULTILINE)
+LOCKS = {"images/*/requirements.txt": "make pins", "release/locks/*.txt": "make lock"}  # and what writes them
 HASHED = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 BASE = re.compile(r"^FROM (\S+)", re.MULTILINE)
 
 
 def held() -> set[str]:
-    """All packages that any container image holds, by normalised name."""
-    return {name for lock in ROOT.glob("images/*/requirements.txt") for name, _ in PIN.findall(lock.read_text())}
+    """All packages that any container image holds or the wheel requires, by normalised name."""
+    locks = [*ROOT.glob("images/*/requirements.txt"), ROOT / "release/locks/wheel.txt"]
+    return {name for lock in locks for name, _ in PIN.findall(lock.read_text())}
 
 
 def licences(found: Distribution, words: dict[str, str]) -> set[str]:
@@ -46,11 +48,12 @@ def strange(installed: dict[str, Distribution], names: set[str]) -> list[str]:
     ]
 
 
-def without_hash() -> list[str]:
+def without_hash(root: Path = ROOT) -> list[str]:
     """Lines of locks that would install whatever an index has."""
     return [
-        f"{lock.parent.name}: {line.strip()} has no hash; run make pins"
-        for lock in sorted(ROOT.glob("images/*/requirements.txt"))
+        f"{lock.relative_to(root)}: {line.strip()} has no hash; run {renewed}"
+        for places, renewed in LOCKS.items()
+        for lock in sorted(root.glob(places))
         for line in lock.read_text().replace("\\\n", " ").splitlines()
         if line.strip() and not line.startswith("#") and not HASHED.search(line)
     ]
@@ -68,7 +71,7 @@ def main() -> int:
     for line in wrong:
         sys.stderr.write(f"{line}\n")
     seen = len(names & installed.keys())
-    sys.stdout.write(f"{seen} of {len(names)} packages in container images have a licence that was looked at\n")
+    sys.stdout.write(f"{seen} of {len(names)} packages of images and wheel have a licence that was looked at\n")
     if unseen := sorted(names - installed.keys()):
         sys.stdout.write(f"not looked at, since they are not installed here: {', '.join(unseen)}\n")
     bases = {base for file in ROOT.glob("images/*/Dockerfile") for base in BASE.findall(file.read_text())}

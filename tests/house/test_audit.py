@@ -32,7 +32,7 @@ def test_every_threat_names_tests_that_are_there(row: str) -> None:
         assert re.search(rf"^def {name}\(", (ROOT / path).read_text(), re.MULTILINE), f"{path} has no {name}"
 
 
-def test_what_containers_hold_is_under_licences_that_were_looked_at() -> None:
+def test_what_containers_hold_and_the_wheel_requires_is_under_licences_that_were_looked_at() -> None:
     assert audit.strange(audit.here(), audit.held()) == []
     assert audit.without_hash() == []
 
@@ -51,3 +51,14 @@ def test_a_licence_that_nobody_has_looked_at_is_found() -> None:
     [wrong] = audit.strange({"numpy": Found()}, {"numpy"})
 
     assert wrong.startswith("numpy: AGPL-3.0-only;")
+
+
+def test_a_pin_without_a_hash_is_found_in_every_lock(tmp_path: Path) -> None:
+    for place in ("images/list/requirements.txt", "release/locks/development.txt"):
+        (tmp_path / place).parent.mkdir(parents=True)
+        (tmp_path / place).write_text(f"# made\nminio==7.2 \\\n    --hash=sha256:{'0' * 64}\nnumpy==2.4\n")
+
+    assert audit.without_hash(tmp_path) == [
+        "images/list/requirements.txt: numpy==2.4 has no hash; run make pins",
+        "release/locks/development.txt: numpy==2.4 has no hash; run make lock",
+    ]
