@@ -53,7 +53,7 @@ $(READY): pyproject.toml $(LOCKS)
 .PHONY: lock
 lock:  ## Pin what developing needs, and what the wheel requires, after a change of pyproject.toml; ARGS=--upgrade takes the newest
 	@test -x $(BIN)/uv || $(MAKE) $(READY)
-	$(BIN)/python release/lock.py $(ARGS)
+	$(BIN)/python -m release.lock $(ARGS)
 
 # Hundreds of processes start; each would compile what it loads where no bytecode is kept.
 .PHONY: test
@@ -118,15 +118,15 @@ notebook: $(READY)  ## Execute docs/notebook.ipynb anew, with what it shows
 
 .PHONY: release
 release: $(READY)  ## Wheel, sdist, chart, SBOMs and checksums in dist, the same bytes each time; says what a person has to push
-	$(BIN)/python release/build.py
+	$(BIN)/python -m release.build
 
 .PHONY: audit
 audit: $(READY)  ## Licences and hashes of all that container images hold; says what it could not look at
-	$(BIN)/python release/audit.py
+	$(BIN)/python -m release.audit
 
 .PHONY: version
 version: $(READY)  ## Write VERSION=0.2.0 into every place that has it
-	$(BIN)/python release/build.py --version $(VERSION)
+	$(BIN)/python -m release.build --version $(VERSION)
 
 .PHONY: docs
 docs: $(READY)  ## The pages as a site in build/site, which needs no network; every link is checked

@@ -26,20 +26,26 @@ def held() -> set[str]:
     return {name for lock in locks for name, _ in PIN.findall(lock.read_text())}
 
 
-def licences(found: Distribution, words: dict[str, str]) -> set[str]:
+def licences(found: Distribution, meant: dict[str, str]) -> set[str]:
     """What a package says of itself, as SPDX where that is known."""
     about = found.metadata
     if expression := about.get("License-Expression"):
         return set(re.split(r" AND | OR |[()]", expression)) - {""}
     classifiers = [one.rpartition(" :: ")[2] for one in about.get_all("Classifier") or [] if one.startswith("License")]
     said = classifiers or [(about.get("License") or "unknown").strip().partition("\n")[0]]
-    return {words.get(one, one) for one in said}
+    return {meant.get(one, one) for one in said}
+
+
+def words() -> dict[str, str]:
+    """What older packages call a licence, and what that is as SPDX."""
+    known: dict[str, str] = tomllib.loads(LIST.read_text(encoding="utf-8"))["words"]
+    return known
 
 
 def strange(installed: dict[str, Distribution], names: set[str]) -> list[str]:
     """Packages under a licence that nobody has looked at."""
     known = tomllib.loads(LIST.read_text(encoding="utf-8"))
-    looked_at = {name: licences(installed[name], known["words"]) for name in names & installed.keys()}
+    looked_at = {name: licences(installed[name], words()) for name in names & installed.keys()}
     more = {name: of - set(known["allowed"]) for name, of in sorted(looked_at.items()) if name not in known["packages"]}
     return [
         f"{name}: {', '.join(sorted(of))}; look at it, and add it to release/licences.toml or drop it"

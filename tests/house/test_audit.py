@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-import sys
 from email.message import Message
 from importlib.metadata import Distribution
 from pathlib import Path
 
 import pytest
+from release import audit
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "release"))
-import audit  # noqa: E402 - a script beside what it writes, no package
-
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 
 
