@@ -17,7 +17,10 @@ LIST = ROOT / "release/licences.toml"
 PIN = re.compile(r"^([a-z0-9][a-z0-9.-]*)==([^\s\\]+)", re.MULTILINE)
 LOCKS = {"images/*/requirements.txt": "make pins", "release/locks/*.txt": "make lock"}  # and what writes them
 HASHED = re.compile(r"--hash=sha256:[0-9a-f]{64}")
-BASE = re.compile(r"^FROM (\S+)", re.MULTILINE)
+BASE = re.compile(r"^FROM (?:--\S+ )*(\S+)(?: AS (\S+))?", re.MULTILINE | re.IGNORECASE)
+ARGUMENT = re.compile(r"^ARG (\w+)=(\S+)", re.MULTILINE)
+STARTED = re.compile(r"^\s*image: (?:&\w+ )?([\w./:@-]+)", re.MULTILINE)  # by compose.yaml and by the chart
+OURS = "localhost/imgflow-"  # what images/build makes of the others
 
 
 def held() -> set[str]:
@@ -65,6 +68,28 @@ def without_hash(root: Path = ROOT) -> list[str]:
     ]
 
 
+def bases(dockerfile: str) -> set[str]:
+    """What a Dockerfile begins with unless somebody sets its arguments; stages of its own do not count."""
+    given = dict(ARGUMENT.findall(dockerfile))
+    found = BASE.findall(dockerfile)
+    named = {re.sub(r"\$\{?(\w+)\}?", lambda match: given.get(match[1], match[0]), base) for base, _stage in found}
+    return named - {stage for _base, stage in found}
+
+
+def moving(root: Path = ROOT) -> dict[str, list[str]]:
+    """Container images of others that are named by a tag, not by a digest, and where."""
+    found: dict[str, set[str]] = {
+        str(file.relative_to(root)): bases(file.read_text()) for file in root.glob("images/*/Dockerfile")
+    }
+    for name in ("compose.yaml", "charts/imgflow/values.yaml"):
+        found[name] = set(STARTED.findall((root / name).read_text()))
+    return {
+        image: sorted(name for name, images in found.items() if image in images)
+        for image in sorted(set().union(*found.values()))
+        if "@sha256:" not in image and not image.startswith(OURS)
+    }
+
+
 def here() -> dict[str, Distribution]:
     """What is installed beside this script."""
     return {re.sub(r"[-_.]+", "-", one.metadata["Name"]).lower(): one for one in distributions()}
@@ -80,9 +105,9 @@ def main() -> int:
     sys.stdout.write(f"{seen} of {len(names)} packages of images and wheel have a licence that was looked at\n")
     if unseen := sorted(names - installed.keys()):
         sys.stdout.write(f"not looked at, since they are not installed here: {', '.join(unseen)}\n")
-    bases = {base for file in ROOT.glob("images/*/Dockerfile") for base in BASE.findall(file.read_text())}
-    if moving := sorted(base for base in bases if "@sha256:" not in base and not base.startswith("$")):
-        sys.stdout.write(f"without a digest: {', '.join(moving)}\n")
+    for image, places in moving().items():
+        more = f" and {len(places) - 1} more" if len(places) > 1 else ""
+        sys.stdout.write(f"without a digest: {image}, in {places[0]}{more}\n")
     sys.stdout.write(
         "not looked at: advisories; where their service can be reached, run pip-audit on images/*/requirements.txt\n"
     )

@@ -18,7 +18,7 @@ import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from release import sbom
+from release import audit, sbom
 
 ROOT = Path(__file__).parents[1]
 CHART = ROOT / "charts/imgflow"
@@ -99,14 +99,23 @@ def package_chart(path: Path, epoch: int) -> None:
 
 def steps(version: str) -> str:
     """What a person has to do with the files, and where."""
-    return f"""
+    [python] = audit.bases((ROOT / "images/base/Dockerfile").read_text(encoding="utf-8"))
+    name, _, digest = python.partition("@")
+    of = f"PYTHON_IMAGE={re.sub(r':[^:/]+$', '', name)}@{digest or 'sha256:…'}"
+    said = f"""
 Nothing was pushed. To publish {version}, a person with the rights:
   1. git tag --sign v{version} && git push --tags        the tag, in the repository
   2. twine upload dist/*.whl dist/*.tar.gz               wheel and sdist, to a Python package index
-  3. make containers PREFIX=REGISTRY/imgflow- TAG={version}, then docker push each      container images, to a registry
+  3. make containers PREFIX=REGISTRY/imgflow- TAG={version} {of}
+     then docker push each                               container images, to a registry
   4. helm push dist/imgflow-{version}.tgz oci://REGISTRY/charts      the chart, to the same registry
   5. attach dist/SHA256SUMS, signed, and dist/sbom/* to the release's page
 """
+    return (
+        said
+        if digest
+        else f"{said}\nWARNING: {python} is a tag that moves: for 3. look up its digest, see docs/operations.md\n"
+    )
 
 
 if __name__ == "__main__":

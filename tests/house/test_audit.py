@@ -59,3 +59,29 @@ def test_a_pin_without_a_hash_is_found_in_every_lock(tmp_path: Path) -> None:
         "images/list/requirements.txt: numpy==2.4 has no hash; run make pins",
         "release/locks/development.txt: numpy==2.4 has no hash; run make lock",
     ]
+
+
+def test_container_images_that_others_may_replace_are_found_wherever_they_are_named(tmp_path: Path) -> None:
+    digest = f"@sha256:{'a' * 64}"
+    files = {
+        "images/base/Dockerfile": "ARG PYTHON_IMAGE=docker.io/python:3.13\nFROM ${PYTHON_IMAGE} AS build\nFROM build\n",
+        "images/list/Dockerfile": "ARG BASE=localhost/imgflow-base:dev\n"
+        f"FROM --platform=linux/amd64 docker.io/python{digest} AS build\nFROM $BASE\n",
+        "compose.yaml": "  minio:\n    image: quay.io/minio:latest\n  api:\n    image: &a localhost/imgflow-api:dev\n",
+        "charts/imgflow/values.yaml": f"minio:\n  image: quay.io/minio:latest\nbroker:\n  image: valkey{digest}\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    assert audit.moving(tmp_path) == {
+        "docker.io/python:3.13": ["images/base/Dockerfile"],
+        "quay.io/minio:latest": ["charts/imgflow/values.yaml", "compose.yaml"],
+    }
+
+
+def test_of_this_project_the_images_without_a_digest_are_those_that_security_md_admits() -> None:
+    admitted = (ROOT / "SECURITY.md").read_text()
+
+    for image in audit.moving():
+        assert f"`{image}`" in admitted, "pin it by a digest, or add it to what is not pinned"

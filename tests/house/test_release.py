@@ -94,6 +94,24 @@ def test_the_sbom_of_a_wheel_names_all_that_it_requires_with_licences_and_is_the
     assert json.loads(sbom.of_wheel(wheel, "1.2.3", 1_700_000_000))["serialNumber"] != said["serialNumber"]
 
 
+def test_whoever_publishes_is_told_to_name_the_python_image_by_its_digest(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = build.steps("1.2.3")
+
+    assert "TAG=1.2.3 PYTHON_IMAGE=docker.io/library/python@sha256:…" in said
+    assert "WARNING: docker.io/library/python:3.13-slim is a tag that moves" in said
+    text = (root / "images/base/Dockerfile").read_text()
+    (tmp_path / "images/base").mkdir(parents=True)
+    (tmp_path / "images/base/Dockerfile").write_text(text.replace(":3.13-slim", f":3.13-slim@sha256:{'a' * 64}"))
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+
+    said = build.steps("1.2.3")
+
+    assert f"PYTHON_IMAGE=docker.io/library/python@sha256:{'a' * 64}\n" in said
+    assert "WARNING" not in said
+
+
 def test_the_command_is_a_module_as_well() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "imgflow_cli", "--version"], capture_output=True, text=True, check=True
