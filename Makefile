@@ -5,8 +5,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 LOCKS  := release/locks/build.txt release/locks/development.txt
-# A lock names all that there is, and the tools that build what has no wheel are installed first.
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation
+# A lock names all that there is, and the tools that build what has no wheel are installed first. A package may have been released
+# before the newest Python that it runs with, and says then that it does not.
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --ignore-requires-python
 DEMO   := .imgflow-demo
 REDACT := build/demo-redact
 BENCH  := build/bench

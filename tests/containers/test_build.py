@@ -63,6 +63,28 @@ def test_a_release_from_a_tag_that_moves_is_warned_of_and_a_development_build_is
     assert "PYTHON_IMAGE=NAME@sha256:" in warned
 
 
+@pytest.mark.parametrize("tool", ["podman", "buildah", "docker"])
+def test_a_release_has_the_time_of_its_commit_and_a_development_build_the_clocks(source: Path, tool: str) -> None:
+    for name, script in {
+        tool: 'echo "SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH $@" >>built',
+        "git": "echo 1700000000",
+    }.items():
+        (source / "bin").mkdir(exist_ok=True)
+        (source / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
+        (source / "bin" / name).chmod(0o755)
+    told = {"PATH": f"{source}/bin:{os.environ['PATH']}", "BUILD": "", "CONTAINER_TOOL": tool}
+
+    lines, _ = build(source, **told)
+    released, _ = build(source, **told, TAG="1.2.3", PYTHON_IMAGE=DIGEST)
+
+    assert all(line.startswith("SOURCE_DATE_EPOCH= build -f ") for line in lines)
+    stamp = "" if tool == "docker" else "--timestamp 1700000000 "
+    assert [
+        line for line in released[len(lines) :] if f"SOURCE_DATE_EPOCH=1700000000 build {stamp}-f " not in line
+    ] == []
+    assert len(released) == 2 * len(lines) == 4
+
+
 def test_the_wheel_is_built_by_what_is_installed_already(source: Path) -> None:
     build(source)
 

@@ -123,7 +123,7 @@ def test_setting_up_installs_nothing_that_no_lock_pins(root: Path, tmp_path: Pat
         "release/locks/build.txt",
         "release/locks/development.txt",
     ]
-    assert [line.rpartition("--no-build-isolation ")[2] for line in installs if "--require-hashes" not in line] == [
+    assert [line.rpartition("--ignore-requires-python ")[2] for line in installs if "--require-hashes" not in line] == [
         "--editable ."
     ]
     assert all("--no-deps --no-build-isolation" in line for line in installs)
