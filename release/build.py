@@ -18,6 +18,8 @@ import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from release import audit, sbom
+
 ROOT = Path(__file__).parents[1]
 CHART = ROOT / "charts/imgflow"
 PLACES = {  # every file with the version of this project, and what stands around it
@@ -58,9 +60,12 @@ def build(into: Path, images: list[str] | None = None) -> list[Path]:
     subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
     package_chart(into / f"imgflow-{version}.tgz", int(epoch))
     (into / "sbom").mkdir()
-    locks = sorted(ROOT.glob("images/*/requirements.txt"))
+    [wheel] = into.glob("*.whl")
+    (into / f"sbom/imgflow-{version}.cdx.json").write_text(sbom.of_wheel(wheel, version, int(epoch)), encoding="utf-8")
+    locks = [lock for lock in sorted(ROOT.glob("images/*/requirements.txt")) if _wanted(lock, images)]
     with ThreadPoolExecutor(2) as pool:
-        for _done in pool.map(lambda lock: _sbom(lock, version, into), [x for x in locks if _wanted(x, images)]):
+        names = [into / f"sbom/imgflow-{lock.parent.name}-{version}.cdx.json" for lock in locks]
+        for _written in pool.map(sbom.of_container, locks, names):
             pass
     files = sorted(path for path in into.rglob("*") if path.is_file())
     sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(into).as_posix()}\n" for path in files]
@@ -75,21 +80,6 @@ def _wanted(lock: Path, images: list[str] | None) -> bool:
 def _git(*words: str) -> str:
     done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S607 - a developer's
     return done.stdout.strip()
-
-
-def _sbom(lock: Path, version: str, into: Path) -> None:
-    """What one container image holds of PyPI, from the hashes that it is built with, as CycloneDX."""
-    path = into / "sbom" / f"imgflow-{lock.parent.name}-{version}.cdx.json"
-    command = [
-        sys.executable,
-        "-m",
-        "cyclonedx_py",
-        "requirements",
-        str(lock),
-        "--pyproject",
-        str(ROOT / "pyproject.toml"),
-    ]
-    subprocess.run([*command, "--output-reproducible", "-o", str(path)], check=True, capture_output=True)
 
 
 def package_chart(path: Path, epoch: int) -> None:
@@ -109,14 +99,23 @@ def package_chart(path: Path, epoch: int) -> None:
 
 def steps(version: str) -> str:
     """What a person has to do with the files, and where."""
-    return f"""
+    [python] = audit.bases((ROOT / "images/base/Dockerfile").read_text(encoding="utf-8"))
+    name, _, digest = python.partition("@")
+    of = f"PYTHON_IMAGE={re.sub(r':[^:/]+$', '', name)}@{digest or 'sha256:…'}"
+    said = f"""
 Nothing was pushed. To publish {version}, a person with the rights:
   1. git tag --sign v{version} && git push --tags        the tag, in the repository
   2. twine upload dist/*.whl dist/*.tar.gz               wheel and sdist, to a Python package index
-  3. make containers PREFIX=REGISTRY/imgflow- TAG={version}, then docker push each      container images, to a registry
+  3. make containers PREFIX=REGISTRY/imgflow- TAG={version} {of}
+     then docker push each                               container images, to a registry
   4. helm push dist/imgflow-{version}.tgz oci://REGISTRY/charts      the chart, to the same registry
   5. attach dist/SHA256SUMS, signed, and dist/sbom/* to the release's page
 """
+    return (
+        said
+        if digest
+        else f"{said}\nWARNING: {python} is a tag that moves: for 3. look up its digest, see docs/operations.md\n"
+    )
 
 
 if __name__ == "__main__":
