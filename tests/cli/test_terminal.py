@@ -40,6 +40,29 @@ def test_help_loads_nothing_that_it_does_not_need() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+NEEDLESS = [
+    *["numpy", "PIL", "onnxruntime", "minio", "urllib3", "urllib.request", "hera", "kubernetes", "rich", "yaml"],
+    *["duckdb", "pyarrow", "pebble"],
+    *["imgflow_steps.report.report", "imgflow_steps.collect.so_far", "imgflow_steps.pipeline.apply"],
+]
+
+
+@pytest.mark.parametrize(
+    "words", [["ls"], ["get", "@latest"], ["why", "nothing.jpg"], ["config"]], ids=lambda words: str(words[0])
+)
+def test_whoever_asks_how_a_run_stands_loads_no_step_no_report_and_no_client_of_another_store(
+    words: list[str], tmp_path: Path
+) -> None:
+    script = (
+        f"import sys; from imgflow_cli.__main__ import main; main({[*words, '--store', str(tmp_path)]!r}); "
+        f"print([name for name in {NEEDLESS} if name in sys.modules])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
+
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_help_tells_commands_and_exit_codes(imgflow: Cli) -> None:
     shown = imgflow("--help")
 

@@ -9,13 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from imgflow_steps.contract.redaction import conceal_users
 from imgflow_steps.pipeline.notation import nearest
 from imgflow_steps.store.variables import VARIABLES
-from imgflow_workflows import yaml_size
 from imgflow_workflows.errors import ImgflowError
 
 FILE = "imgflow.yaml"
@@ -181,6 +179,10 @@ def _context(asked: str | None, documents: Mapping[str, dict[str, Any]]) -> tupl
 
 def _read(path: Path) -> dict[str, Any]:
     """A settings file as ``{"context": …, "contexts": {name: settings}, "settings": settings}``."""
+    import yaml  # noqa: PLC0415 - most folders hold no such file
+
+    from imgflow_workflows import yaml_size  # noqa: PLC0415 - likewise
+
     try:
         document = yaml_size.load(path.read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:

@@ -21,7 +21,7 @@ from imgflow_steps.records.merge import with_rows
 from imgflow_steps.records.prediction import read_prediction
 from imgflow_steps.records.progress import ShardProgress, read_shards
 from imgflow_steps.records.row import Row, Status, read_entries
-from imgflow_steps.records.rows import compact, merged
+from imgflow_steps.records.rows import Compaction
 from imgflow_steps.records.run import starts, worked
 from imgflow_steps.records.summary import Example, Phase, Summary
 from imgflow_steps.report import report
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 UPLOADS = 16  # files written or read at the same time
 EXAMPLES = 10  # images without a result that the console names
-LISTED, JUDGED = "listing.jsonl", "verdicts.jsonl"  # in a temporary folder
+LISTED, JUDGED, ROWS = "listing.jsonl", "verdicts.jsonl", "rows.jsonl"  # in a temporary folder
 
 
 def run(store: Store, run: Run, *, output: Path | None) -> Summary:
@@ -64,7 +64,8 @@ def run(store: Store, run: Run, *, output: Path | None) -> Summary:
         shards = read_shards(store, run.id)
         of = sections.section_of(store, run, folder / LISTED, folder)
         parts = Sections(run.id, run.collect.sections, of) if of else None
-        hashes = _judge(store, run, folder, shards, _counted(account, ledger, parts, since=listing.ended))
+        rows = Compaction(store, run.rows, folder / ROWS)
+        hashes = _judge(store, run, folder, shards, rows, _counted(account, ledger, parts, since=listing.ended))
         found = duplicates(hashes, run.collect.near)
         results.write(verdicts, table, results.marked(folder / JUDGED, found), account.findings)
         alike = groups(folder / JUDGED, found)
@@ -88,9 +89,9 @@ def run(store: Store, run: Run, *, output: Path | None) -> Summary:
         _upload(store, {**pages, keys.results_jsonl(run.id): verdicts, keys.results_csv(run.id): table})
         if output is None:
             store.delete([found.key for found in store.entries(keys.report(run.id)) if found.key not in pages])
-    store.write(keys.summary_json(run.id), summary.model_dump_json(indent=1).encode(), "application/json")
-    lease.ended(store, run.id, run.engine)
-    _tidy(store, run, summary, took)
+        store.write(keys.summary_json(run.id), summary.model_dump_json(indent=1).encode(), "application/json")
+        lease.ended(store, run.id, run.engine)
+        _tidy(store, run, summary, took, rows)
     return summary
 
 
@@ -104,13 +105,18 @@ def _unlisted(store: Store, run: Run) -> Summary:
 
 
 def _judge(
-    store: Store, run: Run, folder: Path, shards: Iterable[ShardProgress], counted: Callable[[Row], Row]
+    store: Store,
+    run: Run,
+    folder: Path,
+    shards: Iterable[ShardProgress],
+    rows: Compaction,
+    counted: Callable[[Row], Row],
 ) -> Hashes:
     causes = GivenUp(store, run.id, shards)
-    with merged(store, run.rows) as rows:
+    with rows.merged() as known:
         judged = (
             results.verdict(entry, row, run.id, "" if row else causes.of(entry.image))
-            for entry, row in with_rows(read_entries(folder / LISTED), rows)
+            for entry, row in with_rows(read_entries(folder / LISTED), known)
         )
         return results.spool(folder / JUDGED, map(counted, judged))
 
@@ -217,10 +223,10 @@ def _upload(store: Store, files: Mapping[str, Path]) -> None:
                 pass
 
 
-def _tidy(store: Store, run: Run, summary: Summary, took: Costs | None) -> None:
+def _tidy(store: Store, run: Run, summary: Summary, took: Costs | None, rows: Compaction) -> None:
     """What nobody waits for, all at once."""
     with ThreadPoolExecutor() as pool:
-        waiting = [pool.submit(compact, store, run.rows), pool.submit(store.sweep)]
+        waiting = [pool.submit(rows.finish), pool.submit(store.sweep)]
         if took:
             waiting.append(pool.submit(costs.write, store, took))
         if not summary.counts.failed:  # else what was computed so far is what a retry of a later step begins with

@@ -17,6 +17,7 @@ from imgflow_steps.records.summary import Phase, Summary, read_summary
 from imgflow_steps.store import NotFoundError
 
 if TYPE_CHECKING:
+    from imgflow_steps.records.run import Run
     from imgflow_steps.store import Store, StoredObject
 
 READS = 16  # documents read at the same time
@@ -93,17 +94,21 @@ def read_shards(store: Store, run: str) -> list[ShardProgress]:
 class ProgressReader:
     """Reads a run's progress again and again, fetching only what changed since."""
 
-    def __init__(self, store: Store, run: str) -> None:
+    def __init__(self, store: Store, run: str, publishes: str = "") -> None:
         self._store, self._run = store, run
         self._seen: dict[str, tuple[str, ShardProgress]] = {}
-        self._publishes = ""
+        self._publishes = publishes
 
-    def read(self) -> Progress:
-        """The progress now. Raises NotFoundError when there is no such run."""
+    def read(self, *, to_its_end: bool = True) -> Progress:
+        """The progress now. Raises NotFoundError when there is no such run.
+
+        Unless ``to_its_end``, what containers said is not read of a run that has ended: its summary says it all.
+        """
         summary = read_summary(self._store, self._run)
         listing = read_listing(self._store, self._run)
         self._publishes = self._publishes or load(self._store, self._run).pipeline.labels[-1]
-        self._seen = dict(self._shards())
+        if to_its_end or summary is None:
+            self._seen = dict(self._shards())
         steps = _sum(shard for _, shard in self._seen.values())
         phase = summary.status if summary else (Phase.RUNNING if listing else Phase.PENDING)
         return Progress(
@@ -119,6 +124,11 @@ class ProgressReader:
             with suppress(NotFoundError):  # the run was listed anew meanwhile
                 shard = documents.read(ShardProgress, self._store, found.key)
                 yield found.key, (found.version, shard)
+
+
+def look(store: Store, run: Run) -> Progress:
+    """How far a run is, in one look: two requests when it has ended, and one more for each shard until then."""
+    return ProgressReader(store, run.id, run.pipeline.labels[-1]).read(to_its_end=False)
 
 
 def done_by(shards: Iterable[ShardProgress], publishes: str, todo: int) -> Work:

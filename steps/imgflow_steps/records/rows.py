@@ -11,7 +11,7 @@ import heapq
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 from uuid import uuid4
 
 from pydantic import BaseModel, ValidationError
@@ -91,20 +91,43 @@ def merged(store: Store, prefix: str) -> Iterator[Iterator[Row]]:
         yield (_row(line, store, prefix) for line in _newest(list(files.values())))
 
 
-def compact(store: Store, prefix: str) -> None:
-    """Put all files into one, and only then delete what went into it.
+class Compaction:
+    """All files put into one, which is written while they are read for something else, and replaces them later.
 
     Two compactions at once leave two files with the same rows, and lose none.
     """
-    if len(_listed(store, prefix)) < 2:  # noqa: PLR2004 - one file is compact already
-        return
-    with temporary() as folder:
-        files = _fetch(store, prefix, Path(folder))
-        whole = Path(folder, WHOLE)
-        with whole.open("wb") as out:
-            out.writelines(_newest(list(files.values())))
-        store.upload(whole, f"{prefix}{WHOLE}{uuid4().hex}.jsonl", MEDIA)
-        store.delete(files)
+
+    def __init__(self, store: Store, prefix: str, whole: Path) -> None:
+        self._store, self._prefix, self._whole = store, prefix, whole
+        self._files: list[str] = []
+
+    @contextmanager
+    def merged(self) -> Iterator[Iterator[Row]]:
+        """As ``merged``."""
+        with temporary() as folder:
+            files = _fetch(self._store, self._prefix, Path(folder))
+            lines = _newest(list(files.values()))
+            if len(files) == 1:  # compact already
+                yield (_row(line, self._store, self._prefix) for line in lines)
+                return
+            with self._whole.open("wb") as out:
+                kept = _kept(lines, out)
+                yield (_row(line, self._store, self._prefix) for line in kept)
+                for _unasked in kept:
+                    pass
+            self._files = list(files)
+
+    def finish(self) -> None:
+        """Put the one file into the store, and only then delete what went into it: what has come since, stays."""
+        if self._files:
+            self._store.upload(self._whole, f"{self._prefix}{WHOLE}{uuid4().hex}.jsonl", MEDIA)
+            self._store.delete(self._files)
+
+
+def _kept(lines: Iterable[bytes], out: BinaryIO) -> Iterator[bytes]:
+    for line in lines:
+        out.write(line)
+        yield line
 
 
 def _listed(store: Store, prefix: str) -> list[str]:

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote, urlsplit
 
 from imgflow_steps.contract.redaction import has_user, redacted
 from imgflow_steps.contract.step import BadParametersError
@@ -151,8 +150,11 @@ def _open(url: str, *, source: bool) -> Store:
             "give them as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         )
     if url.startswith("s3://"):
-        from imgflow_steps.store.s3 import S3  # noqa: PLC0415 - loads minio
-        from imgflow_steps.store.settings import S3Settings  # noqa: PLC0415 - likewise
+        from imgflow_steps.store import lean  # noqa: PLC0415 - what only S3 needs
+
+        with lean.without_admin():
+            from imgflow_steps.store.s3 import S3  # noqa: PLC0415 - loads minio
+            from imgflow_steps.store.settings import S3Settings  # noqa: PLC0415 - likewise
 
         bucket, _, prefix = url.removeprefix("s3://").partition("/")
         return S3(bucket, prefix, S3Settings.from_environment(os.environ, source=source))
@@ -179,7 +181,7 @@ def _local(url: str) -> Path:
         parts = urlsplit(url)
         if parts.netloc not in {"", "localhost"} or not url.startswith("file:/") or parts.query or parts.fragment:
             raise BadParametersError(f"{url!r} names no directory of this machine; write file:///dir")
-        return Path(url2pathname(parts.path))
+        return Path(unquote(parts.path))
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", url):
         scheme = url.partition(":")[0]
         raise BadParametersError(f"{scheme}: addresses no kind of store that imgflow knows; a store is {kinds}")

@@ -13,8 +13,9 @@ from tests.made_runs import Meddled
 from imgflow_steps.records import rows
 from imgflow_steps.records.merge import with_rows
 from imgflow_steps.records.row import Entry, Row, Status
-from imgflow_steps.records.rows import RowsUnreadableError, compact, merged, write_part
+from imgflow_steps.records.rows import Compaction, RowsUnreadableError, merged, write_part
 from imgflow_steps.store import Store, open_store
+from imgflow_steps.store.leftovers import temporary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,6 +47,14 @@ def row(image: str, ended: float = 1.0, **more: Any) -> Row:
 def read(store: Store) -> list[Row]:
     with merged(store, PREFIX) as found:
         return list(found)
+
+
+def compact(store: Store, prefix: str) -> None:
+    with temporary() as folder:
+        compaction = Compaction(store, prefix, Path(folder, "whole"))
+        with compaction.merged():
+            pass
+        compaction.finish()
 
 
 def files(store: Store) -> list[str]:
@@ -109,6 +118,37 @@ def test_compaction_leaves_one_file_with_the_same_rows_and_a_second_one_changes_
     assert files(store) == once
     assert len(once) == 1
     assert read(store) == before
+
+
+def test_what_is_compacted_is_read_once_and_what_came_meanwhile_stays(store: Store, tmp_path: Path) -> None:
+    write_many(store, [[row("a"), row("c")], [row("b"), row("a", 5)]])
+    known = files(store)
+
+    class Counted(Meddled):
+        def download(self, key: str, path: Path) -> None:
+            reads.append(key)
+            store.download(key, path)
+
+    reads: list[str] = []
+    compaction = Compaction(Counted(store), PREFIX, tmp_path / "whole")  # type: ignore[arg-type]
+    with compaction.merged() as found:
+        assert next(found).image == "a"  # whoever reads need not read to the end
+    write_part(store, PREFIX, [row("d"), row("a", 9)])
+    compaction.finish()
+
+    assert sorted(reads) == known
+    assert [(r.image, r.ended) for r in read(store)] == [("a", 9), ("b", 1), ("c", 1), ("d", 1)]
+    assert len(files(store)) == 2
+
+
+def test_a_reading_that_broke_off_compacts_nothing(store: Store, tmp_path: Path) -> None:
+    write_many(store, [[row("a")], [row("b")]])
+    before, compaction = files(store), Compaction(store, PREFIX, tmp_path / "whole")
+    with pytest.raises(ZeroDivisionError), compaction.merged() as found:
+        raise ZeroDivisionError(next(found).image)
+    compaction.finish()
+
+    assert files(store) == before
 
 
 @settings(deadline=None)

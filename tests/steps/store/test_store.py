@@ -334,6 +334,17 @@ def test_a_directory_may_be_given_in_three_ways(tmp_path: Path, monkeypatch: pyt
         assert open_store(url).url == str(tmp_path / "my store")
 
 
+def test_opening_a_bucket_loads_no_ciphers_and_minio_stays_whole_for_others() -> None:
+    code = (
+        "import sys, imgflow_steps.store as s; s.open_store('s3://photographs'); "
+        "print({'Crypto', 'argon2', 'minio.minioadmin'} & sys.modules.keys()); "
+        "from minio import Minio, MinioAdmin; print(MinioAdmin.__module__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines() == ["set()", "minio.minioadmin"]
+
+
 def test_importing_the_interface_loads_no_client() -> None:
     code = "import sys, imgflow_steps.store; print({'minio', 'urllib3', 'numpy', 'PIL'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

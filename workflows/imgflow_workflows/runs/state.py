@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from imgflow_steps.collect.so_far import SoFar
 from imgflow_steps.contract.step import BadParametersError, unreadable
 from imgflow_steps.pipeline.notation import nearest
 from imgflow_steps.records import keys
-from imgflow_steps.records.progress import Progress, ProgressReader
+from imgflow_steps.records.progress import Progress, look
 from imgflow_steps.records.run import Run, load
 from imgflow_steps.records.summary import Phase
-from imgflow_steps.report.report import FIRST, single_file
 from imgflow_steps.store import NotFoundError, StoreError
 from imgflow_steps.store.leftovers import temporary
 from imgflow_workflows.connect import of_run, open_argo
@@ -80,7 +78,7 @@ def read(store: Store, run_id: str) -> RunState:
     """One run. Raises ImgflowError when it is not there or cannot be read."""
     with readable(store, run_id):
         run = load(store, run_id)
-        return RunState(run, ProgressReader(store, run_id).read())
+        return RunState(run, look(store, run))
 
 
 @contextmanager
@@ -101,18 +99,20 @@ def readable(store: Store, run_id: str) -> Iterator[None]:
 def every(store: Store, municipality: str = "", *, skipped: Callable[[str], object] = len) -> list[RunState]:
     """All readable runs, newest first, of one municipality when it is named; ``skipped`` is told why others are not."""
     known = []
-    for one in of_every_run(store, lambda run_id: _maybe(store, run_id)):
+    for one in of_every_run(store, lambda run_id: _maybe(store, run_id, municipality)):
         if isinstance(one, str):
             skipped(one)
-        elif one and municipality in {"", one.run.municipality}:
+        elif one:
             known.append(one)
     return sorted(known, key=lambda one: one.run.created, reverse=True)
 
 
-def _maybe(store: Store, run_id: str) -> RunState | str | None:
-    """A run, why it cannot be read, or None for a folder that is no run (yet)."""
+def _maybe(store: Store, run_id: str, municipality: str) -> RunState | str | None:
+    """A run, why it cannot be read, or None for one of another municipality and a folder that is no run (yet)."""
     try:
-        return read(store, run_id)
+        with readable(store, run_id):
+            run = load(store, run_id)
+            return RunState(run, look(store, run)) if municipality in {"", run.municipality} else None
     except ImgflowError as error:
         return error.message if error.code is ExitCode.FAILED else None
 
@@ -143,13 +143,23 @@ def find(store: Store, name: str, municipality: str = "") -> str:
     """The id of a run: ``name`` itself, or the newest one's for ``@latest``. Raises ImgflowError."""
     if name != LATEST:
         return keys.check_run(name)
-    known = every(store, municipality)
+    readable_runs = (one for one in of_every_run(store, lambda run_id: _request(store, run_id)) if one)
+    known = [run for run in readable_runs if municipality in {"", run.municipality}]
     if not known:
         whose = f" of {municipality}" if municipality else ""
         raise ImgflowError(
             f"there is no run{whose} in {store.url}", "start one with `imgflow submit --municipality NAME`"
         )
-    return known[0].run.id
+    return max(known, key=lambda run: run.created).id
+
+
+def _request(store: Store, run_id: str) -> Run | None:
+    """What a run was to do, None where that cannot be read: the newest is looked for among the others."""
+    try:
+        with readable(store, run_id):
+            return load(store, run_id)
+    except ImgflowError:
+        return None
 
 
 def _unknown(store: Store, run_id: str) -> ImgflowError:
@@ -177,6 +187,8 @@ def read_report(store: Store, known: RunState, command: str) -> bytes:
     """
     if not (known.progress.summary and known.progress.summary.report):
         return _so_far(store, known, command)
+    from imgflow_steps.report.report import single_file  # noqa: PLC0415 - the other commands need no report
+
     prefix = keys.report(known.run.id)
     until = time.monotonic() + (ARRIVING if known.run.engine == "argo" else 0)
     while True:
@@ -189,6 +201,9 @@ def read_report(store: Store, known: RunState, command: str) -> bytes:
 
 
 def _so_far(store: Store, known: RunState, command: str) -> bytes:
+    from imgflow_steps.collect.so_far import SoFar  # noqa: PLC0415 - as above
+    from imgflow_steps.report.report import single_file  # noqa: PLC0415 - as above
+
     with temporary() as folder:
         if not SoFar(store, known.run).write(folder, known.status):
             raise _unfinished(known, "report", "it", command)
@@ -199,6 +214,8 @@ def place_of_report(store: Store, known: RunState, command: str) -> str:
     """Where a run's report is; while it goes on, where its last page is. Raises ImgflowError where it has none yet."""
     if known.progress.summary and known.progress.summary.report:
         return known.progress.summary.report
+    from imgflow_steps.report.report import FIRST  # noqa: PLC0415 - as above
+
     first, begun = store.stat(keys.report(known.run.id) + FIRST), store.stat(keys.run_json(known.run.id))
     if first and begun and first.placed >= begun.placed:  # and not an earlier attempt's
         return f"{store.url.rstrip('/')}/{first.key}"
