@@ -5,8 +5,8 @@
 
 The widest container is resolved first and binds the others, so that one step never sees another
 version than its neighbour; so does the widest of the service's, for what only these hold. The notebook
-holds the project whole, with its extras. Hashes of all wheels of a version are listed: x86_64 and
-aarch64 alike.
+holds the project whole, with its extras, and `cuda` what `fused` holds, with an ONNX Runtime for NVIDIA
+cards. Hashes of all wheels of a version are listed: x86_64 and aarch64 alike.
 """
 
 from __future__ import annotations
@@ -40,6 +40,13 @@ def wanted(container: str) -> str:
     return "\n".join(bound[name(one)] for one in (IMAGES / container / "requirements.in").read_text().split())
 
 
+def with_card(requirements: str) -> str:
+    """The same with the ONNX Runtime of that version for NVIDIA cards, and NVIDIA's own libraries for it."""
+    [version] = re.findall(r"^onnxruntime==([^ \\]+)", (IMAGES / "fused/requirements.txt").read_text(), re.MULTILINE)
+    theirs = f"onnxruntime-gpu[cuda,cudnn]=={version}"
+    return "\n".join(theirs if name(one) == "onnxruntime" else one for one in requirements.splitlines())
+
+
 def pin(container: str, *what: str, told: str = "") -> None:
     """Write the container's ``requirements.txt``; what it holds already stays unless ``--upgrade`` is given.
 
@@ -64,4 +71,5 @@ if __name__ == "__main__":
     containers = sorted(path.parent.name for path in IMAGES.glob("*/requirements.in"))
     for each in [*WIDEST, *(one for one in containers if one not in WIDEST)]:
         pin(each, "-", told=wanted(each))
+    pin("cuda", "-", told=with_card(wanted("fused")))
     pin("notebook", str(IMAGES.parent / "pyproject.toml"), "--extra=notebook", "--extra=demo")

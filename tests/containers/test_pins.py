@@ -36,11 +36,11 @@ def wanted(container: str) -> list[str]:
 
 
 def test_there_is_a_container_for_every_step_and_one_for_all() -> None:
-    assert {step.container or step.name for step in STEPS.values()} | {"fused", *OF_THE_SERVICE} == set(CONTAINERS)
-    assert {path.parent.name for path in IMAGES.glob("*/Dockerfile")} == {*CONTAINERS, "base", "notebook"}
+    assert {step.home for step in STEPS.values()} | {"fused", *OF_THE_SERVICE} == set(CONTAINERS)
+    assert {path.parent.name for path in IMAGES.glob("*/Dockerfile")} == {*CONTAINERS, "base", "notebook", "cuda"}
 
 
-@pytest.mark.parametrize("container", [*CONTAINERS, "notebook"])
+@pytest.mark.parametrize("container", [*CONTAINERS, "notebook", "cuda"])
 def test_pins_have_hashes_and_name_no_index(container: str) -> None:
     assert pins(container)
     text = (IMAGES / container / "requirements.txt").read_text()
@@ -68,6 +68,13 @@ def test_no_container_sees_another_version_than_its_neighbour(container: str) ->
 
 def test_the_notebook_sees_the_versions_that_runs_see() -> None:
     assert pins("fused").items() <= pins("notebook").items()
+
+
+def test_the_container_for_cards_has_the_same_versions_and_the_other_onnx_runtime() -> None:
+    held, fused = pins("cuda"), pins("fused")
+    assert held["onnxruntime-gpu"] == fused.pop("onnxruntime")
+    assert fused.items() <= held.items()
+    assert all(name.startswith("nvidia-") for name in held.keys() - fused.keys() - {"onnxruntime-gpu"})
 
 
 def test_doctor_compares_with_the_onnx_runtime_that_containers_hold() -> None:

@@ -15,7 +15,7 @@ from imgflow_steps.contract.step import BadParametersError, file_fields
 from imgflow_steps.pipeline.lint import doubts
 from imgflow_steps.pipeline.model import Fault, Pipeline
 from imgflow_workflows.errors import ExitCode, ImgflowError
-from imgflow_workflows.submit import pipeline_file
+from imgflow_workflows.submit import openable, pipeline_file
 from imgflow_workflows.submit.pipeline_file import LocatedFault, Written
 
 
@@ -57,7 +57,8 @@ def _doubts(pipeline: Pipeline, folder: Path) -> Iterator[Fault]:
         if missing:
             continue
         try:
-            opened.append(call.step.build(call.params.model_copy(update={n: str(path) for n, path in paths.items()})))
+            here = openable.without_card(call.params).model_copy(update={n: str(path) for n, path in paths.items()})
+            opened.append(call.step.build(here))
         except BadParametersError as error:
             yield Fault(("steps", i, call.name), str(error))
     if len(opened) == len(pipeline.steps):

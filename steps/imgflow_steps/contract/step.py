@@ -93,6 +93,11 @@ def one_piece(_: Params) -> int:
     return 1
 
 
+def at_home(_: Params) -> str:
+    """It runs in its own container whatever the parameters."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """A step as it is declared in ``imgflow_steps/<name>/__init__.py``; the work is in its ``work.py``.
@@ -109,7 +114,7 @@ class Step:
     by name are read so too where they are those of the form. ``pieces`` is how many results a sample gives, 0 where
     that depends on its size; ``finds`` says that it looks for something and leaves the pixels as they are; ``hides``
     that it covers what nobody may see: then nothing that shows an image before it is ever written; ``idle`` that
-    with these parameters it changes nothing.
+    with these parameters it changes nothing; ``away`` names the container of all steps that these parameters need.
     """
 
     name: str
@@ -129,6 +134,7 @@ class Step:
     finds: bool = False
     hides: bool = False
     idle: Callable[[Any], bool] = never
+    away: Callable[[Any], str] = at_home
 
     @property
     def summary(self) -> str:

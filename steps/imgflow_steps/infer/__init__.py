@@ -12,7 +12,8 @@ READINGS = (
     *("yolo", "yolo5", "yolox", "end2end", "detr", "ssd", "lists", "centerface", "scrfd", "yunet"),
     *("map", "classes", "vector"),
 )
-LATER = {"name", "read", "units", "fit", "score", "overlap", "most", "only", "tile"}
+LATER = {"name", "read", "units", "fit", "score", "overlap", "most", "only", "tile", "device"}
+CUDA = "cuda"  # a device, and the container with all steps and an ONNX Runtime for it
 
 
 class Infer(Params):
@@ -67,6 +68,12 @@ class Infer(Params):
         description="Side of pieces to look at as well, in pixels, for small things in large pictures. 0: off.",
     )
 
+    device: Literal["cpu", "cuda"] = Field(
+        default="cpu",
+        description="What computes the model: the processor, with the same bytes everywhere, or an NVIDIA card. Nobody "
+        "has tried cuda on a card yet.",
+    )
+
     @field_validator("name")
     @classmethod
     def _is_of_a_model(cls, name: str) -> str:
@@ -85,4 +92,8 @@ class Infer(Params):
         }
 
 
-STEP = Step(name="infer", params=Infer, version=2, short={"{model}": {}}, finds=True)
+def _away(params: Infer) -> str:
+    return CUDA if params.device == CUDA else ""
+
+
+STEP = Step(name="infer", params=Infer, version=2, short={"{model}": {}}, finds=True, away=_away)

@@ -27,9 +27,10 @@ from imgflow_steps.infer.layouts import BOXES, Told, layout
 if TYPE_CHECKING:
     from imgflow_steps.contract.sample import Pixels
 
-# The first of these that this ONNX Runtime has. Its ordinary package has the CPU only, which gives the same
-# numbers everywhere to 1e-5; a GPU's differ a little more.
-PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+PROVIDERS = {  # of a device; what a card cannot do, the processor does
+    "cpu": ["CPUExecutionProvider"],
+    "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"],
+}
 TRIALS = ((256, 256), (192, 320))  # height and width of two trial pictures, where the model leaves them free
 
 
@@ -41,7 +42,7 @@ def build(params: Infer) -> Apply:
 
     Raises BadParametersError when the model cannot be used, or not with these parameters.
     """
-    session = _open(params.model)
+    session = _open(params.model, params.device)
     metadata = session.get_modelmeta().custom_metadata_map
     params = completed(params, metadata)
     entry = intake(session.get_inputs(), params)
@@ -74,7 +75,7 @@ class Classifier:
         yield dataclasses.replace(sample, found=beside(sample.found, found))
 
 
-def _open(model: str) -> ort.InferenceSession:
+def _open(model: str, device: str) -> ort.InferenceSession:
     if model and not Path(model).is_file():
         raise BadParametersError(f"there is no model file {model}")
     options = ort.SessionOptions()
@@ -84,15 +85,28 @@ def _open(model: str) -> ort.InferenceSession:
     options.log_severity_level = 4  # what goes wrong comes as an exception
     for pool in ("intra", "inter"):
         options.add_session_config_entry(f"session.{pool}_op.allow_spinning", "0")
-    providers = [name for name in PROVIDERS if name in ort.get_available_providers()]
+    providers = PROVIDERS[device]
+    if providers[0] not in ort.get_available_providers():
+        raise BadParametersError(
+            f"device: {device}: the ONNX Runtime of this machine has no {providers[0]}; the container image cuda has "
+            "one, and so has the package onnxruntime-gpu[cuda,cudnn] in place of onnxruntime. device: cpu needs neither"
+        )
+    if device == "cuda":
+        ort.preload_dlls()  # NVIDIA's libraries are packages of Python, too, where no loader looks
     source = model or resources.files("imgflow_steps.infer").joinpath("quality.onnx").read_bytes()
     try:
-        return ort.InferenceSession(source, options, providers=providers)
+        session = ort.InferenceSession(source, options, providers=providers)
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions share no base
         _raise_memory(error)
         raise BadParametersError(
             f"ONNX Runtime {ort.__version__} cannot open {model or 'quality.onnx'}: {error}"
         ) from None
+    if session.get_providers()[0] != providers[0]:  # it goes on with the processor, and says so in its log alone
+        raise BadParametersError(
+            f"device: {device}: ONNX Runtime cannot use an NVIDIA card here; `nvidia-smi` shows whether there is one, "
+            "and whether its driver is new enough. device: cpu needs none"
+        )
+    return session
 
 
 def _trials(session: ort.InferenceSession, entry: Intake) -> list[list[Any]]:

@@ -51,6 +51,11 @@ class StepCall(BaseModel):
         """The declaration."""
         return PIXEL_STEPS[self.name]
 
+    @property
+    def container(self) -> str:
+        """The container that it runs in."""
+        return self.step.away(self.params) or self.step.home
+
 
 class Pipeline(BaseModel):
     """Pixel steps in order, the encoder at the end, and the limits per image."""
@@ -81,6 +86,11 @@ class Pipeline(BaseModel):
         """The steps' names, made unique by their position where a step occurs twice."""
         names = [call.name for call in self.steps]
         return [n if names.count(n) == 1 else f"{n}.{i}" for i, n in enumerate(names, 1)]
+
+    @property
+    def container(self) -> str:
+        """The container in which all its steps run as one process."""
+        return next(filter(None, (call.step.away(call.params) for call in self.steps)), "fused")
 
     @property
     def hides(self) -> bool:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imgflow_steps.infer import CUDA
 from imgflow_steps.store import PATIENCE, walk
 from imgflow_steps.store.variables import PROXIES, has_source, of_source
 from imgflow_steps.worker import landlock, privileges, refused
@@ -72,6 +73,10 @@ class Reach:
     def also(self, folder: Path) -> Reach:
         """The same, with scratch of its own, and what whoever starts it has laid down beside that for it to read."""
         return replace(self, read=(*self.read, tempfile.gettempdir()), write=(*self.write, os.fspath(folder)))
+
+    def of_container(self, container: str) -> Reach:
+        """The same, and the machine's graphics cards for the container of steps that need them."""
+        return replace(self, write=(*self.write, *_cards())) if container == CUDA else self
 
     def reading(self, path: str) -> Reach:
         """The same, and a file that another program has brought; "" is none."""
@@ -137,6 +142,11 @@ def _readable(anywhere: bool) -> list[str]:
     if not anywhere:
         return [*PARTS, *modules]
     return [*PARTS, *modules, *landlock.around([Path(path) for path in SECRET] + _hidden()), *_visible()]
+
+
+def _cards() -> list[str]:
+    """The device files of NVIDIA's driver; nothing where there is no card."""
+    return sorted(map(os.fspath, Path("/dev").glob("nvidia*")))
 
 
 def _home() -> Path:

@@ -78,7 +78,8 @@ def _do(job: Job, store: Store, tell: Tell, pool: Pool | None) -> Result:
             from imgflow_steps.worker.reach import Reach  # noqa: PLC0415 - likewise
 
             workers, memory = processes(job.workers, run.pipeline.limits.memory, container_memory())
-            pool = stack.enter_context(Pool(workers, memory, Reach.of(store.url, run.source).reading(job.input)))
+            reach = Reach.of(store.url, run.source).of_container(run.pipeline.container).reading(job.input)
+            pool = stack.enter_context(Pool(workers, memory, reach))
         return _shard(job, store, run, first, last, pool, tell)
 
 

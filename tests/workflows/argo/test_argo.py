@@ -268,6 +268,21 @@ def test_pods_of_a_lost_node_are_given_up_soon() -> None:
     assert infer["container"]["resources"]["limits"]["nvidia.com/gpu"] == "2"
 
 
+@pytest.mark.parametrize("name", ["infer", "fused"])
+def test_what_needs_a_card_runs_in_the_container_for_it_in_both_layouts(name: str) -> None:
+    card = PodSettings(tolerations=({"key": "nvidia.com/gpu", "operator": "Exists"},), gpus=1)
+    pipeline = parse({"steps": ["grayscale", {"infer": {"device": "cuda"}}]})
+
+    pods = leaves(in_the_cluster(pipeline, steps={"cuda": card}))
+
+    assert pods[name]["container"]["image"].endswith("imgflow-cuda:dev")
+    assert pods[name]["container"]["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    [semaphore] = pods[name]["synchronization"]["semaphores"]
+    assert semaphore["configMapKeyRef"] == {"name": "imgflow-limits", "key": "cuda"}
+    assert "nvidia.com/gpu" not in pods["grayscale"]["container"]["resources"]["limits"]
+    assert pods["grayscale"]["container"]["image"].endswith("imgflow-grayscale:dev")
+
+
 def test_the_submit_form_says_what_the_declarations_say() -> None:
     parameters = {p["name"]: p for p in in_the_cluster()["spec"]["arguments"]["parameters"]}
     assert "value" not in parameters["municipality"]  # the only one that has to be given

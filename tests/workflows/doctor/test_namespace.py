@@ -20,7 +20,7 @@ from imgflow_workflows.submit.default import DEFAULT
 Document = dict[str, Any]
 
 STORE = {"IMGFLOW_STORE": "s3://imgflow/below", "AWS_ENDPOINT_URL": "http://minio:9000"}
-STEPS = ("list", "scale", "grayscale", "transform", "infer", "fused", "collect")
+STEPS = ("list", "scale", "grayscale", "transform", "infer", "fused", "cuda", "collect")
 OPTIONS = Options(namespace="city", steps={"scale": PodSettings(node_selector={"disk": "fast"}, gpus=1)})
 
 

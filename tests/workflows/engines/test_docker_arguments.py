@@ -65,3 +65,12 @@ def test_photographs_elsewhere_can_be_read_but_not_changed() -> None:
 def test_a_directory_that_cannot_be_mounted_is_refused() -> None:
     with pytest.raises(BadParametersError, match=r"/a:b.*no ':'"):
         flags("/a:b")
+
+
+@pytest.mark.parametrize(("step", "position", "given"), [("infer", 1, True), ("fused", 0, True), ("collect", 0, False)])
+def test_only_a_container_with_a_step_that_asks_for_a_card_gets_cards(step: str, position: int, given: bool) -> None:
+    run = Run(id="a-run", municipality="Demo", pipeline=parse({"steps": [{"infer": {"device": "cuda"}}]}), created=1.0)
+
+    told = run_arguments(Job(step=step, run=run.id, position=position), run, "/store", "a-name", {})
+
+    assert ("--gpus=all" in told) == given

@@ -161,7 +161,7 @@ def _steps(pipeline: Pipeline, options: Options) -> DAG:
             args.append("--output=/data/out.tar")
         memory = pipeline.limits.memory
         leaves.append(
-            leaf(name, call.name, call.step.home, args, options, env=env, inputs=inputs, outputs=outputs, memory=memory)
+            leaf(name, call.name, call.container, args, options, env=env, inputs=inputs, outputs=outputs, memory=memory)
         )
     with DAG(name="steps", inputs=[Parameter(name="shard")], fail_fast=False) as dag:
         tasks = [Task(name=str(each.name), template=each, arguments={"shard": SHARD}) for each in leaves]
@@ -179,7 +179,9 @@ def _fused(pipeline: Pipeline, options: Options) -> Container:
     many, env = workers()
     args = ["fused", f"--run={RUN}", f"--shard={SHARD}", *many]
     memory = pipeline.limits.memory
-    return leaf("fused", "fused", "fused", args, options, env=env, inputs=[Parameter(name="shard")], memory=memory)
+    return leaf(
+        "fused", "fused", pipeline.container, args, options, env=env, inputs=[Parameter(name="shard")], memory=memory
+    )
 
 
 def _collect(name: str, options: Options, *flags: str) -> Container:

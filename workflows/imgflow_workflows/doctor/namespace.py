@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from imgflow_steps import __version__
+from imgflow_steps.infer import CUDA
 from imgflow_steps.pipeline.registry import PIXEL_STEPS
 from imgflow_workflows.argo import DIGEST, options_of, workflow_template
 from imgflow_workflows.argo.options import NAME, patched
@@ -230,7 +231,13 @@ def limits(name: str, site: Site) -> Check:
     if found is None:
         return Check(name, State.WRONG, f"namespace {site.namespace} has no ConfigMap imgflow-limits", site.helm)
     data = found.get("data", {})
-    steps = ("list", *dict.fromkeys(step.container or step.name for step in PIXEL_STEPS.values()), "fused", "collect")
+    steps = (
+        "list",
+        *dict.fromkeys(step.home for step in PIXEL_STEPS.values()),
+        "fused",
+        CUDA,
+        "collect",
+    )
     edit = f"kubectl -n {site.namespace} edit configmap imgflow-limits"
     if bad := [step for step in steps if not data.get(step, "").isdigit()]:
         return Check(name, State.WRONG, f"ConfigMap imgflow-limits has no number for {', '.join(bad)}", edit)

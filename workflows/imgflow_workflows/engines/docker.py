@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from imgflow_steps.contract.job import LIFELINE, Exit, Job, Result
 from imgflow_steps.contract.step import BadParametersError
+from imgflow_steps.infer import CUDA
 from imgflow_steps.records import keys
 from imgflow_steps.records.run import Run, load
 from imgflow_steps.records.summary import Phase, read_summary
@@ -107,8 +108,7 @@ class DockerEngine(Here):
             self._running.discard(name)
 
     def _image(self, job: Job, run: Run) -> str:
-        container = run.pipeline.steps[job.position - 1].step.home if job.position else job.step
-        return f"{self._prefix}{container}:{self._tag}"
+        return f"{self._prefix}{container_of(job, run)}:{self._tag}"
 
     def check(self, run: Run) -> None:
         """Whether the command works and has a run's container images. Raises UnavailableError, BadParametersError."""
@@ -191,6 +191,13 @@ def container_name(job: Job) -> str:
     return f"{container_prefix(job.run)}{step}-{job.shard:05d}"
 
 
+def container_of(job: Job, run: Run) -> str:
+    """The container in which a job runs."""
+    if job.position:
+        return run.pipeline.steps[job.position - 1].container
+    return run.pipeline.container if job.step == "fused" else job.step
+
+
 def log_key(run: str, container: str, attempt: int) -> str:
     """Where what a container said is kept, beside what Argo archives."""
     return f"runs/{run}/logs/{container}-{attempt}/main.log"
@@ -229,6 +236,7 @@ def run_arguments(job: Job, run: Run, store: str, name: str, told: Mapping[str, 
         *step,
         *locked,
         f"--memory={memory}",
+        *(["--gpus=all"] if container_of(job, run) == CUDA else []),
         *reach,
     ]
 

@@ -51,8 +51,9 @@ class LocalEngine(Here):
 
     def _shards(self, run: Run, listed: Result) -> None:
         workers = use(self._workers, images=listed.counts.open)
+        reach = Reach.of(self._store.url, run.source).of_container(run.pipeline.container)
         with (
-            Pool(workers, run.pipeline.limits.memory, Reach.of(self._store.url, run.source)) as pool,
+            Pool(workers, run.pipeline.limits.memory, reach) as pool,
             ThreadPoolExecutor(min(listed.shards, workers + 1)) as crew,
         ):
             self._pool = pool

@@ -31,7 +31,8 @@ NEAR = 2.0  # seconds for a connection inside a cluster
 def reachable(endpoint: str, *, kube_context: str = "") -> Iterator[str]:
     """The endpoint; or, when it is a Service inside the cluster, one of this machine that leads there while in use.
 
-    A pod asks the Service itself, where it reaches it. Raises BadParametersError for https inside the cluster, UnavailableError when the Service has no ready pod.
+    A pod asks the Service itself, where it reaches it. Raises BadParametersError for https inside the cluster,
+    UnavailableError when the Service has no ready pod.
     """
     service = _service(endpoint)
     if service is None or _is_near(endpoint):

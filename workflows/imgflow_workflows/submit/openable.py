@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from imgflow_steps.contract.step import BadParametersError, Params, file_fields
+from imgflow_steps.infer import CUDA, Infer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,20 +15,26 @@ if TYPE_CHECKING:
     from imgflow_steps.pipeline.model import Pipeline
 
 
-def check(pipeline: Pipeline, files: Mapping[str, Path]) -> None:
+def without_card(params: Params) -> Params:
+    """Parameters for this machine, which need not have the graphics card of the containers."""
+    return params.model_copy(update={"device": "cpu"}) if isinstance(params, Infer) else params
+
+
+def check(pipeline: Pipeline, files: Mapping[str, Path], *, in_containers: bool = False) -> None:
     """Open a pipeline whose files are all on this machine, by store key. Raises BadParametersError.
 
-    Nothing is opened for a pipeline that names no file and covers nothing, nor where a file is in a store alone: its
-    containers refuse it then. No more where there is no ONNX Runtime.
+    Nothing is opened for a pipeline that names no file, covers nothing and needs nothing of this machine, nor where a
+    file is in a store alone: its containers refuse it then. No more where there is no ONNX Runtime.
     """
     named = {str(getattr(call.params, name)) for call in pipeline.steps for name in file_fields(call.params)}
-    if not (named or pipeline.hides) or not named <= files.keys() or find_spec("onnxruntime") is None:
+    asked = named or pipeline.hides or (pipeline.container == CUDA and not in_containers)
+    if not asked or not named <= files.keys() or find_spec("onnxruntime") is None:
         return
     from imgflow_steps.pipeline.apply import OpenPipeline  # noqa: PLC0415 - loads numpy and whatever steps open
 
     def here(params: Params) -> Params:
         paths = {name: str(files[getattr(params, name)]) for name in file_fields(params)}
-        return params.model_copy(update=paths)
+        return (without_card(params) if in_containers else params).model_copy(update=paths)
 
     try:
         OpenPipeline(pipeline, local=here, marked=True)

@@ -148,7 +148,7 @@ def describe(submission: Submission, settings: Settings) -> Request:
     if pipeline.hides and listing.layout == "steps":
         raise ImgflowError(NO_STEPS)
     pipeline, files = _with_keys(pipeline, folder)
-    openable.check(pipeline, files)
+    openable.check(pipeline, files, in_containers=settings.engine != "local")
     run_id = keys.check_run(submission.run) if submission.run else new_id(municipality)
     run = Run(
         id=run_id,
