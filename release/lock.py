@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 LOCKS = ROOT / "release/locks"
 PYTHON = "3.11"  # the oldest; markers say what newer ones get
+TWIN = "opencv-python"  # writes the same files as opencv-python-headless, which is what ships; some packages ask for it
 WANTED = {
     "development": ("pyproject.toml", "--extra=demo", "--group=dev", "--group=faces"),
     "build": ("--group=build",),
@@ -30,6 +31,7 @@ def lock(name: str, *more: str) -> None:
         *(sys.executable, "-m", "uv", "pip", "compile", *WANTED[name], *bound, *more),
         *(f"--output-file={LOCKS / name}.txt", "--universal", f"--python-version={PYTHON}"),
         *("--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--no-annotate", "--quiet"),
+        f"--no-emit-package={TWIN}",
         "--custom-compile-command=make lock",
     ]
     subprocess.run(command, cwd=ROOT, check=True)

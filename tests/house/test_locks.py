@@ -103,6 +103,12 @@ def test_what_the_wheel_requires_is_what_tests_run_with(root: Path, python: str)
         assert set(pins((root / f"release/locks/{name}.txt").read_text(), machine(python))) <= set(developing)
 
 
+def test_tests_run_with_the_opencv_that_ships(root: Path) -> None:
+    names = {name for name, _ in pins((root / "release/locks/development.txt").read_text(), machine("3.12"))}
+
+    assert {name for name in names if name.startswith("opencv")} == {"opencv-python-headless"}
+
+
 def test_a_requirement_that_the_lock_does_not_have_yet_is_named() -> None:
     project = {"project": {"dependencies": ["numpy>=3", "Pillow", "colorama; sys_platform == 'win32'", "new_one"]}}
     held = "".join(f"{pin} \\\n    --hash=sha256:{'0' * 64}\n" for pin in ("numpy==2.4", "pillow==13.0"))
