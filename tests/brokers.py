@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import redis
@@ -28,6 +30,7 @@ class Broker:
 
     def __init__(self, binary: str, folder: Path) -> None:
         self._binary, self._folder, self._port = binary, folder, free_port()
+        self.address = ("127.0.0.1", self._port)
         self.url = f"redis://127.0.0.1:{self._port}/0"
         self.started: list[subprocess.Popen[bytes]] = []
 
@@ -64,3 +67,39 @@ def broker(folder: Path, binary: str) -> Iterator[Broker]:
         yield one
     finally:
         one.kill()
+
+
+class Relay:
+    """Stands before a broker. ``moment`` is a word of a client at which the broker dies, before it has heard it."""
+
+    def __init__(self, behind: Broker) -> None:
+        self.moment = b""
+        self._behind = behind
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self._listening.getsockname()[1]}/0"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        """Take no more connections."""
+        self._listening.close()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                line, _ = self._listening.accept()
+                threading.Thread(target=self._relay, args=[line], daemon=True).start()
+
+    def _relay(self, line: socket.socket) -> None:
+        with line, suppress(OSError), socket.create_connection(self._behind.address) as onward:
+            threading.Thread(target=_pass, args=[onward, line], daemon=True).start()
+            while said := line.recv(1 << 16):
+                if self.moment and self.moment in said:
+                    self._behind.kill()
+                    return
+                onward.sendall(said)
+
+
+def _pass(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while said := source.recv(1 << 16):
+            target.sendall(said)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from imgflow import pictures, tables, view
 from imgflow.answers import Answers
 from imgflow.view import Report
+from imgflow_steps.contract.options import SUFFIX
 from imgflow_steps.records import keys
 from imgflow_steps.store import NotFoundError, open_source
 from imgflow_workflows.catalog import verdicts
@@ -104,8 +105,6 @@ class Run:
 
         ``boxes`` outlines what was found, in a copy.
         """
-        from imgflow_steps.codec import SUFFIX  # noqa: PLC0415 - loads Pillow
-
         run, listing = self._known.run, self._known.progress.listing
         digest = listing.digest if listing and listing.digest else run.digest
         form = run.pipeline.output.format

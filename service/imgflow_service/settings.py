@@ -47,7 +47,8 @@ class ApiSettings(Part):
     grpc_port: int = Field(default=50051, ge=0, le=65_535, description="Port of imagescaler.ImageScaler; 0: any.")
     metrics_port: int = Field(default=5001, ge=0, le=65_535, description="Port of /metrics; 0: any.")
     inflight: int = Field(default=64, ge=1, le=10_000, description="Requests with an image at a time.")
-    bytes: int = Field(default=256 * MIB, ge=1, description="Bytes of bodies held at a time.")
+    bytes: int = Field(default=256 * MIB, ge=1, description="Bytes of bodies taken on at a time.")
+    reading: int = Field(default=32 * MIB, ge=1, description="Bytes of them in memory at a time; the rest wait.")
     processors: str = Field(default="127.0.0.1:50061", description="Where processors are, as gRPC names them.")
 
 

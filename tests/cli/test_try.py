@@ -14,7 +14,10 @@ from tests import photographs
 from tests.finders import constant
 
 from imgflow_steps.pipeline.model import parse
+from imgflow_steps.records import boxes, keys
+from imgflow_steps.records.boxes import ManualBox, Marked
 from imgflow_steps.records.findings import Box
+from imgflow_steps.store import Store
 from imgflow_workflows.preview import SHOWN, attempt, sheet
 from imgflow_workflows.results.outlines import MARK, outlined
 
@@ -181,3 +184,77 @@ def test_files_that_a_pipeline_file_names_are_found_here_and_beside_it(imgflow: 
     if command == "try":
         assert "objects.labels.face" in done.out
         assert "redacted.count" in done.out
+
+
+@pytest.fixture
+def delft(store: Store, tmp_path: Path) -> Store:
+    """A municipality in whose photographs people have marked something; of one they said nothing."""
+    for name in ("a.png", "b.png", "empty.png"):
+        store.write(keys.images("Delft") + f"market/{name}", photographs.jpeg(1, 320, 256))
+    given = (ManualBox("sign", 200, 16, 264, 80),)
+    table = [Marked(image="market/a.png", boxes=given), Marked(image="market/empty.png")]
+    boxes.write(store, "Delft", table, tmp_path)
+    return store
+
+
+def covered(page: str) -> tuple[bool, bool]:
+    """Whether the sheet's picture of after is black where the model found a face, and where a person marked a sign."""
+    with Image.open(page) as sheet:
+        after = np.asarray(sheet.convert("L"))[24:, 24 + 640 + 24 :]  # twice as large as the photograph
+    return bool(after[256, 144] < 16), bool(after[96, 464] < 16)
+
+
+@pytest.mark.parametrize(
+    ("image", "both", "note"),
+    [
+        ("market/a.png", (True, True), ""),
+        ("market/b.png", (True, False), "say nothing of this image"),
+        ("market/empty.png", (True, False), ""),
+    ],
+)
+def test_try_covers_the_boxes_of_an_image_of_a_municipality_as_a_run_does(
+    imgflow: Cli, finder: Path, delft: Store, image: str, both: tuple[bool, bool], note: str
+) -> None:
+    Path("cover.yaml").write_text(f"- infer: {{model: {finder}}}\n- redact: {{colour: black}}\n", encoding="utf-8")
+
+    done = imgflow("try", "@cover.yaml", image, "--municipality", "Delft", "-o", "sheet.png", "--store", delft.url)
+
+    assert done.code == 0, done.err
+    assert covered("sheet.png") == both
+    assert ("note:" in done.err) == bool(note)
+    assert note in done.err
+
+
+def test_try_of_a_file_covers_what_a_model_finds_and_says_that_a_file_has_no_boxes_by_people(
+    imgflow: Cli, finder: Path, delft: Store
+) -> None:
+    Path("cover.yaml").write_text(f"- infer: {{model: {finder}}}\n- redact: {{colour: black}}\n", encoding="utf-8")
+    Path("a.png").write_bytes(photographs.jpeg(1, 320, 256))
+
+    done = imgflow("try", "@cover.yaml", "a.png", "-o", "sheet.png", "--store", delft.url)
+
+    assert done.code == 0, done.err
+    assert covered("sheet.png") == (True, False)
+    assert "name its --municipality" in done.err
+    assert "note:" not in imgflow("try", "grayscale", "a.png", "-o", "sheet.png").err
+
+
+def test_try_covers_what_people_marked_where_there_is_no_model_and_rejects_what_they_have_not_seen(
+    imgflow: Cli, delft: Store
+) -> None:
+    Path("cover.yaml").write_text("- redact: {colour: black}\n", encoding="utf-8")
+    words = ("--municipality", "Delft", "-o", "sheet.png", "--store", delft.url)
+
+    assert imgflow("try", "@cover.yaml", "market/a.png", *words).code == 0
+    assert covered("sheet.png") == (False, True)
+    rejected = imgflow("try", "@cover.yaml", "market/b.png", *words)
+    assert rejected.code == 1
+    assert "no-finder" in rejected.err
+
+
+@pytest.mark.parametrize("image", ["market/c.png", "../boxes.jsonl", "/market/a.png"])
+def test_try_names_an_image_or_a_municipality_that_is_not_there(imgflow: Cli, delft: Store, image: str) -> None:
+    done = imgflow("try", "grayscale", image, "--municipality", "Delft", "--store", delft.url)
+    assert (done.code, image in done.err) == (2, True)
+    done = imgflow("try", "grayscale", "market/a.png", "-m", "Delf", "--store", delft.url)
+    assert (done.code, "Delft" in done.err) == (2, True)

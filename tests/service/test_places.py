@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from imgflow_service.api.admission import RETRY, Admission
@@ -15,7 +17,7 @@ def refused() -> list[str]:
 
 @pytest.fixture
 def admission(refused: list[str]) -> Admission:
-    return Admission(places=2, most=100, refused=refused.append)
+    return Admission(places=2, most=100, room=50, refused=refused.append)
 
 
 def test_as_many_requests_as_there_are_places_are_taken_and_one_more_is_refused(
@@ -65,3 +67,30 @@ def test_one_request_alone_may_hold_more_than_all_together(admission: Admission,
         place.reserve(1000)
         assert admission.held == 1000
     assert (admission.held, refused) == (0, [])
+
+
+def test_a_place_waits_for_room_and_gives_it_back_at_its_end(admission: Admission, refused: list[str]) -> None:
+    async def scene() -> None:
+        with admission.place() as first:
+            await first.room(30, 60)
+            first.come(40)
+            assert admission.room.taken == 40
+            with admission.place() as second:
+                await second.room(10, 60)
+                assert admission.room.taken == 50
+        assert (admission.room.taken, refused) == (0, [])
+
+    asyncio.run(scene())
+
+
+def test_a_place_that_finds_no_room_in_its_time_is_refused(admission: Admission, refused: list[str]) -> None:
+    async def scene() -> None:
+        with admission.place() as first, admission.place() as second:
+            await first.room(50, 60)
+            with pytest.raises(Problem, match=r"no room to read the body within 0\.01 seconds") as told:
+                await second.room(1, 0.01)
+            assert (told.value.code, told.value.retry_after) == ("busy", RETRY)
+            second.come(5)  # it has no room, and takes up none
+            assert (admission.room.taken, refused) == (50, ["room"])
+
+    asyncio.run(scene())

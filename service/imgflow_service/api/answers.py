@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import Response
 
-from imgflow_service.api.cache import SUFFIX
+from imgflow_steps.contract.options import SUFFIX_OF_TYPE
 
 if TYPE_CHECKING:
     from imgflow_service.api.made import Made, Piece
@@ -46,7 +46,7 @@ def _about(piece: Piece) -> dict[str, str]:
 
 def name(piece: Piece) -> str:
     """What a picture of several is called."""
-    return f"{piece.piece or 'image'}.{SUFFIX[piece.content_type]}"
+    return f"{piece.piece or 'image'}.{SUFFIX_OF_TYPE[piece.content_type]}"
 
 
 def _parts(made: Made, boundary: str) -> bytes:

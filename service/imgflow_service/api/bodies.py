@@ -34,11 +34,16 @@ def declared(request: Request, largest: int) -> int | None:
     return int(text)
 
 
-async def whole(request: Request, place: Place, largest: int) -> bytes:
-    """The body. Raises Problem: too-many-bytes, busy, bad-request when it breaks off."""
+async def whole(request: Request, place: Place, largest: int, seconds: float) -> bytes:
+    """The body, read once there is room. Raises Problem: too-many-bytes, busy, bad-request when it breaks off."""
     if length := declared(request, largest):
         place.reserve(length)
-    parts = [part async for part in counted(request, place, largest)]
+    await place.room(length or STEP, seconds)
+    parts, come = [], 0
+    async for part in counted(request, place, largest):
+        parts.append(part)
+        come += len(part)
+        place.come(come)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from imgflow_service.api import retention
 from imgflow_service.api.made import Made, Piece
+from imgflow_steps.contract.options import SUFFIX_OF_TYPE
 from imgflow_steps.records import keys
 from imgflow_steps.store import NotFoundError, StoreError
 from imgflow_steps.worker.log import facts
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 THREADS = 8
 BEHIND = 64 << 20  # bytes on their way to the store; what is more is not kept
 PRUNE = 3600.0  # seconds between two looks at how much there is
-SUFFIX = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
 
 _LOG = logging.getLogger("imgflow_service.api")
 
@@ -110,7 +110,7 @@ def _piece(store: Store, digest: str, sha256: str, told: dict[str, object]) -> P
     piece = Piece(data=b"", **told)  # type: ignore[arg-type]  # what _write wrote; else TypeError
     if not piece.content_type:
         return piece
-    data = store.read(keys.cached(digest, sha256, piece.piece, SUFFIX[piece.content_type]))
+    data = store.read(keys.cached(digest, sha256, piece.piece, SUFFIX_OF_TYPE[piece.content_type]))
     if hashlib.sha256(data).hexdigest() != piece.sha256:
         raise ValueError(f"{sha256} of {digest} is not what it was when it was written")
     return Piece(data=data, **told)  # type: ignore[arg-type]  # as above
@@ -120,7 +120,9 @@ def _write(store: Store, digest: str, sha256: str, made: Made) -> None:
     told = []
     for one in made.pieces:
         if one.content_type:
-            store.write(keys.cached(digest, sha256, one.piece, SUFFIX[one.content_type]), one.data, one.content_type)
+            store.write(
+                keys.cached(digest, sha256, one.piece, SUFFIX_OF_TYPE[one.content_type]), one.data, one.content_type
+            )
         about = ("width", "height", "content_type", "sha256", "piece", "found")
         told.append({name: getattr(one, name) for name in about})
     index = json.dumps({"source": made.source, "pictures": told}).encode()

@@ -8,6 +8,7 @@ import time
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastapi import Request
@@ -80,7 +81,8 @@ class Front:
     def __post_init__(self) -> None:
         """All that the settings say."""
         own = self.settings.api
-        self.admission = Admission(own.inflight, own.bytes, lambda reason: self.telemetry.refused("front", reason))
+        refused = partial(self.telemetry.refused, "front")
+        self.admission = Admission(own.inflight, own.bytes, own.reading, refused)
         self.cache = Cache(self.store, self.telemetry) if self.store and self.settings.cache else None
         self.guests = Guests(self.settings.keys, self.settings.rate)
         self.urls = Urls(self.settings)
@@ -88,6 +90,7 @@ class Front:
         self._rejections: dict[tuple[str, str], tuple[float, Problem]] = {}
         self.telemetry.inflight.set_function(lambda: self.admission.inflight)
         self.telemetry.held.set_function(lambda: self.admission.held)
+        self.telemetry.unread.set_function(lambda: self.admission.room.waiting)
 
     async def guest(self, request: Request) -> None:
         """Let a request in, as a dependency of routes. Raises Problem: unauthorized, rate."""

@@ -68,12 +68,14 @@ async def _upload(front: Front, request: Request, place: Place, seconds: float) 
                 raise Problem("bad-request", "the form holds no file")
             [file] = form.files
             place.reserve(file.size)
+            await place.room(file.size, seconds)
             return bodies.Upload(file.read(), file.name)
-    data = await bodies.whole(request, place, limits.bytes)
+    data = await bodies.whole(request, place, limits.bytes, seconds)
     if kind == "application/json":
         url = urls.read(data)
         place.reserve(limits.bytes)
         fetched = await while_there(request, front.urls.fetch(url, seconds))
+        place.come(len(fetched))
         return bodies.Upload(fetched, urls.name(url))
     return bodies.Upload(data)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -77,6 +78,7 @@ class Scaler(ImageScalerServicer):
         front.guests.admit(told)
         remaining = context.time_remaining()
         seconds = front.settings.timeout if remaining is None else min(remaining, front.settings.timeout)
+        ends = time.monotonic() + seconds
         with front.admission.place() as place:
             data, name = request.image.content, ""
             if not data and request.image.source.http_uri:
@@ -84,6 +86,7 @@ class Scaler(ImageScalerServicer):
                 place.reserve(front.settings.limits.bytes)
                 data, name = await front.urls.fetch(url, seconds), urls.name(url)
             place.reserve(len(data))
+            await place.room(len(data), ends - time.monotonic())
             choice = choose({}, front.settings).named(name)
-            had = await front.picture(data, choice, seconds, identity, trace)
+            had = await front.picture(data, choice, ends - time.monotonic(), identity, trace)
             return ScaleImageReply(content=had.made.pieces[0].data)

@@ -35,6 +35,9 @@ class Telemetry:
         )
         self.inflight = Gauge("imgflow_service_inflight", "Requests with an image in hand.", registry=self.registry)
         self.held = Gauge("imgflow_service_bytes_held", "Bytes of bodies in hand.", registry=self.registry)
+        self.unread = Gauge(
+            "imgflow_service_unread", "Bodies that wait, unread, for room in memory.", registry=self.registry
+        )
         self._refused = Counter(
             "imgflow_service_refused", "Requests refused.", ["where", "reason"], registry=self.registry
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
@@ -11,6 +13,8 @@ from kombu.exceptions import OperationalError
 from imgflow_service.wire.problems import Problem
 
 if TYPE_CHECKING:
+    from kombu.connection import Connection
+
     from imgflow_service.jobs.records import Job
     from imgflow_service.settings import JobsSettings
 
@@ -51,18 +55,20 @@ class Queue:
     def waiting(self) -> int:
         """Images in the line. Raises Problem ``busy`` where the broker is away."""
         try:
-            with self.app.connection_for_write() as connection:
-                connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=3)
-                return int(connection.default_channel._size(LINE))  # noqa: SLF001 - kombu has no other word for it
+            with self._connected() as connection:
+                channel: Any = connection.default_channel
+                return int(channel._size(LINE))  # noqa: SLF001 - kombu has no other word for it
         except FAULTS as error:
             raise Problem("busy", "the queue of jobs does not answer just now", retry_after=RETRY) from error
 
     def lost(self) -> bool:
-        """Whether nothing is in the line and nothing in a worker's hands: what is open then is in neither."""
+        """Whether nothing is in the line and nothing in a worker's hands: what is open then is in neither.
+
+        Raises OperationalError and OSError.
+        """
         if self.embedded:
             return False
-        with self.app.connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=3)
+        with self._connected() as connection:
             channel: Any = connection.default_channel
             return not channel._size(LINE) and not channel.client.hlen(channel.unacked_key)  # noqa: SLF001 - as above
 
@@ -73,8 +79,7 @@ class Queue:
         """
         if self.embedded:
             return
-        with self.app.connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=3)
+        with self._connected() as connection:
             channel: Any = connection.default_channel
             channel.qos.restore_visible(num=self._settings.queue, interval=1)
 
@@ -86,8 +91,18 @@ class Queue:
 
     def put(self, job: Job, numbers: list[int]) -> None:
         """Images of a job into the line. Raises OperationalError and OSError."""
-        with self.app.connection_for_write() as connection:
+        with self._connected() as connection:
             for number in numbers:
                 self.app.send_task(
                     TASK, (job.id, number), queue=LINE, connection=connection, retry=True, retry_policy=PUBLISHING
                 )
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        """A connection to the broker. Kombu lets errors of redis through where it breaks later: here all are faults."""
+        with self.app.connection_for_write() as connection:
+            try:
+                connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=3)
+                yield connection
+            except (*connection.connection_errors, *connection.channel_errors) as error:
+                raise OperationalError(str(error)) from error

@@ -21,6 +21,7 @@ from imgflow_service.wire.problems import Problem
 from imgflow_service.wire.processor_pb2 import ProcessRequest
 from imgflow_service.wire.processors import Processors
 from imgflow_service.wire.tracing import Trace, Tracer
+from imgflow_steps.contract.options import SUFFIX_OF_TYPE
 from imgflow_steps.records import keys
 from imgflow_steps.store import NotFoundError, StoreError
 from imgflow_steps.worker.log import facts
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SUFFIX = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
 AGAIN = {"busy": 100, "timeout": 2, "internal": 2}  # tries after the first, by what went wrong
 STORE_AGAIN = 100
 LONGEST = 30.0  # seconds between two tries
@@ -163,7 +163,7 @@ class Worker:
         response = self._loop.run(self._processors.process(asked, self._settings.timeout, trace))
         made = []
         for at, picture in enumerate(one for one in response.pictures if one.content_type):
-            suffix = SUFFIX[picture.content_type]
+            suffix = SUFFIX_OF_TYPE[picture.content_type]
             key = keys.job(job.id, f"results/{number:04d}-{action:02d}-{at:05d}.{suffix}")
             self._store.write(key, picture.data, picture.content_type)
             about = {field: getattr(picture, field) for field in ("content_type", "width", "height", "sha256")}

@@ -15,6 +15,7 @@ from imgflow_service.wire.messages import ImageRequest
 from imgflow_service.wire.pipelines import Wish
 from imgflow_service.wire.problems import FAULT, Problem
 from imgflow_service.wire.processor_pb2 import Picture, ProcessRequest, ProcessResponse
+from imgflow_steps.contract.options import CONTENT_TYPE
 from imgflow_steps.pipeline.model import BadPipelineError
 from imgflow_steps.worker.log import facts
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from imgflow_service.wire.tracing import Span
     from imgflow_steps.pipeline.model import Pipeline
 
-CONTENT_TYPE = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "none": ""}
 SAID = {  # what the house's codes are called here, where they would say something else
     "stalled": "timeout",  # the machine's doing, not the picture's
     "timeout": "too-slow",  # of processor time: the same picture would be so again
@@ -78,7 +78,7 @@ class Pictures:
         done = await self._crew.process(Task(image, text, request.name), patience)
         if done.answer.code:
             raise _problem(done)
-        response = _response(done, CONTENT_TYPE[pipeline.output.format])
+        response = _response(done, CONTENT_TYPE.get(pipeline.output.format, ""))
         response.digest, response.processor = digest, platform.node()
         response.ms["processor"] = round((time.monotonic() - began) * 1000, 3)
         return response

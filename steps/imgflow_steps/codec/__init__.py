@@ -6,7 +6,8 @@ What a file tells of its picture is read on the way (``metadata``) and goes out 
 """
 
 from imgflow_steps.codec.decoding import Decoded, Header, decode, header
-from imgflow_steps.codec.encoding import CONTENT_TYPE, SUFFIX, encode, thumbnail, thumbnail_of, thumbnail_of_all
+from imgflow_steps.codec.encoding import encode, thumbnail, thumbnail_of, thumbnail_of_all
+from imgflow_steps.contract.options import CONTENT_TYPE, SUFFIX
 
 __all__ = [
     "CONTENT_TYPE",

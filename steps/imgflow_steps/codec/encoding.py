@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
     from imgflow_steps.contract.sample import Extent, Pixels
 
-SUFFIX = {"jpeg": "jpg", "png": "png", "webp": "webp"}
-CONTENT_TYPE = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
-
 MAX_SIDE = {"jpeg": 65_500, "png": 2**31 - 1, "webp": 16_383}  # pixels; what the formats can say
 LONGEST_EXIF = 65_500  # bytes: a segment of a JPEG holds no more
 PNG_LEVEL = 4  # on photographs within 2 % of the size of the default 6, in half its time

@@ -22,6 +22,11 @@ PATIENCE = 10  # seconds that an image may take on the clock, for each second of
 
 Metadata = Literal["strip", "keep", "keep-no-gps"]
 
+# Of pictures that are published, by format.
+SUFFIX = {"jpeg": "jpg", "png": "png", "webp": "webp"}
+CONTENT_TYPE = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
+SUFFIX_OF_TYPE = {CONTENT_TYPE[one]: suffix for one, suffix in SUFFIX.items()}
+
 
 class Encoding(BaseModel):
     """The one lossy encoding, after the last step."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from imgflow_steps.contract.options import SUFFIX
 from imgflow_steps.contract.step import one_piece
 from imgflow_steps.records import keys
 from imgflow_steps.records.row import Row, Status
@@ -26,8 +27,6 @@ def withdraw(store: Store, run: Run, rows: Iterable[Row]) -> None:
         for image in without:
             store.delete(_pieces(store, run, image))
         return
-    from imgflow_steps.codec import SUFFIX  # noqa: PLC0415 - list and collect encode nothing
-
     suffix = SUFFIX[run.pipeline.output.format]
     store.delete([keys.published(run.municipality, run.digest, image, "", suffix) for image in without])
 
