@@ -18,7 +18,7 @@ from bench import measure
 
 # A section is a module with ``measure(bench)``, which gives lines; loaded when it is asked for.
 SECTIONS = ("single", "folder", "infer", "choice", "store", "startup", "memory")
-APART = ("service",)  # measured when it is asked for, alone; its figures are in a folder of its own
+APART = ("service", "explorer")  # each measured when it is asked for, alone; its figures are in a folder of its own
 ALL = SECTIONS + APART
 
 ROOT = Path(__file__).parents[1]
