@@ -47,7 +47,8 @@ DOCUMENTS: dict[str, tuple[type[BaseModel], str]] = {
 }
 FAULT = {
     ExitCode.DONE: "Every listed image has a result, or was rejected within what `--max-rejected` allows.",
-    ExitCode.FAILED: "Images failed, a check found something wrong, or a folder could not be read. `imgflow retry` resumes.",
+    ExitCode.FAILED: "Images failed, a check found something wrong, a folder could not be read, or a disk, a quota or the store is full. "
+    "`imgflow retry` resumes.",
     ExitCode.USAGE: "The command, a file or a setting is wrong. Nothing was started.",
     ExitCode.TOO_MANY_REJECTED: "The photographs are at fault. The report lists them by reason.",
     ExitCode.UNREACHABLE: "Nothing is lost. Run the same command again when it is back.",

@@ -244,6 +244,8 @@ class _Handler(BaseHTTPRequestHandler):
         proxy.spoilt += bool(fault)
         if fault == "503":
             self._answer(503, {"Content-Type": "application/xml"}, b"<Error><Code>SlowDown</Code></Error>")
+        elif fault == "full":
+            self._answer(507, {"Content-Type": "application/xml"}, b"<Error><Code>XMinioStorageFull</Code></Error>")
         elif fault == "html":
             self._answer(403, {"Content-Type": "text/html"}, b"<html>go away</html>")
         elif fault == "page":

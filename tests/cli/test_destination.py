@@ -46,7 +46,12 @@ def test_an_out_dir_without_the_right_to_write_is_refused(imgflow: Cli) -> None:
 
 @pytest.mark.parametrize(
     ("number", "says"),
-    [(errno.ENOSPC, "is full"), (errno.EDQUOT, "is full"), (errno.EROFS, "Read-only file system")],
+    [
+        (errno.ENOSPC, "is full"),
+        (errno.EDQUOT, "is full"),
+        (errno.EFBIG, "File too large"),
+        (errno.EROFS, "Read-only file system"),
+    ],
 )
 def test_a_full_or_read_only_disk_is_told_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, says: str

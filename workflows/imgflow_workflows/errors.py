@@ -91,9 +91,19 @@ def _of_this_machine(error: Exception) -> ImgflowError | None:
         why = error.__cause__ or error or "no reason was given"
         hint = "`imgflow doctor` looks at this machine"
         return ImgflowError(f"processes that compute could not be started: {why}", hint, ExitCode.FAILED)
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        named = error.filename
-        what = os.fsdecode(named) if isinstance(named, (str, bytes)) else str(named)
+    return _of_a_file(error) if isinstance(error, OSError) and error.strerror else None
+
+
+def _of_a_file(error: OSError) -> ImgflowError | None:
+    from imgflow_steps.store.arriving import FULL  # noqa: PLC0415 - only when something went wrong
+
+    named = error.filename
+    what = os.fsdecode(named) if isinstance(named, (str, bytes)) else str(named)
+    if error.errno in FULL:  # a write to an open file names none
+        where = f"{what}: " if named else "a file of this machine cannot be written: "
+        hint = "free some space there, or raise the quota or `ulimit -f`; then run the same command again"
+        return ImgflowError(f"{where}{error.strerror}", hint, ExitCode.FAILED)
+    if named:
         return ImgflowError(f"{what}: {error.strerror}", "see whether it is there and may be used", ExitCode.FAILED)
     return None
 

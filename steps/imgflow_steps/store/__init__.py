@@ -44,7 +44,7 @@ class SilentError(UnavailableError):
 
 
 class UnwritableError(UnavailableError):
-    """A disk is full, or a file of this machine cannot be written: a store is there, and asking again is no use."""
+    """A disk or a server is full, or a file of this machine cannot be written: asking again is no use."""
 
 
 class UnreadableError(UnavailableError):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from http import HTTPStatus
+
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 from urllib3.exceptions import HTTPError, MaxRetryError, ProxyError, ResponseError
 
@@ -13,6 +16,7 @@ from imgflow_steps.store import (
     SilentError,
     StoreError,
     UnavailableError,
+    UnwritableError,
     tls,
 )
 from imgflow_steps.store.asking import StrangeError
@@ -32,7 +36,6 @@ MEND = {
     "AuthorizationHeaderMalformed": REGION,
     "PermanentRedirect": REGION,
     "Redirect": REGION,
-    "XMinioStorageFull": "free some space on the server and submit again",
 }
 KINDS: dict[str, type[StoreError]] = {
     "NoSuchKey": NotFoundError,
@@ -49,15 +52,16 @@ KINDS: dict[str, type[StoreError]] = {
     "ServiceUnavailable": UnavailableError,
     "SlowDown": UnavailableError,
     "OperationAborted": UnavailableError,
-    "XMinioStorageFull": UnavailableError,
 }
 MENDS_BY_KIND: dict[type[StoreError], str] = {
     NotFoundError: "list it again",
     ChangedError: "it was replaced meanwhile; list it again",
     KeyRefusedError: "rename it",
     DeniedError: "ask the operator of this server",
+    UnwritableError: "free some space on the server, or raise its quota, and submit again",
     UnavailableError: "see whether the server is well, then submit again",
 }
+FULL = re.compile(r"(Storage|Disk|Drive)Full$|QuotaExceeded$|^Insufficient(Storage|Capacity)$")  # of any server
 FAULTS = (MinioException, HTTPError)
 
 
@@ -99,7 +103,8 @@ def silent(error: Exception) -> bool:
 def refused(code: str, message: str, place: str, key: str, status: int) -> StoreError:
     """An answer with S3's error code and HTTP's status."""
     lasting = 400 <= status < 500 and status != 429  # noqa: PLR2004 - the request is at fault, not the server
-    kind = KINDS.get(code, DeniedError if lasting else UnavailableError)
+    full = status == HTTPStatus.INSUFFICIENT_STORAGE or FULL.search(code)
+    kind = UnwritableError if full else KINDS.get(code, DeniedError if lasting else UnavailableError)
     mend = MEND.get(code) or MENDS_BY_KIND[kind]
     said = f"{message.rstrip('.')} ({code})" if code else message
     return kind(f"{place}: {key!r}: {said}; {mend}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from imgflow_steps.store import UnwritableError, leftovers
 
 UNFINISHED = ".imgflow-"  # what unfinished files begin with
-FULL = {errno.ENOSPC, errno.EDQUOT}
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # EFBIG: of `ulimit -f`, or of the file system
 
 
 @contextmanager

@@ -249,7 +249,7 @@ class Directory:
         if error.errno in REFUSED:
             return KeyRefusedError(f"{what}; a name is too long, or is a file here and a folder there; rename it")
         if error.errno in FULL:
-            return UnwritableError(f"{what}; free some space there")
+            return UnwritableError(f"{what}; free some space there, or raise the quota or `ulimit -f`")
         kind = UnreadableError if error.errno in walk.DAMAGED else UnavailableError
         return kind(f"{what}; check the disk")
 

@@ -20,6 +20,7 @@ from imgflow_steps.store import (
     NotFoundError,
     Store,
     UnavailableError,
+    UnwritableError,
     leftovers,
     open_store,
     walk,
@@ -238,8 +239,9 @@ def test_a_file_is_read_by_its_content_where_that_is_its_version(directory_store
 @pytest.mark.parametrize(
     ("code", "kind", "word"),
     [
-        (errno.ENOSPC, UnavailableError, "free some space"),
-        (errno.EDQUOT, UnavailableError, "free some space"),
+        (errno.ENOSPC, UnwritableError, "free some space"),
+        (errno.EDQUOT, UnwritableError, "quota"),
+        (errno.EFBIG, UnwritableError, "ulimit -f"),
         (errno.EIO, UnavailableError, "check the disk"),
         (errno.EROFS, DeniedError, "right"),
         (errno.EACCES, DeniedError, "right"),
@@ -290,6 +292,6 @@ def test_a_real_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
 
-    assert done.stdout == "UnavailableError\n"
+    assert done.stdout == "UnwritableError\n"
     assert listed(store) == []
     assert list((tmp_path / ".tmp").iterdir()) == []

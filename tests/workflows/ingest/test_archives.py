@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import tarfile
 import zipfile
 from pathlib import Path
+
+import pytest
 
 from imgflow_steps.records import keys
 from imgflow_steps.store import Store
@@ -48,3 +52,27 @@ def test_devices_in_a_tar_are_counted(directory_store: Store, tmp_path: Path) ->
 
     assert dict(summary.refused) == {SkipReason.SPECIAL: 2}
     assert dataset(directory_store) == {"1.jpg"}
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+@pytest.mark.parametrize("kind", [Zip, Tar])
+def test_a_disk_that_is_full_where_an_archive_is_unpacked_is_not_the_photographs_fault(
+    directory_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Zip | Tar], number: int
+) -> None:
+    path = tmp_path / f"photos.{kind.__name__.lower()}"
+    if kind is Zip:
+        with zipfile.ZipFile(path, "w") as zipped:
+            zipped.writestr("1.jpg", b"one")
+    else:
+        with tarfile.open(path, "w") as packed:
+            member = tarfile.TarInfo("1.jpg")
+            member.size = 3
+            packed.addfile(member, io.BytesIO(b"one"))
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("imgflow_workflows.ingest.archive.shutil.copyfileobj", refuse)
+
+    with pytest.raises(OSError, match=os.strerror(number)):
+        run(kind(path), directory_store)

@@ -11,6 +11,7 @@ from imgflow_steps.contract.job import FINAL, Job
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.records import keys
 from imgflow_steps.store import UnavailableError
+from imgflow_steps.store.kinds import fault
 from imgflow_steps.worker.pool import InterruptedRunError, Pool
 from imgflow_steps.worker.reach import Reach
 from imgflow_steps.worker.runner import run_job
@@ -73,7 +74,7 @@ class LocalEngine(Here):
             try:
                 self._store.stat(keys.run_json(run.id))
             except UnavailableError:
-                raise UnavailableError(result.error) from None
+                raise fault(result.kind, result.error) from None
 
     def _do(self, job: Job, _attempt: int, pool: Pool | None = None) -> Result:
         return run_job(job, self._store, pool=pool)

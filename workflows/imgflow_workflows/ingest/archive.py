@@ -22,6 +22,7 @@ from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.records import keys
 from imgflow_steps.records.admission import ADMISSION, Admission
 from imgflow_steps.store import Store, names
+from imgflow_steps.store.arriving import FULL
 from imgflow_steps.store.leftovers import temporary
 from imgflow_workflows.ingest.names import spool
 from imgflow_workflows.results.skips import Refuse, SkippedFile, SkipReason
@@ -253,7 +254,13 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except DAMAGED as error:
+        if _full(error):
+            raise
         raise BadParametersError(f"{path} is damaged: {error}; copy it again from where it comes") from error
+
+
+def _full(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno in FULL
 
 
 def _opened(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
@@ -272,11 +279,13 @@ def _unpack(path: Path, opened: partial[IO[bytes]], stamp: int) -> None:
 
 @contextmanager
 def _unpacked(path: Path, opened: partial[IO[bytes]], stamp: int) -> Iterator[Path]:
-    """A member as a file. Raises OSError where it is damaged: that is its own fault, and no other's."""
+    """A member as a file. Raises OSError where it is damaged, its own fault alone, or the disk is full."""
     try:
         try:
             _unpack(path, opened, stamp)
         except DAMAGED as error:
+            if _full(error):
+                raise
             raise OSError(f"it is damaged inside of the archive ({error})") from error
         yield path
     finally:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import tempfile
 from typing import TYPE_CHECKING
 
+from imgflow_steps.store.arriving import FULL
 from imgflow_workflows.errors import ImgflowError
 from imgflow_workflows.text import size
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PROBE = 1 << 20  # bytes that are written to see whether any can be
-FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def check_destination(folder: Path, argument: str = "OUT_DIR") -> None:
@@ -36,8 +35,9 @@ def check_destination(folder: Path, argument: str = "OUT_DIR") -> None:
     except OSError as error:
         if error.errno in FULL:
             raise ImgflowError(
-                f"{folder} cannot take pictures: {there} is full, {size(shutil.disk_usage(there).free)} are free",
-                f"free some space, or {other}",
+                f"{folder} cannot take pictures: {there} is full or over a limit: {error.strerror}, "
+                f"{size(shutil.disk_usage(there).free)} are free",
+                f"free some space, raise the quota or `ulimit -f`, or {other}",
             ) from error
         raise ImgflowError(
             f"{folder} cannot take pictures: nothing can be written to {there}: {error.strerror}",

@@ -21,6 +21,7 @@ from imgflow_steps.records.admission import (
     skipped_in_words,
 )
 from imgflow_steps.store import ChangedError, KeyRefusedError, Store, StoredObject, StoreError, UnreadableError
+from imgflow_steps.store.arriving import FULL
 from imgflow_steps.store.ranges import known_by_content
 from imgflow_steps.store.threads import ahead, crew
 from imgflow_steps.store.versions import changed, copied, etag_of
@@ -182,6 +183,8 @@ def _copy(store: Store, photo: Photo, *, checksum: bool) -> SkippedFile | int:
     except (KeyRefusedError, ChangedError, NotFetchedError, HarmedError, UnreadableError) as error:
         return SkippedFile(photo.path, OWN[type(error)], str(error))
     except OSError as error:
+        if error.errno in FULL:  # where an archive is unpacked: the others would not fit either
+            raise
         why = f"{error.strerror or error}; make it readable and copy again"
         return SkippedFile(photo.path, SkipReason.UNREADABLE, why)
     except StoreError as error:
