@@ -128,3 +128,14 @@ def test_a_box_beside_the_picture_rejects_it(box: tuple[float, ...]) -> None:
     with pytest.raises(Rejected, match=r"box 2 that people gave.* outside of its 100 x 50 pixels") as verdict:
         boxes.found([FACE, ManualBox("face", *box)], 100, 50)
     assert verdict.value.code == "box-outside"
+
+
+def test_names_that_sort_before_letters_are_in_order_and_the_refusal_names_the_municipality(
+    directory_store: Store, tmp_path: Path
+) -> None:
+    table = [boxes.Marked(image=name) for name in ("!.jpg", "001.jpg", "A.jpg")]
+    boxes.write(directory_store, "Demo", table, tmp_path)
+
+    assert boxes.download(directory_store, "Demo", path := tmp_path / "copy.jsonl")
+    assert list(boxes.read(path)) == table
+    assert "nobody gave boxes for Demo" in boxes.nobody("Demo")

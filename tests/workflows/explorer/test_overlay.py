@@ -14,7 +14,9 @@ from tests.workflows.explorer.test_explorer import serving
 from imgflow_steps.pipeline.model import parse
 from imgflow_steps.records import boxes, keys
 from imgflow_steps.records.boxes import ManualBox, Marked
+from imgflow_steps.records.findings import Box
 from imgflow_workflows.explorer.index import Index
+from imgflow_workflows.explorer.overlay import Outlines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,3 +118,13 @@ def test_no_page_and_no_picture_of_what_is_covered_shows_a_face(directory_store:
     shown, looked = leaks.showing([*pages.items(), *pictures], tmp_path)
     assert (shown, looked > 0) == ([], True)
     assert [name for name, content in pages.items() if b'class="boxes"' not in content] == []
+
+
+def test_words_stay_inside_the_picture_and_can_be_read_in_a_small_one() -> None:
+    left, right = Box("face", 0.9, 4, 40, 16, 16), Box("plate", 0.5, 300, 2, 18, 16)
+
+    text = str(Outlines(320, 256, ((left, False), (right, True))).over())
+
+    assert 'font-size="12.0"' in text
+    assert '<text x="4.0" y="37.0">face 0.90</text>' in text
+    assert '<text x="318.0" y="12.0" text-anchor="end">plate</text>' in text

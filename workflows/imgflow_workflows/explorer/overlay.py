@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from imgflow_workflows.runs.story import Story
 
 LETTERS = 40  # lines of text that would fit the longer side
+SMALLEST = 12  # pixels of a letter: a picture is shown no larger than it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +31,25 @@ class Outlines:
 
     def over(self) -> Markup:
         """A drawing that covers a picture which is shown whole in the middle of its place."""
-        letters = max(self.width, self.height) / LETTERS
+        letters = max(SMALLEST, max(self.width, self.height) / LETTERS)
         shown = [
             tag(
                 "g",
                 tag("rect", x=_plain(box.x), y=_plain(box.y), width=_plain(box.w), height=_plain(box.h)),
-                tag("text", _words(box, given=given), x=_plain(box.x), y=_plain(max(letters, box.y - letters / 4))),
+                self._label(box, letters, given=given),
                 class_="given" if given else None,
             )
             for box, given in self.boxes
         ]
         view = f"0 0 {self.width} {self.height}"
         return tag("svg", shown, viewBox=view, font_size=_plain(letters), class_="boxes", aria_hidden="true")
+
+    def _label(self, box: Box, letters: float, *, given: bool) -> Markup:
+        """Above its box, from the side of the box that has more room beside it."""
+        right = box.x + box.w / 2 > self.width / 2
+        x, anchor = (box.x + box.w, "end") if right else (box.x, None)
+        y = max(letters, box.y - letters / 4)
+        return tag("text", _words(box, given=given), x=_plain(x), y=_plain(y), text_anchor=anchor)
 
     def switch(self) -> Markup:
         """What turns the drawing on and off, without any script."""
