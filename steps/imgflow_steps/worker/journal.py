@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-NOTE = struct.Struct("dq")  # the monotonic clock when computing began, then the image's number. The clock is written
-NUMBER = struct.Struct("q")  # before the number, so a torn read never makes an image look older than it is.
+NOTE = struct.Struct("dq")  # the monotonic clock when computing began, then the image's number
 NOBODY, OPENING = -1, -2  # in place of a number
 
 
@@ -21,17 +20,23 @@ class Journal:
 
     Waiting for the store is not computing, so a slow store never makes an image a suspect. The file is written
     through memory: a system call would hand the interpreter to a store's thread, twice for every image.
+
+    Each of the two values is written at once, the clock before the number, so whoever reads in between never takes an
+    image for older than it is. ``struct.pack_into`` would not do: it fills the place with zeros first.
     """
 
     def __init__(self, path: Path) -> None:
         path.write_bytes(NOTE.pack(0, NOBODY))
         with path.open("r+b") as file:
             self._note = mmap.mmap(file.fileno(), NOTE.size)
+        self._clock, self._number = memoryview(self._note)[:8].cast("d"), memoryview(self._note)[8:].cast("q")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._clock.release()
+        self._number.release()
         self._note.close()
 
     @contextmanager
@@ -41,13 +46,14 @@ class Journal:
         After ``seconds`` of processor time, of all its threads together, the system ends the process by SIGPROF. Unlike
         the clock on the wall, that measures the image and not what else the machine has to do.
         """
-        NOTE.pack_into(self._note, 0, time.monotonic(), number)
+        self._clock[0] = time.monotonic()
+        self._number[0] = number
         signal.setitimer(signal.ITIMER_PROF, seconds)
         try:
             yield
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
-        NUMBER.pack_into(self._note, NOTE.size - NUMBER.size, NOBODY)
+        self._number[0] = NOBODY
 
     @contextmanager
     def opening(self, seconds: float) -> Iterator[None]:

@@ -221,14 +221,14 @@ class _Shift:
         piece.journal.unlink(missing_ok=True)
         if waited and too_slow(error):
             self._never_opened(error)
-        if at is None:
+        guilty = [item for item in piece.items if at and number(item) == at[0]]
+        if not guilty:
             # A pool that broke took all its tasks with it: that is one death and not as many as there were tasks.
             self._strikes.add(handed.generation if isinstance(error, BrokenProcessPool) else object())
             if len(self._strikes) >= STRIKES:
                 raise UnavailableError(f"computing processes die between images: {cause(error)}") from error
             self._requeue(piece.items, alone=alone)
             return
-        guilty = [item for item in piece.items if number(item) == at[0]]
         if alone:
             said = verdict(error, piece.run.pipeline.limits)
             yield Done(replace(piece, items=tuple(guilty)), [], said, again=isinstance(error, CancelledError))
