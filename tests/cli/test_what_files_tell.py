@@ -149,6 +149,7 @@ def test_geojson_tells_programs_where_it_is_and_is_never_written_into_the_store(
     refused = imgflow("export", ".imgflow/results", "-m", "Demo", "--format", "geojson")
 
     assert done.json["features"] == 5
+    assert [path.name for path in Path("out").iterdir()] == ["photographs.geojson"]
     assert done.json["with_position"] == 3
     assert Path(done.json["file"]).samefile("out/photographs.geojson")
     assert refused.code == 2

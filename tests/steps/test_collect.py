@@ -328,6 +328,7 @@ def test_no_name_label_or_message_is_a_formula_in_the_table(made: MadeRun, start
 
 def test_numbers_stay_numbers_in_the_table() -> None:
     assert [harmless(value) for value in (-1, -0.5, "-1", "a-1", None)] == [-1, -0.5, "'-1", "a-1", None]
+    assert [harmless(zone) for zone in ("+02:00", "-11:30", "+02:00+1")] == ["+02:00", "-11:30", "'+02:00+1"]
 
 
 def test_the_report_tells_why_shards_were_given_up(made: MadeRun) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -22,6 +23,7 @@ from imgflow_cli.output import Voice, document, emit, printable
 from imgflow_cli.transfers import copied_document, copy, say_refused
 from imgflow_steps.records import keys
 from imgflow_steps.store import Store, open_store
+from imgflow_steps.store.walk import HIDDEN
 from imgflow_workflows.catalog.ask import newest
 from imgflow_workflows.catalog.choice import Choice
 from imgflow_workflows.connect import where
@@ -45,6 +47,13 @@ def _places(store: Store, name: str, choice: Choice, target: Store, *, results: 
         document({"municipality": name, "file": file, "features": number, "with_position": placed}, output)
     else:
         emit(f"{printable(file)}: {counted(number, 'feature')}, {placed:,} with a position")
+
+
+def _tidy(target: Store) -> None:
+    """Leave in a folder nothing but what was exported: the place for unfinished files is empty now."""
+    if not target.url.startswith("s3://"):
+        with suppress(OSError):  # somebody else exports there, too
+            Path(target.url, HIDDEN).rmdir()
 
 
 def _records(store: Store) -> Iterator[tuple[str, Record]]:
@@ -93,10 +102,12 @@ def export(
     choice = Choice(condition, sample, seed)
     if form == "geojson":
         _places(store, name, choice, target, results=results, output=output)
+        _tidy(target)
         return
     chosen = Labelled(store, choice, results, form) if form else Exported(store, choice, results)
     interrupted = f"export to {destination} was interrupted; what was copied is there"
     summary, seconds = copy(chosen, target, name, voice, interrupted)
+    _tidy(target)
     say_refused(summary, voice)
     if lost := summary.harmed:
         record = newest(store, name)[name]

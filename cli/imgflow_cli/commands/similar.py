@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from typing import Annotated
 
@@ -53,4 +54,5 @@ def similar(
         voice = Voice(quiet=quiet)
         voice.say(f"alike: {HOW[found.by].format(name=found.name)}; run {found.run}")
         if found.near:
-            voice.say(f"next: {resolved.command} why {printable(found.near[0].image)}")
+            nearest, theirs = (shlex.quote(printable(name)) for name in (found.near[0].image, whose))
+            voice.say(f"next: {resolved.command} why {nearest} --municipality {theirs}")

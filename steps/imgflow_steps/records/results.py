@@ -23,6 +23,7 @@ NUMBER = re.compile(r"-?[0-9]+[.][0-9]+([eE][+-]?[0-9]+)?")  # with decimals
 LOST = "shard-lost"
 MARK = "\ufeff"  # by which Excel knows UTF-8
 NAMES = 1000  # of images with near-duplicates, remembered while these are read: as a rule they follow each other
+ZONE = re.compile(r"[+-]\d\d:\d\d")  # of a photograph's time; a number with a sign is no formula, either
 FORMULA = tuple(
     "=+-@\t\r\n\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
 )
@@ -157,7 +158,8 @@ def for_excel(cell: object, delimiter: str) -> object:
 
 def harmless(cell: object) -> object:
     """A cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+    runs = isinstance(cell, str) and cell.startswith(FORMULA) and not ZONE.fullmatch(cell)
+    return f"'{cell}" if runs else cell
 
 
 Scalar = str | int | float

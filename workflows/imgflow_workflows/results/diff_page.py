@@ -71,7 +71,8 @@ def _document(first: Run, second: Run, comparison: Comparison, names: Sequence[S
     ]
     rows.insert(0, tag("tr", tag("th", "the same", scope="row"), tag("td", count(comparison.same), class_="figure")))
     figures = [_figure(one, files) for one, files in zip(comparison.worst, names, strict=True)]
-    note = f"First, second, and their difference {GAIN} times; the error is the mean over all pixels, in levels of 255."
+    shown = f"{first.id}, {second.id}, and their difference {GAIN} times"
+    note = f"{shown}; the error is the mean over all pixels, in levels of 255."
     return document(
         title,
         tag(
