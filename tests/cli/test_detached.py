@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+import time
+from collections.abc import Container, Iterator
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,7 @@ from imgflow_cli.commands import runs, submit
 from imgflow_steps.records import keys
 from imgflow_steps.records.run import Run
 from imgflow_steps.records.summary import Phase
-from imgflow_steps.store import Store
+from imgflow_steps.store import Store, UnavailableError
 from imgflow_workflows.engines.local import LocalEngine
 from imgflow_workflows.runs import state as known_runs
 from imgflow_workflows.standing import Standing
@@ -109,6 +111,30 @@ def test_submit_waits_when_asked(imgflow: Cli, engine: Elsewhere, flag: str) -> 
     assert ("list" in done.err) == (flag == "--watch")
 
 
+@pytest.mark.parametrize(("lost", "code"), [((2, 3), 0), ((1,), 5), (range(2, 10_000), 5)])
+def test_a_run_is_followed_over_a_short_loss_of_the_cluster_but_not_where_it_was_never_seen(
+    imgflow: Cli, engine: Elsewhere, monkeypatch: pytest.MonkeyPatch, lost: Container[int], code: int
+) -> None:
+    looks = itertools.count(1)
+
+    def phase(run: str) -> Phase | None:
+        if not engine.submitted:
+            return None
+        look = next(looks)
+        if look in lost:
+            raise UnavailableError(f"look {look}: the cluster does not answer")
+        return Phase.RUNNING if look < 3 else Elsewhere.phase(engine, run)
+
+    monkeypatch.setattr(engine, "phase", phase)
+    monkeypatch.setattr(follow, "LOST", 0.5)
+
+    done = imgflow("submit", "-m", "Demo", "--run", "other", "--watch")
+
+    assert done.code == code
+    assert ("cannot be seen at the moment" in done.err) == (lost != (1,))
+    assert done.err.count("cannot be seen") <= 1
+
+
 def test_a_run_that_ends_without_a_summary_has_failed_and_is_not_pending_for_ever(
     imgflow: Cli, engine: Elsewhere, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,7 +165,7 @@ def test_ctrl_c_ends_only_the_following(imgflow: Cli, engine: Elsewhere, monkeyp
     def interrupt(_seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(follow, "time", SimpleNamespace(sleep=interrupt))
+    monkeypatch.setattr(follow, "time", SimpleNamespace(sleep=interrupt, monotonic=time.monotonic))
     done = imgflow("watch", "mine")
 
     assert done.code == 130

@@ -81,7 +81,7 @@ def test_a_person_sees_a_table_within_eighty_columns(imgflow: Cli, run: MadeRun)
 
     assert shown.out.splitlines()[:2] == ["ALIKE   SIZE       IMAGE", "1.000   4000x3000  e.jpg"]
     assert "vectors like" in shown.err
-    assert "why e.jpg --municipality Demo" in shown.err
+    assert "why e.jpg --municipality Utrecht" in shown.err
     assert max(map(len, (shown.out + shown.err).splitlines())) <= 80
 
 

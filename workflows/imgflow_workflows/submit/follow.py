@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from imgflow_steps.records import keys
 from imgflow_steps.records.progress import ProgressReader
 from imgflow_steps.records.run import load, worked
 from imgflow_steps.records.summary import Phase, Summary
-from imgflow_steps.store import StoreError
+from imgflow_steps.store import StoreError, UnavailableError
 from imgflow_workflows.errors import ExitCode, ImgflowError
 from imgflow_workflows.runs import state
 from imgflow_workflows.runs.progress import POLL, Display
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from imgflow_steps.records.run import Run
     from imgflow_steps.store import Store
     from imgflow_workflows.engines import Engine
+
+
+LOST = 45.0  # seconds; what a silent store has cost before it is told counts as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,38 @@ def wait(run: Run, engine: Engine | None, store: Store, follower: Follower) -> s
         ) from None
 
 
+@dataclass(slots=True)
+class _Line:
+    """The way to the cluster and the store: once a run was seen, it may be lost for ``LOST`` seconds."""
+
+    seen: bool = False
+    lost: float = 0.0  # since when, by the monotonic clock; 0 while it is there
+
+    @contextmanager
+    def held(self, warn: Callable[[str], None]) -> Iterator[None]:
+        """Look once. Raises UnavailableError at the first look, and when the line is lost for too long."""
+        began = time.monotonic()
+        try:
+            yield
+        except UnavailableError as error:
+            if not self.seen or time.monotonic() - (self.lost or began) > LOST:
+                raise
+            if not self.lost:
+                warn(f"the run continues, and cannot be seen at the moment: {error}")
+            self.lost = self.lost or began
+        else:
+            self.seen, self.lost = True, 0.0
+
+
 def _followed(run: Run, engine: Engine | None, store: Store, follower: Follower, shown: Display) -> state.RunState:
-    reader, said = ProgressReader(store, run.id), ""
+    reader, said, line = ProgressReader(store, run.id), "", _Line()
     while True:
-        theirs = engine.standing(run.id, run.created) if engine else None
-        known = state.RunState(run, reader.read())
+        with line.held(follower.warn):
+            theirs = engine.standing(run.id, run.created) if engine else None
+            known = state.RunState(run, reader.read())
+        if line.lost:
+            time.sleep(2 * POLL)
+            continue
         known = known.beside(theirs) if engine else known
         shown.show(known.progress)
         if known.status in OPEN:
