@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import threading
 import time
 import weakref
@@ -11,6 +12,8 @@ from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from urllib3.util.ssl_ import create_urllib3_context
 
 from imgflow_steps.store import DeniedError, StoreError, UnavailableError
 from imgflow_workflows.argo.options import NAME, PART_OF, STEP_LABEL
@@ -82,8 +85,19 @@ def connect(context: str = "") -> ApiClient:
             why = str(error) if isinstance(error, (config.ConfigException, OSError)) else f"{file} is not a kubeconfig"
             raise UnavailableError(f"no cluster to talk to: {why}; set KUBECONFIG") from None
     api: Any = client.ApiClient(configuration)
+    api.rest_client.pool_manager.connection_pool_kw["ssl_context"] = _context()
     weakref.finalize(api, api.rest_client.pool_manager.clear)
     return cast("ApiClient", api)
+
+
+def _context() -> ssl.SSLContext:
+    """How a cluster's certificate is checked: as kubectl does, which takes authorities that name no key usage.
+
+    Python 3.13 refuses them (VERIFY_X509_STRICT), and many clusters have made their authority that way.
+    """
+    context = create_urllib3_context()
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
 
 
 @contextmanager
