@@ -118,8 +118,8 @@ def test_argo_keeps_artifacts_where_pods_find_the_store(render: Render, situatio
 
 def test_every_step_has_a_limit_of_how_many_run_at_once(render: Render) -> None:
     limits = named(render("gpu"), "ConfigMap", "imgflow-limits")["data"]
-    assert limits.keys() == {"list", *(step.home for step in PIXEL_STEPS.values()), "fused", "collect"}
-    assert limits["infer"] == "2"
+    assert limits.keys() == {"list", *(step.home for step in PIXEL_STEPS.values()), "fused", "cuda", "collect"}
+    assert limits["cuda"] == "2"
 
 
 def test_pods_of_runs_may_only_report_to_argo(render: Render) -> None:

@@ -149,7 +149,7 @@ def test_watch_says_that_a_run_is_suspended_and_goes_on_when_it_does(
             if act := next(looks):
                 act()
 
-        time = staticmethod(time.time)
+        time, monotonic = staticmethod(time.time), staticmethod(time.monotonic)
 
     monkeypatch.setattr(follow, "time", Clock)
     done = imgflow("watch", "one", *IN_CITY)

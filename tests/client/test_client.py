@@ -155,7 +155,7 @@ def test_runs_are_found_by_name_and_the_newest_without_one(flow: imgflow.Flow, r
 
 
 def test_a_run_that_gave_up_does_not_pretend_to_add_up(flow: imgflow.Flow, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openable, "check", lambda *_: None)  # as where the model is in a store alone
+    monkeypatch.setattr(openable, "check", lambda *_, **__: None)  # as where the model is in a store alone
     Path("no.onnx").write_bytes(b"no model")
     with pytest.raises(imgflow.ImgflowError, match="ONNX"):
         flow.submit("Fashion", steps="infer:no.onnx", run="lost")

@@ -151,7 +151,7 @@ def bodies(data: bytes, random: Random) -> str:
 
     kind = b"multipart/form-data; boundary=" + seeds.BOUNDARY
     scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"content-type", kind)], "query_string": b""}
-    admission = Admission(1, 1 << 30, lambda _: None)
+    admission = Admission(1, 1 << 30, 1 << 30, lambda _: None)
 
     async def read() -> str:
         with (

@@ -17,6 +17,11 @@ from types import FrameType, ModuleType
 from typing import Any
 
 _LOCK = threading.Lock()
+# Who starts a process may give up meanwhile, and with it what it was to be told; that is nothing to tell people.
+_QUIET = (
+    "import sys; sys.excepthook = lambda kind, *more: "
+    "issubclass(kind, (FileNotFoundError, EOFError, ConnectionError)) or sys.__excepthook__(kind, *more)\n"
+)
 
 
 class _Process(SpawnProcess):
@@ -92,8 +97,13 @@ def _beginning_with(environment: Mapping[str, str], keep: Sequence[int]) -> Iter
         if threading.get_ident() != here:
             return own(path, args, passfds)
         passed = sorted({*passfds, *keep})
+        *flags, code, fork = args  # … -c CODE --multiprocessing-fork
         started = subprocess.Popen(  # noqa: S603 - Python itself
-            args, executable=path, env=dict(environment), pass_fds=passed, restore_signals=False
+            [*flags, _QUIET + code, fork],
+            executable=path,
+            env=dict(environment),
+            pass_fds=passed,
+            restore_signals=False,
         )
         started.returncode = 0  # multiprocessing waits for it, by its number
         return started.pid

@@ -73,3 +73,26 @@ def test_a_process_ends_with_the_one_that_started_it_whatever_it_computes(tmp_pa
     while not ended(child):
         assert time.monotonic() < until, "it computes on"
         time.sleep(0.02)
+
+
+BEGUN = """
+import os, sys
+from imgflow_steps.worker.spawn import Spawn
+
+class Told:
+    def __reduce__(self):
+        return (open, ("/there/is/no/such/file",)) if sys.argv[1] == "gone" else (int, ("no number",))
+
+process = Spawn(os.environ).Process(target=print, args=[Told()])
+process.start()
+process.join()
+print(process.exitcode)
+"""
+
+
+@pytest.mark.parametrize(("what", "shown"), [("gone", False), ("damaged", True)])
+def test_a_process_whose_starter_has_given_up_says_nothing_and_any_other_fault_is_shown(what: str, shown: bool) -> None:
+    done = subprocess.run([sys.executable, "-c", BEGUN, what], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["1"]
+    assert ("Traceback" in done.stderr) == shown
