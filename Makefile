@@ -44,6 +44,7 @@ $(READY): pyproject.toml $(LOCKS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo 'imgflow needs Python 3.11 or newer, and $(PYTHON) is not; name one: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; \
 		exit 1; }
+	@echo 'Installing into $(VENV), once: about 2 GB, in some minutes. Nothing is printed meanwhile.' >&2
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) --require-hashes --requirement release/locks/build.txt
 	$(INSTALL) --require-hashes --requirement release/locks/development.txt
