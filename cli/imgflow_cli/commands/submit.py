@@ -27,7 +27,6 @@ from imgflow_cli.plan import say_plan
 from imgflow_cli.progress import display
 from imgflow_steps.pipeline.lint import doubts
 from imgflow_steps.records.run import Run
-from imgflow_steps.records.sections import column
 from imgflow_steps.store import Store
 from imgflow_workflows.argo import schedule_name
 from imgflow_workflows.connect import open_argo, open_engine, where
@@ -37,7 +36,7 @@ from imgflow_workflows.runs import state
 from imgflow_workflows.settings import PLACES, Resolved
 from imgflow_workflows.submit import launch
 from imgflow_workflows.submit.follow import Follower
-from imgflow_workflows.submit.request import Request, Submission, again, begin, build, describe
+from imgflow_workflows.submit.request import Request, Submission, again, begin, build
 from imgflow_workflows.text import counted
 
 
@@ -198,11 +197,7 @@ def _schedule(
         raise ImgflowError(
             "--where, --sample and --once choose now, and --cron runs later", "schedule all, or submit without --cron"
         )
-    if column(describe(submission, settings).run.collect.sections):
-        raise ImgflowError(
-            "collect.sections: a column of the catalog is read now, and --cron runs later", "choose folder or none"
-        )
-    request = build(submission, settings, store, later=True)
+    request = build(submission, settings, store, scheduled=True)
     run = request.run
     name = submission.run or schedule_name(run.municipality)
     engine = open_argo(settings, store)

@@ -20,6 +20,7 @@ from imgflow_steps.pipeline.model import Pipeline
 from imgflow_steps.pipeline.notation import nearest
 from imgflow_steps.records import boxes, keys
 from imgflow_steps.records.run import Run, load
+from imgflow_steps.records.sections import column
 from imgflow_steps.records.sharding import NO_STEPS
 from imgflow_steps.store import expanded, names, open_source
 from imgflow_steps.store.leftovers import temporary
@@ -112,10 +113,12 @@ def begin(submission: Submission, settings: Settings, store: Store) -> Request:
     return build(submission, settings, store)
 
 
-def build(submission: Submission, settings: Settings, store: Store, *, later: bool = False) -> Request:
+def build(
+    submission: Submission, settings: Settings, store: Store, *, later: bool = False, scheduled: bool = False
+) -> Request:
     """The run that was asked for, if the store holds what it needs. Raises as ``describe``; writes nothing.
 
-    A run that begins ``later`` may find its images then.
+    A run that begins ``later`` may find its images then, and so may a ``scheduled`` one, which reads no catalog now.
     """
     if not submission.municipality:
         raise ImgflowError("which municipality? give --municipality NAME", "`imgflow ls municipalities` lists them")
@@ -126,11 +129,15 @@ def build(submission: Submission, settings: Settings, store: Store, *, later: bo
             "--where and --sample choose of a municipality's dataset, not of a --source", "ingest it first"
         )
     request = describe(submission, settings)
+    if scheduled and column(request.run.collect.sections):
+        raise ImgflowError(
+            "collect.sections: a column of the catalog is read now, and --cron runs later", "choose folder or none"
+        )
     sections.check(store, request.run)
     for label, field, value in named_files(request.run.pipeline):
         if value not in request.files and (names.unstorable(value) or store.stat(value) is None):
             raise ImgflowError(f"{label}.{field}: there is no file {value!r} here, and no such key in {store.url}")
-    if not later and not submission.choice:
+    if not (later or scheduled or submission.choice):
         check_images(store, request.run)
     name = request.run.municipality
     if request.run.pipeline.hides_unfound and store.stat(keys.boxes(name)) is None:
