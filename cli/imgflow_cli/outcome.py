@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from imgflow_cli.output import Format, document, emit, printable
+from imgflow_cli.output import Format, Voice, document, emit, printable
 from imgflow_steps.records import keys
 from imgflow_steps.records.summary import Phase
 from imgflow_workflows.errors import ExitCode
@@ -16,6 +16,15 @@ from imgflow_workflows.text import added_up, by_people, counted, duration, left_
 if TYPE_CHECKING:
     from imgflow_steps.records.summary import Summary
     from imgflow_steps.store import Store
+    from imgflow_workflows.runs.history import Record
+
+
+def say_unfinished(record: Record, command: str, voice: Voice) -> None:
+    """A note where the run whose results are read has not all of them."""
+    if not record.whole:
+        run = record.run
+        voice.say(f"note: run {run.id} of {printable(run.municipality)} has not finished;")
+        voice.say(f"      some images have no result yet: `{command} get {run.id}`")
 
 
 def say_how(store: Store, known: state.RunState, form: Format | None) -> None:

@@ -14,6 +14,7 @@ from tests import made_runs
 from tests.catalogs import FIRST, fashion
 
 from imgflow_cli.__main__ import main
+from imgflow_steps.records import keys
 from imgflow_steps.records.row import Published
 from imgflow_steps.store import Store
 from imgflow_workflows.catalog.ask import select
@@ -184,3 +185,32 @@ def test_a_column_can_be_asked_for_by_the_name_that_is_shown(imgflow: Cli, shop:
         header = imgflow("query", f'SELECT 1 AS "{column}"').out.split()[0]
         again = imgflow("query", f'SELECT "{header}" FROM (SELECT 1 AS "{column}")')
         assert again.code == 0, again.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("query", "SELECT image FROM results"),
+        ("similar", f"{FIRST}.jpg"),
+        ("export", "out", "-m", "Fashion", "--results"),
+    ],
+)
+def test_whoever_reads_results_of_a_run_that_has_not_finished_is_told(
+    imgflow: Cli, shop: Store, command: tuple[str, ...]
+) -> None:
+    run = imgflow("submit", "-m", "Fashion", *STEPS, "-o", "name").out.strip()
+    note = f"note: run {run} of Fashion has not finished"
+    assert note not in imgflow(*command).err
+
+    shop.delete([keys.summary_json(run)])
+
+    done = imgflow(*command)
+    assert done.code == 0
+    assert done.err.count(note) == 1
+
+
+def test_a_catalog_alone_says_nothing_of_runs(imgflow: Cli, shop: Store) -> None:
+    run = imgflow("submit", "-m", "Fashion", *STEPS, "-o", "name").out.strip()
+    shop.delete([keys.summary_json(run)])
+
+    assert "note:" not in imgflow("query", "SELECT image FROM catalog").err

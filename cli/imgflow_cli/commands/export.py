@@ -19,17 +19,17 @@ from imgflow_cli.flags import (
     WhereFlag,
     takes_settings,
 )
+from imgflow_cli.outcome import say_unfinished
 from imgflow_cli.output import Voice, document, emit, printable
 from imgflow_cli.transfers import copied_document, copy, say_refused
 from imgflow_steps.records import keys
 from imgflow_steps.store import Store, open_store
 from imgflow_steps.store.walk import HIDDEN
-from imgflow_workflows.catalog.ask import newest
 from imgflow_workflows.catalog.choice import Choice
 from imgflow_workflows.connect import where
 from imgflow_workflows.errors import ExitCode
 from imgflow_workflows.results.destination import check_destination
-from imgflow_workflows.runs.history import Record, records
+from imgflow_workflows.runs.history import Record, newest, records
 from imgflow_workflows.settings import PLACES, Resolved
 from imgflow_workflows.submit.request import check_municipality
 from imgflow_workflows.text import counted
@@ -99,6 +99,9 @@ def export(
         check_destination(Path(target.url), "DIR")
     if not results and any(one.run.municipality == name and one.run.pipeline.hides for _, one in _records(store)):
         voice.say("note: these are originals, in which nothing is covered; --results copies what redact has covered")
+    if results or form:
+        for record in newest(store, name).values():
+            say_unfinished(record, resolved.command, voice)
     choice = Choice(condition, sample, seed)
     if form == "geojson":
         _places(store, name, choice, target, results=results, output=output)

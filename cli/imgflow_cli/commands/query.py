@@ -8,6 +8,7 @@ import json
 import shutil
 import sys
 from decimal import Decimal
+from functools import partial
 from itertools import chain, count, islice
 from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from imgflow_cli.flags import DelimiterFlag, MunicipalityFlag, QuietFlag, takes_settings
+from imgflow_cli.outcome import say_unfinished
 from imgflow_cli.output import Voice, emit, fitting, printable, table
 from imgflow_cli.streams import binary, data
 from imgflow_steps.records.results import MARK, for_excel, harmless
@@ -38,7 +40,7 @@ FormFlag = Annotated[
 
 @takes_settings(*PLACES)
 def query(
-    resolved: Resolved,  # noqa: ARG001 - every command says where
+    resolved: Resolved,
     store: Store,
     sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT, in DuckDB's dialect.")],
     municipality: MunicipalityFlag = "",
@@ -58,7 +60,8 @@ def query(
         raise ImgflowError("--delimiter is for -o csv")
     if output == "parquet" and sys.stdout.isatty():
         raise ImgflowError("Parquet is not for a terminal", "write it to a file: … -o parquet > answer.parquet")
-    with select(store, sql, municipality) as answer:
+    used = partial(say_unfinished, command=resolved.command, voice=voice)
+    with select(store, sql, municipality, used=used) as answer:
         match output:
             case "table" | "wide":
                 _table(answer, voice, wide=output == "wide")

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, takes_settings
+from imgflow_cli.outcome import say_unfinished
 from imgflow_cli.output import Voice, document, emit, printable, table
 from imgflow_cli.which import ImageArgument, one_image
 from imgflow_steps.store import Store
@@ -41,9 +42,12 @@ def similar(
     known = [one for _, one in records(store) if isinstance(one, Record)]
     whose, name = one_image(store, known, image, municipality)
     found = find(store, whose, name, by=by, limit=limit)
+    run = found.record.run.id
+    voice = Voice(quiet=quiet)
+    say_unfinished(found.record, resolved.command, voice)
     if output in {"json", "yaml"}:
         near = [asdict(one) for one in found.near]
-        told = {"municipality": whose, "image": name, "run": found.run, "by": found.by, "name": found.name}
+        told = {"municipality": whose, "image": name, "run": run, "by": found.by, "name": found.name}
         document({**told, "similar": near}, output)
     elif output == "name":
         for one in found.near:
@@ -51,8 +55,7 @@ def similar(
     else:
         rows = [(f"{one.alike:.3f}", f"{one.width}x{one.height}", one.image) for one in found.near]
         table(["ALIKE", "SIZE", "IMAGE"], rows)
-        voice = Voice(quiet=quiet)
-        voice.say(f"alike: {HOW[found.by].format(name=found.name)}; run {found.run}")
+        voice.say(f"alike: {HOW[found.by].format(name=found.name)}; run {run}")
         if found.near:
             nearest, theirs = (shlex.quote(printable(name)) for name in (found.near[0].image, whose))
             voice.say(f"next: {resolved.command} why {nearest} --municipality {theirs}")

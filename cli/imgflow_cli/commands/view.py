@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from imgflow_cli.flags import MunicipalityFlag, QuietFlag, takes_settings
+from imgflow_cli.outcome import say_unfinished
 from imgflow_cli.output import Voice, emit
 from imgflow_steps.store import Store
 from imgflow_workflows.connect import where
@@ -51,6 +52,8 @@ def view(
         listening = _listen(host, port)
         ((images,),) = index.ask("SELECT count(*) FROM images")
         voice.say(f"{images:,} images read in {index.seconds:.1f} s; Ctrl-C ends it")
+        for record in index.newest.values():
+            say_unfinished(record, resolved.command, voice)
         if not _is_own(host):
             voice.say(f"warning: whoever reaches {host} sees all images and changes tags: there is no password")
         emit(f"http://{host}:{listening.getsockname()[1]}/")

@@ -271,10 +271,24 @@ def test_an_original_that_a_step_covers_is_never_shown(
 ) -> None:
     asked = {"municipality": "Demo", "image": "north/0.jpg"}
     assert page.get("/picture", params=asked | {"side": "original"}).status_code == 200
-    monkeypatch.setattr(type(index.runs["Demo"].pipeline), "hides", property(lambda _: True))
+    monkeypatch.setattr(type(index.newest["Demo"].run.pipeline), "hides", property(lambda _: True))
 
     assert page.get("/picture", params=asked | {"side": "original"}).status_code == 404
     assert page.get("/picture", params=asked | {"side": "result"}).status_code == 200
+
+
+def test_a_run_that_has_not_finished_is_named_above_its_images(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "store"))
+    store.write(keys.images("Demo") + "a.jpg", photographs.jpeg(1))
+    local_runs.submit(store, "broke-off")
+    store.delete([keys.summary_json("broke-off")])
+    index = Index(store)
+
+    with serving(index) as address:
+        shown = httpx.get(address, trust_env=False, timeout=SECONDS).text
+    index.close()
+
+    assert "Run broke-off of Demo has not finished" in shown
 
 
 def test_what_was_done_since_is_read_with_a_refresh(tmp_path: Path) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from pydantic import ValidationError
 
 from imgflow_steps.contract.metadata import FIELDS
 from imgflow_steps.contract.step import BadParametersError
@@ -21,8 +19,9 @@ from imgflow_steps.store import NotFoundError
 from imgflow_workflows.catalog import exif, findings
 from imgflow_workflows.catalog.database import ROWS, database, said
 from imgflow_workflows.catalog.keep import download
+from imgflow_workflows.catalog.parquet import Part, register, share_of
 from imgflow_workflows.catalog.together import put_together
-from imgflow_workflows.runs.history import records
+from imgflow_workflows.runs.history import newest
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -66,7 +65,13 @@ KINDS = {  # columns that a table always has
 
 @contextmanager
 def answering(
-    store: Store, sql: str, municipality: str = "", chosen: Path | None = None, run: Run | None = None
+    store: Store,
+    sql: str,
+    municipality: str = "",
+    chosen: Path | None = None,
+    run: Run | None = None,
+    *,
+    used: Callable[[Record], object] = lambda _: None,
 ) -> Iterator[DuckDBPyConnection]:
     """A locked database with the tables that ``sql`` names, of one municipality when it is named.
 
@@ -74,7 +79,8 @@ def answering(
     newest run's pipeline, or with ``run`` the verdicts of that one; ``findings`` a row per thing that its models found,
     ``vectors`` one per vector that they gave; all a column ``municipality``. Where ``exif`` or one of its fields is
     named, ``catalog`` has it, and ``photographs`` has its fields as columns, too, see ``catalog.exif``. ``chosen`` are
-    the images of a selection, if there is one. Only copies of the row files and catalogs are read.
+    the images of a selection, if there is one. ``used`` is told each newest run that is read. Only copies of the row
+    files and catalogs are read.
     """
     with database() as (base, folder):
         folded, plain = sql.casefold(), "catalog"
@@ -87,14 +93,14 @@ def answering(
                 plain = "plain"
                 _write_exif(store, names, folder)
         if made := [table for table in MADE if table in folded]:
-            _write_made(store, municipality, folder, run, made)
+            _write_made(store, municipality, folder, run, made, used)
         for table in TABLES:
             put_together(base, folder / table)
-        _register(base, folder / "catalog", {"image": "string"}, plain)
+        register(base, folder / "catalog", {"image": "string"}, plain)
         for table in MADE:
-            _register(base, folder / table, KINDS[table], table)
+            register(base, folder / table, KINDS[table], table)
         if plain != "catalog":
-            _register(base, folder / "exif", exif.KINDS, "exif")
+            register(base, folder / "exif", exif.KINDS, "exif")
             exif.join(base)
         if "judged" in folded:
             exif.judge(base)
@@ -107,13 +113,19 @@ def answering(
 
 @contextmanager
 def select(
-    store: Store, sql: str, municipality: str = "", chosen: Path | None = None, run: Run | None = None
+    store: Store,
+    sql: str,
+    municipality: str = "",
+    chosen: Path | None = None,
+    run: Run | None = None,
+    *,
+    used: Callable[[Record], object] = lambda _: None,
 ) -> Iterator[RecordBatchReader]:
     """The answer to one SELECT, as batches that are computed while they are read, inside of the context.
 
     Raises BadParametersError saying what is wrong with it and which names are near.
     """
-    with answering(store, sql, municipality, chosen, run) as base:
+    with answering(store, sql, municipality, chosen, run, used=used) as base:
         import duckdb  # noqa: PLC0415 - an extra
         from pyarrow import ArrowException  # noqa: PLC0415 - likewise
 
@@ -134,7 +146,7 @@ def select(
 
 def _fetch_catalogs(store: Store, names: Iterable[str], folder: Path) -> None:
     def fetch(name: str) -> None:
-        path = _part(folder, name) / "catalog.parquet"
+        path = share_of(folder, name) / "catalog.parquet"
         try:
             download(store, name, path)
         except NotFoundError:
@@ -147,31 +159,20 @@ def _fetch_catalogs(store: Store, names: Iterable[str], folder: Path) -> None:
 def _write_exif(store: Store, names: Iterable[str], folder: Path) -> None:
     (folder / "exif").mkdir()
     for name in names:
-        part = _Part(_part(folder / "exif", name), exif.KINDS)
+        part = Part(share_of(folder / "exif", name), exif.KINDS)
         for line in exif.lines(store, name):
             part.add([line])
         part.write()
 
 
-def _part(folder: Path, municipality: str) -> Path:
-    part = folder / f"municipality={keys.encode(municipality)}"
-    part.mkdir()
-    return part
-
-
-def newest(store: Store, municipality: str = "") -> dict[str, Record]:
-    """The newest run of each municipality, or of one, that has listed anything."""
-    found: dict[str, Record] = {}
-    for _, one in records(store):
-        if one is None or isinstance(one, ValidationError) or one.listing is None:
-            continue
-        name = one.run.municipality
-        if municipality in {"", name} and (name not in found or found[name].run.created < one.run.created):
-            found[name] = one
-    return found
-
-
-def _write_made(store: Store, municipality: str, folder: Path, run: Run | None, tables: Sequence[str]) -> None:
+def _write_made(
+    store: Store,
+    municipality: str,
+    folder: Path,
+    run: Run | None,
+    tables: Sequence[str],
+    used: Callable[[Record], object],
+) -> None:
     """The tables of what runs made, from one pass over their rows."""
     if run:
         verdicts = folder / "results.jsonl"
@@ -179,6 +180,7 @@ def _write_made(store: Store, municipality: str, folder: Path, run: Run | None, 
         _write_rows(read_jsonl(verdicts), run, run.digest, folder, tables)
         return
     for name, record in newest(store, municipality).items():
+        used(record)
         with merged(store, keys.rows(name, record.digest)) as rows:
             if "results" in tables:  # which look for near-duplicates first
                 spooled = folder / "rows.jsonl"
@@ -188,7 +190,7 @@ def _write_made(store: Store, municipality: str, folder: Path, run: Run | None, 
 
 
 def _write_rows(rows: Iterable[Row], run: Run, digest: str, folder: Path, tables: Sequence[str]) -> None:
-    parts = {table: _Part(_part(folder / table, run.municipality), KINDS[table]) for table in tables}
+    parts = {table: Part(share_of(folder / table, run.municipality), KINDS[table]) for table in tables}
     for row in rows:
         for table, part in parts.items():
             match table:
@@ -202,33 +204,6 @@ def _write_rows(rows: Iterable[Row], run: Run, digest: str, folder: Path, tables
         part.write()
 
 
-class _Part:
-    """A municipality's share of a table, as Parquet files of ``ROWS`` lines each; columns of ``kinds``, and others."""
-
-    def __init__(self, folder: Path, kinds: Mapping[str, str]) -> None:
-        self._folder, self._schema, self._number = folder, _schema(kinds), 0
-        self._waiting: list[dict[str, Any]] = []
-
-    def add(self, lines: Iterable[dict[str, Any]]) -> None:
-        self._waiting += lines
-        if len(self._waiting) >= ROWS:
-            self.write()
-
-    def write(self) -> None:
-        """Write what waits."""
-        import pyarrow as pa  # noqa: PLC0415 - an extra
-        import pyarrow.parquet as pq  # noqa: PLC0415 - likewise
-
-        base, batch = self._schema, self._waiting
-        more = sorted({name for line in batch for name in line} - set(base.names))
-        table = pa.table({**{n: [line.get(n) for line in batch] for n in base.names}}, schema=base)
-        for column in more:
-            table = table.append_column(column, _array([line.get(column) for line in batch]))
-        if batch:
-            pq.write_table(table, self._folder / f"{self._number:06d}.parquet")
-        self._number, self._waiting = self._number + 1, []
-
-
 def _lines(row: Row, digest: str) -> Iterator[dict[str, Any]]:
     image = {name: get(row) for name, get in COLUMNS.items()} | {"digest": digest, "ended": row.ended}
     image |= {f"thumb_{side}": key or None for side, key in zip(("before", "after"), row.thumbs, strict=False)}
@@ -238,44 +213,6 @@ def _lines(row: Row, digest: str) -> Iterator[dict[str, Any]]:
         made = {name: get(output) for name, get in OUTPUT_COLUMNS.items()} if output else {}
         found = {f"found_{name}": value for name, value in scalars(output.found)} if output else {}
         yield {**image, **made, **found}
-
-
-def _array(values: list[Any]) -> Any:
-    """A column of what models said: numbers where all are, else text."""
-    import pyarrow as pa  # noqa: PLC0415 - an extra
-
-    try:
-        return pa.array(values)
-    except (pa.ArrowException, OverflowError):
-        return pa.array([None if value is None else str(value) for value in values])
-
-
-def _schema(kinds: Mapping[str, str]) -> Any:
-    import pyarrow as pa  # noqa: PLC0415 - an extra
-
-    return pa.schema([(name, _kind(kind)) for name, kind in kinds.items()])
-
-
-def _kind(name: str) -> Any:
-    import pyarrow as pa  # noqa: PLC0415 - an extra
-
-    return pa.list_(pa.float32()) if name == "list<float>" else pa.type_for_alias(name)
-
-
-def _register(base: DuckDBPyConnection, folder: Path, columns: Mapping[str, str], name: str) -> None:
-    """All Parquet files below a folder as a table; nothing is read yet."""
-    import pyarrow as pa  # noqa: PLC0415 - an extra
-    import pyarrow.dataset as ds  # noqa: PLC0415 - likewise
-    import pyarrow.parquet as pq  # noqa: PLC0415 - likewise
-
-    kinds = {column: _kind(kind) for column, kind in columns.items()}
-    for path in sorted(folder.glob("*/*.parquet")):
-        for field in pq.read_schema(path):
-            kinds[field.name] = _both(kinds.get(field.name, field.type), field.type)
-    where = pa.schema([("municipality", pa.string())])
-    schema = pa.schema([*where, *kinds.items()])
-    parts = ds.partitioning(where, flavor="hive")
-    base.register(name, ds.dataset(folder, schema=schema, format="parquet", partitioning=parts))
 
 
 def _register_chosen(base: DuckDBPyConnection, path: Path) -> None:
@@ -288,14 +225,3 @@ def _register_chosen(base: DuckDBPyConnection, path: Path) -> None:
     base.register("given", pa.RecordBatchReader.from_batches(schema, batches))
     base.execute("CREATE TABLE chosen AS SELECT * FROM given")
     base.unregister("given")
-
-
-def _both(one: Any, other: Any) -> Any:
-    """A type for the values of both: text where they have nothing else in common."""
-    import pyarrow as pa  # noqa: PLC0415 - an extra
-
-    try:
-        fields = [pa.schema([("value", kind)]) for kind in (one, other)]
-        return pa.unify_schemas(fields, promote_options="permissive").field("value").type
-    except pa.ArrowException:
-        return pa.string()

@@ -15,7 +15,7 @@ from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.records import keys
 from imgflow_steps.records.findings import vectors
 from imgflow_steps.records.rows import merged
-from imgflow_workflows.catalog.ask import newest
+from imgflow_workflows.runs.history import newest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from imgflow_steps.records.row import Row
     from imgflow_steps.store import Store
+    from imgflow_workflows.runs.history import Record
 
 By = Literal["auto", "vector", "dhash"]
 BITS = 128  # of a dhash
@@ -45,7 +46,7 @@ class Similar:
     """The nearest images, the nearest first; ``by`` is vector or dhash, ``name`` which of its vectors."""
 
     image: str
-    run: str
+    record: Record  # of the run
     by: str
     name: str
     near: list[Near]
@@ -57,9 +58,7 @@ def similar(store: Store, municipality: str, image: str, *, by: By = "auto", lim
     Of several vectors of an image, such as of its pieces, the nearest counts. Raises BadParametersError where nothing
     is known that could be compared.
     """
-    record = newest(store, municipality).get(municipality)
-    if not record:
-        raise BadParametersError(f"{municipality} has no results yet; `imgflow submit` makes some")
+    record = newest_of(store, municipality)
     prefix, run = keys.rows(municipality, record.digest), record.run.id
     with merged(store, prefix) as rows:
         mine = next((row for row in rows if row.image == image), None)
@@ -74,7 +73,7 @@ def similar(store: Store, municipality: str, image: str, *, by: By = "auto", lim
     measure = _by_vector(name, given[name]) if name else _by_dhash(mine.dhash)
     with merged(store, prefix) as rows:
         near = heapq.nsmallest(limit, _measured(rows, image, measure), key=lambda one: (-one.alike, one.image))
-    return Similar(image, run, "vector" if name else "dhash", name, near)
+    return Similar(image, record, "vector" if name else "dhash", name, near)
 
 
 def _vectors(row: Row) -> dict[str, NDArray[np.float32]]:

@@ -71,7 +71,10 @@ class Explorer:
             where, values = shown.condition(self.index.columns)
             ((total,),) = self.index.ask("SELECT count(*) FROM images")
         beside = pages.sidebar(shown, self._folders(shown), facets(self.index, shown))
-        asked = pages.bar(choice, self.index.columns, token=self.token, trouble=trouble, total=total)
+        asked = [
+            *pages.bar(choice, self.index.columns, token=self.token, trouble=trouble, total=total),
+            *pages.unfinished(self.index.newest.values()),
+        ]
         if shown.view == "map":
             return self._map(where, values, beside, asked)
         ((every,),) = self.index.ask("SELECT count(*) FROM images")

@@ -16,8 +16,8 @@ from imgflow_workflows.catalog.database import quoted, said
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from imgflow_steps.records.run import Run
     from imgflow_steps.store import Store
+    from imgflow_workflows.runs.history import Record
 
 PATIENCE = 20.0  # seconds that one question may take
 KEY = ("municipality", "image")
@@ -36,7 +36,7 @@ class Index:
         self._open: ExitStack | None = None
         self._base: DuckDBPyConnection | None = None
         self.columns: dict[str, str] = {}
-        self.runs: dict[str, Run] = {}  # the newest of each municipality, whose results these are
+        self.newest: dict[str, Record] = {}  # the newest run of each municipality, whose results these are
         self.seconds = 0.0
         self.refresh()
 
@@ -44,13 +44,15 @@ class Index:
         """Read the store again."""
         with self._lock, ExitStack() as stack:
             began = time.monotonic()
-            base = stack.enter_context(ask.answering(self.store, "results catalog", self.municipality))
+            used: list[Record] = []
+            answering = ask.answering(self.store, "results catalog", self.municipality, used=used.append)
+            base = stack.enter_context(answering)
             _make(base)
             described = base.execute("DESCRIBE images").fetchall()
-            runs = {name: one.run for name, one in ask.newest(self.store, self.municipality).items()}
             before, self._open, self._base = self._open, stack.pop_all(), base
             self.columns = {name: str(kind) for name, kind, *_ in described}
-            self.runs, self.seconds = runs, time.monotonic() - began
+            self.newest = {one.run.municipality: one for one in used}
+            self.seconds = time.monotonic() - began
         if before:
             before.close()
 

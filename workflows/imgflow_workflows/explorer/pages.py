@@ -15,6 +15,8 @@ from imgflow_workflows.explorer.facets import Bars, Words
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from imgflow_workflows.runs.history import Record
+
 WIDTH, HEIGHT = 10, 40  # of a bar, in its own units
 NAMES = {"found_": "", "catalog_": "catalog: "}  # how beginnings of columns are shown
 Tile = tuple[str, str, str, Any]  # municipality, image, status, and what they are sorted by
@@ -164,6 +166,15 @@ def bar(choice: Choice, columns: Mapping[str, str], *, token: str, trouble: str 
         tag("p", prose(trouble), class_="oops") if trouble else None,
         _chips(choice),
         _tagging(choice, token, total) if choice.count and total and not trouble else None,
+    ]
+
+
+def unfinished(newest: Iterable[Record]) -> list[Markup]:
+    """A line for each run that has not given all of the results that are shown."""
+    return [
+        tag("p", f"Run {one.run.id} of {one.run.municipality} has not finished: some images have no result yet.")
+        for one in newest
+        if not one.whole
     ]
 
 

@@ -57,7 +57,8 @@ def _read(index: Index, key: str) -> bytes:
 
 
 def _original(index: Index, municipality: str, image: str) -> bytes:
-    run = index.runs.get(municipality)
+    known = index.newest.get(municipality)
+    run = known.run if known else None
     if run and run.pipeline.hides:
         return b""
     try:

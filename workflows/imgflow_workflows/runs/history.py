@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
+from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.records.listing import Listing, read_listing
 from imgflow_steps.records.run import Run, load
 from imgflow_steps.records.summary import Phase, Summary, read_summary
@@ -52,6 +53,11 @@ class Record:
         return self.summary is not None and self.summary.report != ""
 
     @property
+    def whole(self) -> bool:
+        """Whether its results are those of all images that it listed."""
+        return self.collected and not self.open
+
+    @property
     def used(self) -> float:
         """When it was last heard of: seconds since the epoch."""
         told = [self.listing.ended if self.listing else 0.0, self.summary.ended if self.summary else 0.0]
@@ -86,3 +92,23 @@ def of_every_run(store: Store, read: Callable[[str], T]) -> Iterator[T]:
     """What ``read`` makes of each folder below ``runs/``, in their order, sixteen at a time."""
     with ThreadPoolExecutor(READERS) as pool:
         yield from pool.map(read, store.folders("runs/"))
+
+
+def newest(store: Store, municipality: str = "") -> dict[str, Record]:
+    """The newest run of each municipality, or of one, that has listed anything."""
+    found: dict[str, Record] = {}
+    for _, one in records(store):
+        if not isinstance(one, Record) or one.listing is None:
+            continue
+        name = one.run.municipality
+        if municipality in {"", name} and (name not in found or found[name].run.created < one.run.created):
+            found[name] = one
+    return found
+
+
+def newest_of(store: Store, municipality: str) -> Record:
+    """The newest run of a municipality. Raises BadParametersError where there is none."""
+    record = newest(store, municipality).get(municipality)
+    if not record:
+        raise BadParametersError(f"{municipality} has no results yet; `imgflow submit` makes some")
+    return record

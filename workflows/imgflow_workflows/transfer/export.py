@@ -19,14 +19,14 @@ from imgflow_steps.records.rows import merged
 from imgflow_steps.store import Store, StoredObject, UnreadableError, inside
 from imgflow_steps.store.leftovers import temporary
 from imgflow_steps.store.versions import ETAG, written
-from imgflow_workflows.catalog.ask import newest, select
+from imgflow_workflows.catalog.ask import select
 from imgflow_workflows.catalog.choice import Choice, choose
 from imgflow_workflows.results.skips import Refuse, SkippedFile, SkipReason
+from imgflow_workflows.runs.history import newest_of
 from imgflow_workflows.transfer.copying import HarmedError, Photo
 
 if TYPE_CHECKING:
     from imgflow_steps.records.row import Row
-    from imgflow_workflows.runs.history import Record
 
 READS = 16  # pictures looked up at the same time
 AHEAD = 500  # rows whose pictures are looked up together
@@ -74,7 +74,7 @@ class Exported:
         self, municipality: str, chosen: Path | None, refuse: Refuse
     ) -> Iterator[tuple[str, StoredObject, str]]:
         """Name, object and SHA-256 of each picture that is there; one that is not is refused."""
-        record = newest_record(self.origin, municipality)
+        record = newest_of(self.origin, municipality)
         prefix = f"{keys.results(municipality, record.digest)}images/"
         with merged(self.origin, keys.rows(municipality, record.digest)) as rows, ThreadPoolExecutor(READS) as pool:
             wanted: Iterable[Row] = merge.among(rows, lambda row: row.image, selection.read(chosen)) if chosen else rows
@@ -118,14 +118,6 @@ class Exported:
             path = folder / f"{name}.parquet"
             _write(self.origin, sql, municipality, chosen, path)
             store.upload(path, path.name, "application/vnd.apache.parquet")
-
-
-def newest_record(store: Store, municipality: str) -> Record:
-    """The newest run of a municipality. Raises BadParametersError where there is none."""
-    record = newest(store, municipality).get(municipality)
-    if not record:
-        raise BadParametersError(f"{municipality} has no results yet; `imgflow submit` makes some")
-    return record
 
 
 def _write(origin: Store, sql: str, municipality: str, chosen: Path | None, path: Path) -> None:

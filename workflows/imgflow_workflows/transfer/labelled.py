@@ -21,9 +21,10 @@ from imgflow_steps.store.threads import ahead, crew
 from imgflow_workflows.catalog.choice import choose
 from imgflow_workflows.catalog.keep import download
 from imgflow_workflows.results.skips import Refuse, SkippedFile, SkipReason
+from imgflow_workflows.runs.history import newest_of
 from imgflow_workflows.transfer import layouts, packs
 from imgflow_workflows.transfer.copying import HarmedError, Photo
-from imgflow_workflows.transfer.export import READS, Exported, fetched, newest_record
+from imgflow_workflows.transfer.export import READS, Exported, fetched
 from imgflow_workflows.transfer.items import Item
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Labelled(Exported):
     def photos(self, store: Store, municipality: str, refuse: Refuse) -> Iterator[Iterator[Photo]]:
         """See ``Source``. When all are copied what is told of them is written."""
         self.check(store)
-        record = newest_record(self.origin, municipality)
+        record = newest_of(self.origin, municipality)
         if record.run.source and not self.results:
             raise BadParametersError(
                 f"run {record.run.id} looked at photographs in {record.run.source}, which stay there; add --results"
