@@ -184,17 +184,25 @@ class Flow:
                 listing, prediction = survey(store, planned.run, selected.images if selected else None)
             return Plan(planned.run.municipality, planned.run.digest, listing, prediction)
 
-    def try_(self, steps: str, photo: Pathlike, *, boxes: bool = False) -> Preview:
+    def try_(
+        self, steps: str, photo: Pathlike, municipality: str = "", *, source: str = "", boxes: bool = False
+    ) -> Preview:
         """Take one photograph through some steps, without a run: what came of it, before and after as one picture.
 
-        ``boxes`` outlines what models found, in the picture of after.
+        With a ``municipality``, ``photo`` is an image of its dataset or of a ``source``, and redact covers the boxes
+        that people gave for it as well. ``boxes`` outlines what models found, in the picture of after.
         """
-        from imgflow_workflows.preview import attempt, sheet  # noqa: PLC0415 - loads Pillow
+        from imgflow_workflows.preview import attempt, of_municipality, sheet  # noqa: PLC0415 - loads Pillow
 
         path = Path(photo)
         with self._session.asking():
             try:
-                trial = attempt(path.read_bytes(), pipeline_file.short(steps).openable(), path.name)
+                if municipality:
+                    data, given = of_municipality(self._session.store, municipality, path.as_posix(), source)
+                else:
+                    data, given = path.read_bytes(), None
+                name = path.as_posix() if municipality else path.name
+                trial = attempt(data, pipeline_file.short(steps).openable(), name, given)
             except Rejected as verdict:
                 message = f"{path} would be rejected: {verdict.code}: {verdict.message}"
                 raise ImgflowError(message, "submit would reject it, too, and continue with the others") from None

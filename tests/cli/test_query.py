@@ -118,6 +118,13 @@ def test_an_empty_answer_is_an_empty_list(imgflow: Cli, store: Store) -> None:
     assert imgflow("query", "SELECT status, output_key FROM results", "-o", "json").json == []
 
 
+def test_a_person_is_told_that_nothing_fits(imgflow: Cli, shop: Store) -> None:
+    done = imgflow("query", "SELECT image FROM catalog WHERE image = 'none'")
+
+    assert (done.code, done.out.split()) == (0, ["IMAGE"])
+    assert "0 rows" in done.err
+
+
 def test_ctrl_c_while_duckdb_reads_a_table_ends_a_query_as_any_command(
     imgflow: Cli, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests import photographs
 from tests.client.conftest import LETTER, STEPS
 
 import imgflow
@@ -67,6 +68,25 @@ def test_one_photograph_is_tried_without_a_run(flow: imgflow.Flow, shop: Path) -
         flow.try_("scale:16x16", shop.parent / "images" / LETTER)
     with pytest.raises(imgflow.ImgflowError, match="cannot be read: No such file"):
         flow.try_("scale:16x16", "gone.jpg")
+
+
+def test_a_photograph_of_a_municipality_is_tried_with_the_boxes_that_people_gave(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for name in ("marked.jpg", "unseen.jpg"):
+        (tmp_path / "photos" / name).write_bytes(photographs.jpeg(1, 320, 256))
+    (tmp_path / "boxes.csv").write_text("image,x,y,w,h\nmarked.jpg,200,16,64,64\n")
+    (tmp_path / "cover.yaml").write_text("- redact: {colour: black}\n")
+    delft = imgflow.connect(store=tmp_path / "store")
+    delft.ingest(tmp_path / "photos", "Delft")
+    delft.boxes(tmp_path / "boxes.csv", "Delft")
+
+    [after] = delft.try_(f"@{tmp_path / 'cover.yaml'}", "marked.jpg", "Delft").trial.after
+
+    assert after[32:64, 216:248].max() < 16
+    with pytest.raises(imgflow.ImgflowError, match=r"unseen\.jpg would be rejected: no-finder"):
+        delft.try_(f"@{tmp_path / 'cover.yaml'}", "unseen.jpg", "Delft")
+    with pytest.raises(imgflow.ImgflowError, match=r"there is no image gone\.jpg in municipality Delft"):
+        delft.try_("grayscale", "gone.jpg", "Delft")
 
 
 def test_the_story_of_an_image_has_a_chapter_for_each_run(flow: imgflow.Flow, other: imgflow.Run) -> None:

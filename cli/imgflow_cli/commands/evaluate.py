@@ -64,6 +64,11 @@ def evaluate(
     for names, why in ((made.absent, "not in the run"), (made.unprocessed, "in the run, without a result")):
         if names:
             voice.note(f"of the truth, {why}: {counted(len(names), 'image')}, such as {names[0]}")
+    whole = made.scores.whole
+    if whole.truth and not whole.tp:
+        voice.note(
+            f"none of the truth was found; `{resolved.command} why IMAGE --boxes FILE` shows what was found in one"
+        )
     if page:
         _write(page, known, made)
         voice.say(f"the page is in {page}")

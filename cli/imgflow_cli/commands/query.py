@@ -88,6 +88,8 @@ def _table(answer: RecordBatchReader, voice: Voice, *, wide: bool) -> None:
         if hidden:
             voice.say(f"not shown: {', '.join(asked[-len(hidden) :])}; -o wide shows all columns")
     table(names, shown)
+    if not shown:
+        voice.say("0 rows")
     if next(rows, None):
         voice.say(f"only the first {SHOWN:,} rows are shown; -o csv, json or parquet writes all")
 

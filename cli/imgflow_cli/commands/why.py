@@ -151,7 +151,8 @@ def _facts(store: Store, chapter: Chapter, told: Container[str]) -> Iterator[tup
     source = f", source {run.source}" if run.source else ""
     yield "Digest", f"{record.digest}: {' → '.join(pipeline.labels)} → {pipeline.output.format}{source}"
     if chapter.shard is not None:
-        yield "Shard", f"{chapter.shard:05d} of {record.listing.shards if record.listing else 0}, engine {run.engine}"
+        shards = f" of {record.listing.shards}" if record.listing and record.listing.shards else ""
+        yield "Shard", f"{chapter.shard:05d}{shards}, engine {run.engine}"
     if row is None:
         return
     if row.code:
