@@ -78,7 +78,7 @@ def counts(facts: Facts) -> Markup:
         terms.append(_term(name, n, meaning[name]))
     account, unlisted = facts.account, facts.summary.unlisted
     asides = [
-        f"{count(account.images.n, 'image')} took {duration(account.seconds)}: "
+        f"Computed in this run: {count(account.images.n, 'image')} in {duration(account.seconds)}, "
         f"{number(account.images.n / account.seconds)} images per second."
         if account.seconds
         else None,

@@ -36,7 +36,7 @@ def test_a_report_counts_the_time_of_each_attempt_and_no_pause(tmp_path: Path) -
     page = made.read(keys.report(run.id) + "index.html")
 
     assert summary.attempts == 2
-    told = re.search(r"6\simages took ([^:]*):", page)
+    told = re.search(r"6\simages in ([^,]*),", page)
     assert told
     assert re.sub(r"\s", " ", told[1]) == "14 s"  # 11 and 3
     assert set(re.findall(r"Images finished over time, attempt (\d)", page)) == {"1", "2"}
