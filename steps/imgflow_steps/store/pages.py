@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from minio.datatypes import parse_list_objects
 
+from imgflow_steps.store import UnavailableError
 from imgflow_steps.store.asking import StrangeError
 
 if TYPE_CHECKING:
@@ -27,6 +29,29 @@ class Page:
     objects: list[Object]
     names: list[str]
     token: str
+
+
+def listed(one: Callable[[str, str], Page], what: str) -> Iterator[Object]:
+    """All pages of a listing: ``one`` gives that of a token, which comes after a name.
+
+    Raises UnavailableError, which says ``what`` was listed, when they do not go on.
+    """
+    last, token, empty = "", "", 0
+    seen: set[str] = set()
+    while True:
+        found = one(token, last)
+        yield from found.objects
+        if not found.token:
+            return
+        last, token = max([last, *found.names]), found.token
+        empty = 0 if found.names else empty + 1
+        if token in seen or empty == EMPTY:
+            raise UnavailableError(
+                f"{what}: its listing never ends: "
+                f"{'the same page is named as the next one twice' if token in seen else f'{EMPTY} empty pages'}; "
+                "see whether a proxy stands before it, or use another server"
+            )
+        seen.add(token)
 
 
 def page(answer: BaseHTTPResponse, prefix: str, last: str) -> Page:

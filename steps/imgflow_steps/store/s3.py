@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO
 from uuid import uuid4
-from xml.etree.ElementTree import ParseError
 
 from minio.deleteobjects import DeleteObject
-from minio.error import MinioException, S3Error
 from minio.helpers import check_bucket_name
-from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError
+from urllib3.exceptions import ProtocolError
 
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.store import (
@@ -28,16 +25,15 @@ from imgflow_steps.store import (
     KeyRefusedError,
     NotFoundError,
     StoredObject,
-    UnavailableError,
-    UnreadableError,
     conditional,
 )
-from imgflow_steps.store.answers import FAULTS, explain, refused, silent
+from imgflow_steps.store.answers import refused
 from imgflow_steps.store.arriving import arriving
-from imgflow_steps.store.asking import Silence, SpoiltError, StrangeError, connections
+from imgflow_steps.store.asking import SpoiltError, StrangeError, connections
 from imgflow_steps.store.client import open_client
 from imgflow_steps.store.names import unstorable
-from imgflow_steps.store.pages import EMPTY, Page, page
+from imgflow_steps.store.pages import Page, listed, page
+from imgflow_steps.store.retries import Retries
 from imgflow_steps.store.settings import S3Settings
 from imgflow_steps.store.sockets import PACE
 from imgflow_steps.store.sums import CRC32, WISH, Check, check_range, check_stored, crc32
@@ -48,25 +44,9 @@ if TYPE_CHECKING:
     from minio.deleteobjects import DeleteError
     from urllib3 import BaseHTTPResponse
 
-T = TypeVar("T")
 Headers = dict[str, str | list[str] | tuple[str]]
 
 CHUNK = 256 << 10  # bytes received at once
-AWAY = 60.0  # seconds for which a server that was silent is asked only briefly
-UNREADABLE = 8  # objects, one after another, that came spoilt: then it is not theirs
-SPOILT = "asked for again and again it was the same: see whether the server's disk, or a proxy before it, damages it"
-AGAIN = (HTTPError, MinioException, ParseError, ValueError)
-TRANSIT = {  # S3's words for a request that did not come as it was sent, or that may be answered better later
-    "XAmzContentSHA256Mismatch",
-    "XAmzContentChecksumMismatch",
-    "BadDigest",
-    "InvalidDigest",
-    "IncompleteBody",
-    "RequestTimeout",
-    "InternalError",
-    "OperationAborted",
-    "NoSuchUpload",  # it was completed, and the answer was lost
-}
 OVERLAP = 2  # bytes more that a part has when it is asked for again
 BATCH = 1000  # keys deleted at once, the most that S3 takes
 OURS = ("runs/", "results/", "costs/", "scratch/")  # what imgflow alone writes, and in which parts it knows
@@ -88,13 +68,12 @@ class S3:
         self.url = f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}"
         self.server = settings.endpoint
         self._bucket, self._root = bucket, f"{prefix}/" if prefix else ""
-        self._settings = settings
         self._connections = connections(settings)
         self._client = open_client(settings, self._connections)
         self._opaque = settings.etags == "opaque" or bucket.endswith("--x-s3")  # S3 Express
-        self._away = 0.0  # until then the server, silent a moment ago, is asked only briefly
-        self._unreadable = 0  # objects in sequence that came spoilt
         self._place = f"bucket {bucket} at {settings.endpoint}"
+        self._retries = Retries(self._place, settings, self._connections)
+        self._ask = self._retries.ask
         self._bucket_seen = False
         self._conditions: bool | None = None  # whether the server heeds them, once that is known
 
@@ -113,24 +92,10 @@ class S3:
                 yield name[:-1]
 
     def _listed(self, prefix: str, delimiter: str) -> Iterator[Object]:
-        """All pages of a listing. Raises UnavailableError when they do not go on."""
-        last, token, empty = "", "", 0
-        seen: set[str] = set()
-        while True:
-            after, at = last, token
-            one = self._ask(prefix, lambda: self._page(self._root + prefix, delimiter, at, after))  # noqa: B023 - called at once
-            yield from one.objects
-            if not one.token:
-                return
-            last, token = max([last, *one.names]), one.token
-            empty = 0 if one.names else empty + 1
-            if token in seen or empty == EMPTY:
-                raise UnavailableError(
-                    f"{self._place}: {prefix!r}: its listing never ends: "
-                    f"{'the same page is named as the next one twice' if token in seen else f'{EMPTY} empty pages'}; "
-                    "see whether a proxy stands before it, or use another server"
-                )
-            seen.add(token)
+        def one(token: str, last: str) -> Page:
+            return self._ask(prefix, lambda: self._page(self._root + prefix, delimiter, token, last))
+
+        return listed(one, f"{self._place}: {prefix!r}")
 
     def _page(self, prefix: str, delimiter: str, token: str, last: str) -> Page:
         query: dict[str, str | list[str] | tuple[str]] = {
@@ -248,8 +213,7 @@ class S3:
 
     def doubt(self) -> None:
         """See ``Store``."""
-        if not self._settings.patience:
-            self._away = time.monotonic() + AWAY
+        self._retries.doubt()
 
     def _remove(self, objects: list[DeleteObject]) -> list[DeleteError]:
         return list(self._client.remove_objects(self._bucket, objects))
@@ -301,7 +265,7 @@ class S3:
             check.end()
 
         self._ask(key, whole)
-        self._unreadable = 0
+        self._retries.readable()
 
     def _drain(self, response: BaseHTTPResponse, file: BinaryIO, check: Check | None = None) -> None:
         """Raises urllib3's errors when the body stops, comes too slowly, or ends before its Content-Length."""
@@ -316,51 +280,11 @@ class S3:
         if received:
             self._connections.proved()
 
-    def _ask(self, key: str, request: Callable[[], T]) -> T:
-        """What a request gives. An answer that breaks off, is spoilt or is none of S3 is asked for again."""
-        settings = self._settings
-        silence = Silence(settings.budget, short=self._gone(), gone=self._gone)
-        with self._faults(key), self._connections.asking(silence):
-            for attempt in range(settings.retries + 1):
-                try:
-                    answer = request()
-                except AGAIN as error:
-                    silence.lapse()
-                    if attempt == settings.retries or not (_passes(error) and silence.lasts(settings.read)):
-                        if silent(error) or silence.spent > settings.read:
-                            self.doubt()
-                        raise
-                else:
-                    if silence.proved:
-                        self._away = 0.0
-                    return answer
-                time.sleep(settings.backoff * (2**attempt - 1 + random.random()))  # noqa: S311 - jitter
-        raise AssertionError  # the last attempt returns or raises
-
-    def _gone(self) -> bool:
-        """Whether the server was silent a moment ago: then what is asked is asked once, and briefly."""
-        return time.monotonic() < self._away
-
     def _check_bucket(self) -> None:
         """Once: an answer without a body does not say whether the object or the whole bucket is missing."""
         if not self._bucket_seen and not self._ask("", lambda: self._client.bucket_exists(self._bucket)):
             raise refused("NoSuchBucket", "The bucket does not exist", self._place, "", 404)
         self._bucket_seen = True
-
-    @contextmanager
-    def _faults(self, key: str) -> Iterator[None]:
-        try:
-            yield
-        except SpoiltError as error:
-            self._unreadable += 1
-            kind = UnreadableError if self._unreadable < UNREADABLE else UnavailableError
-            raise kind(f"{self._place}: {key!r}: {error}; {SPOILT}") from error
-        except FAULTS as error:
-            raise explain(error, self._place, key) from error
-        except (ParseError, ValueError) as error:
-            raise UnavailableError(
-                f"{self._place}: {key!r}: the answer cannot be read ({error}); is this S3, and nothing between?"
-            ) from error
 
 
 def _if_match(version: str) -> Headers:
@@ -381,8 +305,3 @@ def _ended(response: BaseHTTPResponse) -> Iterator[None]:
     finally:
         response.close()
         response.release_conn()
-
-
-def _passes(error: Exception) -> bool:
-    """Whether the same request may well be answered better the next time."""
-    return error.code in TRANSIT if isinstance(error, S3Error) else not isinstance(error, MaxRetryError)

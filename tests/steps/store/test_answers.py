@@ -87,7 +87,7 @@ def test_an_object_without_an_md5_is_compared_with_the_length_that_was_listed(sh
     with pytest.raises(SpoiltError, match="of the listing"):
         check.end()
     proxy.rule = lambda method, path: "short" if method == "GET" and "list-type" not in path else ""
-    opaque = S3(shaky.url.removeprefix("s3://"), "", replace(shaky._settings, etags="opaque"))
+    opaque = S3(shaky.url.removeprefix("s3://"), "", replace(shaky._retries._settings, etags="opaque"))
     with pytest.raises(UnreadableError, match=f"not the {len(DATA)} of the listing"):
         opaque.read("a", size=len(DATA))
 
@@ -97,7 +97,7 @@ def test_an_object_of_several_parts_that_arrives_cut_is_not_taken_for_whole(
 ) -> None:
     (tmp_path / "big").write_bytes(bytes(PART + 1))
     bucket = shaky.url.removeprefix("s3://")
-    patient = S3(bucket, "", replace(shaky._settings, read=20))
+    patient = S3(bucket, "", replace(shaky._retries._settings, read=20))
     patient.upload(tmp_path / "big", "big")
     found = patient.stat("big")
     assert found
@@ -254,11 +254,13 @@ def test_a_server_that_never_gets_to_its_answer_is_given_up_however_much_it_says
 
 
 def test_silence_of_all_requests_of_an_operation_together_has_an_end(shaky: S3, proxy: Proxy) -> None:
-    patient = S3(shaky.url.removeprefix("s3://"), "", replace(shaky._settings, read=15.0, retries=4))
-    assert 2 * patient._settings.read < patient._settings.budget < 3 * patient._settings.read  # and as often briefly
+    patient = S3(shaky.url.removeprefix("s3://"), "", replace(shaky._retries._settings, read=15.0, retries=4))
+    assert (
+        2 * patient._retries._settings.read < patient._retries._settings.budget < 3 * patient._retries._settings.read
+    )  # and as often briefly
     proxy.spoil("cut", "503", "drop", "flip")
     assert patient.read("a") == DATA
-    silence = Silence(patient._settings.budget, spent=15.1)
+    silence = Silence(patient._retries._settings.budget, spent=15.1)
     assert silence.lasts(15.0)
     silence.spent += 15.0
     assert not silence.lasts(15.0)

@@ -83,7 +83,7 @@ def test_writing_listing_and_deleting_survive_a_fault_that_passes(shaky: S3, pro
 def test_a_large_upload_survives_faults_in_each_of_its_requests(shaky: S3, proxy: Proxy, tmp_path: Path) -> None:
     big = tmp_path / "big"
     big.write_bytes(bytes(PART + 1))
-    patient = S3(shaky.url.removeprefix("s3://"), "", replace(shaky._settings, read=20))
+    patient = S3(shaky.url.removeprefix("s3://"), "", replace(shaky._retries._settings, read=20))
     proxy.spoil("503", "", "503", "", "503", "", "503")
     patient.upload(big, "big")
     found = patient.stat("big")

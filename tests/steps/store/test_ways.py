@@ -222,7 +222,7 @@ def test_tls_goes_through_a_proxy_that_sees_the_name_alone_and_wants_a_password(
     store.write("a", bytes(1 << 20))
     assert store.read("a") == bytes(1 << 20)
     assert {*proxy.asked[1:]} == {"CONNECT minio.example:443"}
-    assert PASSWORD not in repr(store._settings)
+    assert PASSWORD not in repr(store._retries._settings)
     assert redacted(PASSWORD) == "***"
 
 
