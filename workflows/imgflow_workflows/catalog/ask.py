@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from imgflow_steps.contract.metadata import FIELDS
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.records import keys, selection
-from imgflow_steps.records.duplicates import duplicates
-from imgflow_steps.records.results import COLUMNS, OUTPUT_COLUMNS, marked, read_jsonl, scalars, spool
+from imgflow_steps.records.results import COLUMNS, OUTPUT_COLUMNS, read_jsonl, scalars
 from imgflow_steps.records.rows import merged
 from imgflow_steps.store import NotFoundError
 from imgflow_workflows.catalog import exif, findings
 from imgflow_workflows.catalog.database import ROWS, database, said
+from imgflow_workflows.catalog.hashes import NamedHashes
 from imgflow_workflows.catalog.keep import download
-from imgflow_workflows.catalog.parquet import Part, register, share_of
+from imgflow_workflows.catalog.parquet import Part, fill, register, share_of
 from imgflow_workflows.catalog.together import put_together
 from imgflow_workflows.runs.history import newest
 
@@ -53,6 +53,7 @@ TEXTS = (
     "thumb_before",
     "thumb_after",
 )
+VERDICT = {name: get for name, get in COLUMNS.items() if name not in FIELDS}  # those have a way of their own
 KINDS = {  # columns that a table always has
     "results": dict.fromkeys(TEXTS, "string")
     | dict.fromkeys(NUMBERS, "int64")
@@ -181,12 +182,10 @@ def _write_made(
         return
     for name, record in newest(store, municipality).items():
         used(record)
-        with merged(store, keys.rows(name, record.digest)) as rows:
-            if "results" in tables:  # which look for near-duplicates first
-                spooled = folder / "rows.jsonl"
-                found = duplicates(spool(spooled, rows), record.run.collect.near)
-                rows = marked(spooled, found)  # noqa: PLW2901 - the same rows, marked
-            _write_rows(rows, record.run, record.digest, folder, tables)
+        with merged(store, keys.rows(name, record.digest)) as rows, NamedHashes(folder / "names.jsonl") as hashes:
+            _write_rows(map(hashes.seen, rows), record.run, record.digest, folder, tables)
+            if "results" in tables:
+                fill(folder / "results", name, "duplicate_of", hashes.duplicates(record.run.collect.near))
 
 
 def _write_rows(rows: Iterable[Row], run: Run, digest: str, folder: Path, tables: Sequence[str]) -> None:
@@ -205,7 +204,7 @@ def _write_rows(rows: Iterable[Row], run: Run, digest: str, folder: Path, tables
 
 
 def _lines(row: Row, digest: str) -> Iterator[dict[str, Any]]:
-    image = {name: get(row) for name, get in COLUMNS.items()} | {"digest": digest, "ended": row.ended}
+    image = {name: get(row) for name, get in VERDICT.items()} | {"digest": digest, "ended": row.ended}
     image |= {f"thumb_{side}": key or None for side, key in zip(("before", "after"), row.thumbs, strict=False)}
     image |= exif.columns(row)
     outputs: list[Published] | list[None] = row.outputs or [None]

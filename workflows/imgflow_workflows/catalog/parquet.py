@@ -15,9 +15,13 @@ if TYPE_CHECKING:
 
 def share_of(folder: Path, municipality: str) -> Path:
     """The folder of one municipality's share of a table, made anew."""
-    share = folder / f"municipality={keys.encode(municipality)}"
+    share = folder / _named(municipality)
     share.mkdir()
     return share
+
+
+def _named(municipality: str) -> str:
+    return f"municipality={keys.encode(municipality)}"
 
 
 class Part:
@@ -39,13 +43,38 @@ class Part:
         import pyarrow.parquet as pq  # noqa: PLC0415 - likewise
 
         base, batch = self._schema, self._waiting
-        more = sorted({name for line in batch for name in line} - set(base.names))
-        table = pa.table({**{n: [line.get(n) for line in batch] for n in base.names}}, schema=base)
+        more = sorted(set().union(*batch) - set(base.names))
+        table = pa.Table.from_struct_array(pa.array(batch, pa.struct(list(base))))
         for column in more:
             table = table.append_column(column, _array([line.get(column) for line in batch]))
         if batch:
             pq.write_table(table, self._folder / f"{self._number:06d}.parquet")
         self._number, self._waiting = self._number + 1, []
+
+
+def fill(folder: Path, municipality: str, column: str, values: Iterable[tuple[str, str]]) -> None:
+    """Put these texts into a column of a municipality's share, each by its image; both are in the order of the images.
+
+    Only files with one of these images are written anew.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - an extra
+    import pyarrow.parquet as pq  # noqa: PLC0415 - likewise
+
+    ahead = iter(values)
+    image, text = next(ahead, ("", ""))
+    for path in sorted((folder / _named(municipality)).glob("*.parquet")):
+        if not image:
+            return
+        table, told = pq.read_table(path), {}
+        names = table["image"].to_pylist()
+        there = set(names)
+        while image in there:
+            told[image] = text
+            image, text = next(ahead, ("", ""))
+        if told:
+            place = table.schema.get_field_index(column)
+            cells = pa.array([told.get(name) for name in names], table.schema.field(column).type)
+            pq.write_table(table.set_column(place, table.schema.field(column), cells), path)
 
 
 def register(base: DuckDBPyConnection, folder: Path, columns: Mapping[str, str], name: str) -> None:
