@@ -56,3 +56,17 @@ def test_an_image_that_the_store_refuses_to_the_last_try_has_failed_and_ends_its
         ("failed", "store", "this disk has a bad sector")
     ]
     assert worker.jobs.open() == []
+
+
+def test_an_image_that_comes_twice_closes_its_job_if_nobody_has(directory_store: Store) -> None:
+    queue = Queue(JobsSettings())
+    worker = Worker(ServiceSettings(), directory_store, queue, Tracer())
+    job = Job(id=new_id(), created=time.time(), files=(Sent(name="a.jpg", bytes=1),), pipelines=("{}",))
+    worker.jobs.save(job, iter([b"a"]))
+    worker.jobs.write(job, 0, Row(status="processed"))
+    worker.jobs.save(job, iter([b"a"]))  # the same request once more, at the same time: it is open again
+
+    queue.app.tasks[TASK].apply((job.id, 0))
+
+    assert worker.jobs.open() == []
+    assert worker.jobs.progress(job).expires

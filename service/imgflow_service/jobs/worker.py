@@ -105,7 +105,10 @@ class Worker:
     def _image(self, task: Task[Any, Any], identity: str, number: int) -> None:
         try:
             job = self.jobs.find(identity)
-            if job is None or self._store.stat(job.row(number)):
+            if job is None:
+                return
+            if self._store.stat(job.row(number)):
+                self.jobs.close(job)  # whoever wrote the row may have died before; or the same request came twice
                 return
             self._finish(job, number)
         except Problem as problem:
