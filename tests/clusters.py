@@ -86,6 +86,16 @@ def api(folder: Path) -> Iterator[Api]:
             known.sent.append(("PATCH", self.path, self.body()))
             self.answer(known.answers.get(self.path, 404))
 
+        def do_PUT(self) -> None:
+            known.sent.append(("PUT", self.path, body := self.body()))
+            self.answer(body)
+
+        def do_DELETE(self) -> None:
+            body = self.body() if self.headers["Content-Length"] else {}
+            known.sent.append(("DELETE", self.path, body))
+            known.answers.pop(self.path, None)
+            self.answer({})
+
         def body(self) -> dict[str, Any]:
             found: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             return found

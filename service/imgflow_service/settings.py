@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -97,6 +98,16 @@ class UrlSettings(Part):
             tuple(one.strip().lower() for one in given.split(",") if one.strip()) if isinstance(given, str) else given
         )
 
+    @field_validator("networks")
+    @classmethod
+    def _check_networks(cls, networks: Listed) -> Listed:
+        for one in networks:
+            try:
+                ip_network(one)
+            except ValueError as error:
+                raise ValueError(f"{error}; a network is an address and a length, such as 10.0.0.0/8") from None
+        return networks
+
 
 class JobsSettings(Part):
     """Where jobs wait, and for how long they are kept."""
@@ -142,7 +153,15 @@ class ServiceSettings(Part):
         """A Secret holds lines, or words between commas: ``name:sha256``."""
         if not isinstance(given, str):
             return given
-        return dict(one.strip().split(":", 1) for one in given.replace("\n", ",").split(",") if ":" in one)
+        keys: dict[str, str] = {}
+        for one in filter(None, map(str.strip, given.replace("\n", ",").split(","))):
+            name, _, digest = one.rpartition(":")
+            if not name:  # not shown: it may be a key itself
+                raise ValueError("a key is NAME:SHA256 of the key itself; there is one without a name")
+            if name in keys:
+                raise ValueError(f"{name} is there more than once; give each key a name of its own")
+            keys[name] = digest
+        return keys
 
     @field_validator("keys")
     @classmethod

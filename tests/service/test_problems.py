@@ -7,13 +7,18 @@ import socket
 from io import BytesIO
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from tests import photographs
-from tests.services import SECONDS, Served, Start
+from tests.services import SECONDS, Served, Start, until
+
+from imgflow_service.wire.imagescaler_pb2 import Image as Sent
+from imgflow_service.wire.imagescaler_pb2 import ScaleImageRequest
+from imgflow_service.wire.imagescaler_pb2_grpc import ImageScalerStub
 
 KEY = "a-key-of-a-shop"
 PHOTO = photographs.jpeg(1, 64, 48)
@@ -125,6 +130,30 @@ def test_a_key_lets_in_and_too_many_requests_of_it_are_told_when_to_come_again(g
     assert int(refused.headers["retry-after"]) >= 1
     assert {line["key"] for line in guarded.logged("request") if line["status"] == 200} == {"shop"}
     assert KEY not in "".join(guarded.lines)
+
+
+def test_a_grpc_client_that_leaves_is_counted_as_gone_and_not_as_answered(start_service: Start) -> None:
+    front = start_service("api", IMGFLOW_SERVE_API_PROCESSORS="127.0.0.1:1")
+    with grpc.insecure_channel(f"127.0.0.1:{front.ports['grpc']}") as channel:
+        call = ImageScalerStub(channel).ScaleImage.future(ScaleImageRequest(image=Sent(content=PHOTO)))
+        until(lambda: front.metric("imgflow_service_inflight") == 1)
+        call.cancel()
+        until(lambda: front.metric("imgflow_service_inflight") == 0)
+
+    until(lambda: bool(front.logged("request")))
+    assert [one["status"] for one in front.logged("request")] == [499]
+    assert front.metric("imgflow_service_gone_total") == 1
+    assert front.client.get("/stats").json()["statuses"] == {"499": 1}
+
+
+def test_a_grpc_client_whose_time_is_up_is_counted_as_late(start_service: Start) -> None:
+    front = start_service("api", IMGFLOW_SERVE_API_PROCESSORS="127.0.0.1:1")
+    with grpc.insecure_channel(f"127.0.0.1:{front.ports['grpc']}") as channel, pytest.raises(grpc.RpcError) as caught:
+        ImageScalerStub(channel).ScaleImage(ScaleImageRequest(image=Sent(content=PHOTO)), timeout=1)
+
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    until(lambda: bool(front.logged("request")))
+    assert [(one["status"], one["code"]) for one in front.logged("request")] == [(504, "timeout")]
 
 
 def test_a_front_without_processors_says_so_in_time_and_is_not_ready(start_service: Start) -> None:

@@ -136,6 +136,21 @@ def test_who_has_no_time_left_is_answered_and_the_place_stays_taken_until_the_wo
     until(lambda: small.metric("imgflow_processor_busy") == 0)
 
 
+def test_a_processor_that_is_asked_over_http_answers_in_its_time_as_well(
+    start_service: Start, later: ThreadPoolExecutor
+) -> None:
+    told = {"IMGFLOW_SERVE_PROCESSOR_WORKERS": "1", "IMGFLOW_SERVE_TIMEOUT": "0.5"}
+    served = start_service("processor", **told)
+    first = later.submit(served.client.post, "/process", params=SLOWER, content=SLOW)
+    until(lambda: served.metric("imgflow_processor_busy") == 1)
+
+    second = served.client.post("/process", params={"pipeline": GREY}, content=PHOTO)
+
+    assert [(one.status_code, one.json()["code"]) for one in (first.result(), second)] == [(504, "timeout")] * 2
+    assert served.metric("imgflow_processor_dropped_total") == 1
+    until(lambda: served.metric("imgflow_processor_busy") == 0)
+
+
 def test_a_client_that_leaves_gives_its_place_back(before: Served, small: Served, later: ThreadPoolExecutor) -> None:
     dropped = small.metric("imgflow_processor_dropped_total")
     first = later.submit(before.client.post, "/v1/images", params=SLOWER, content=photographs.jpeg(21, 1200, 800))

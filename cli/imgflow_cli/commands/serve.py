@@ -38,6 +38,7 @@ def serve(
         hint = "install it with: pip install 'imgflow[serve]'"
         raise ImgflowError(f"the service needs {', '.join(missing)}, which is not installed", hint)
     from imgflow_service import settings, together  # noqa: PLC0415 - only where the extra is installed
+    from imgflow_service.wire.listening import address  # noqa: PLC0415 - likewise
 
     flags = {
         "api.host": host,
@@ -56,11 +57,11 @@ def serve(
     voice = Voice(quiet=quiet)
     try:
         with together.together(chosen) as running:
-            emit(f"http://{chosen.api.host}:{running.http}")
-            voice.say(
-                f"imagescaler.ImageScaler at {chosen.api.host}:{running.grpc}; results are kept in {chosen.store}"
-            )
-            voice.say(f"imgflow send in.jpg out.jpg --url http://{chosen.api.host}:{running.http}; Ctrl-C ends it")
+            url = f"http://{address(chosen.api.host, running.http)}"
+            emit(url)
+            grpc = address(chosen.api.host, running.grpc)
+            voice.say(f"imagescaler.ImageScaler at {grpc}; results are kept in {chosen.store}")
+            voice.say(f"imgflow send in.jpg out.jpg --url {url}; Ctrl-C ends it")
             try:
                 running.watch()
             except KeyboardInterrupt:

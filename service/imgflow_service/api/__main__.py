@@ -19,7 +19,7 @@ from imgflow_service.jobs.records import Jobs
 from imgflow_service.jobs.worker import Worker
 from imgflow_service.settings import ServiceSettings
 from imgflow_service.wire import exporters, imagescaler_pb2_grpc
-from imgflow_service.wire.listening import HttpServer, announce, asked_to_end, run
+from imgflow_service.wire.listening import HttpServer, address, announce, asked_to_end, check, run
 from imgflow_service.wire.processors import ROOM, Processors, message_options
 from imgflow_steps.store import open_store
 from imgflow_steps.worker.log import facts
@@ -38,6 +38,7 @@ def main() -> int:
 
 async def _serve(settings: ServiceSettings) -> None:
     own, tracer = settings.api, exporters.opened("imgflow-api")
+    check(own.host, {"api.port": own.port, "api.grpc_port": own.grpc_port, "api.metrics_port": own.metrics_port})
     store = open_store(settings.store) if settings.store else None
     async with Processors(own.processors, settings.limits.bytes, tracer) as processors:
         queue = Queue(settings.jobs) if store else None
@@ -51,7 +52,7 @@ async def _serve(settings: ServiceSettings) -> None:
         )
         worker, keeping = _embedded(front), asyncio.create_task(front.keep())
         server, checks = _grpc(front)
-        port = server.add_insecure_port(f"{own.host}:{own.grpc_port}")
+        port = server.add_insecure_port(address(own.host, own.grpc_port))
         await server.start()
         http = HttpServer(app.create(front), own.host, own.port)
         metrics, _ = start_http_server(own.metrics_port, own.host, front.telemetry.registry)

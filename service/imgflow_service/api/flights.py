@@ -29,8 +29,9 @@ class Flights(Generic[T]):
     async def join(self, key: Hashable, make: Callable[[], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
         """What ``make`` gives for this key, and whether somebody else had begun it. Raises what it raises."""
         flight = self._flights.get(key)
-        shared = flight is not None
-        if flight is None:
+        # One that has ended is about to be removed. Its fault comes without a pause: who tries again would never yield.
+        shared = flight is not None and not flight.task.done()
+        if flight is None or not shared:
             flight = self._flights[key] = _Flight(asyncio.create_task(make()))
             flight.task.add_done_callback(partial(self._ended, key, flight))
         flight.waiters += 1

@@ -11,6 +11,7 @@ import grpc
 
 from imgflow_service.api import urls
 from imgflow_service.api.choice import choose
+from imgflow_service.api.middleware import GONE
 from imgflow_service.wire import status
 from imgflow_service.wire.imagescaler_pb2 import ScaleImageReply, ScaleImageRequest
 from imgflow_service.wire.imagescaler_pb2_grpc import ImageScalerServicer
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 SERVICE = "imagescaler.ImageScaler"
 ROUTE = f"{SERVICE}/ScaleImage"
+DONE = 200  # statuses are those of HTTP
+ROUND = 0.2  # seconds by which a client's deadline may be over before ours is
 
 _LOG = logging.getLogger("imgflow_service.api")
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -51,20 +54,29 @@ class Scaler(ImageScalerServicer):
     async def _answer(
         self, request: ScaleImageRequest, context: Context, told: dict[str, str], identity: str, span: Span
     ) -> ScaleImageReply | Problem:
-        started, code = asyncio.get_running_loop().time(), ""
+        started, code, number = asyncio.get_running_loop().time(), "", GONE
         try:
-            return await self._scaled(request, context, told, identity, span.trace)
+            reply = await self._scaled(request, context, told, identity, span.trace)
         except Problem as problem:
-            code = problem.code
+            code, number = problem.code, problem.status
             return problem
+        except asyncio.CancelledError:  # by gRPC: the client has left, or its time is up
+            left = context.time_remaining()
+            if left is not None and left < ROUND:
+                code, number = "timeout", Problem("timeout", "").status
+            raise
         except Exception as error:  # noqa: BLE001 - said in the log, and to the client in words
-            code = "internal"
+            code, number = "internal", FAULT
             _LOG.exception("internal")
             return Problem("internal", f"{type(error).__name__}; the log says more")
+        else:
+            number = DONE
+            return reply
         finally:
             seconds = asyncio.get_running_loop().time() - started
-            number = Problem(code, "").status if code else 200
             self._front.telemetry.answered(ROUTE, number, code, seconds)
+            if number == GONE:
+                self._front.telemetry.gone()
             said = {"path": ROUTE, "status": number, "code": code, "ms": round(seconds * 1000, 1)}
             _LOG.info("request", extra=facts(**said, request_id=identity, traceparent=span.trace.parent))
             span.note({"rpc.system": "grpc", "imgflow.code": code, "imgflow.request_id": identity})

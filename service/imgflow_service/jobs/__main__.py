@@ -12,7 +12,7 @@ from imgflow_service.jobs.queue import Queue
 from imgflow_service.jobs.worker import Worker
 from imgflow_service.settings import ServiceSettings
 from imgflow_service.wire import exporters
-from imgflow_service.wire.listening import announce, asked_to_end, run
+from imgflow_service.wire.listening import announce, asked_to_end, check, run
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.store import open_store
 from imgflow_steps.worker.log import facts
@@ -30,6 +30,7 @@ def _work(settings: ServiceSettings) -> None:
         raise BadParametersError(
             "jobs need a broker and a store: set IMGFLOW_SERVE_JOBS_BROKER (redis://HOST:6379/0) and IMGFLOW_STORE"
         )
+    check(settings.api.host, {"api.metrics_port": settings.api.metrics_port})
     tracer = exporters.opened("imgflow-jobs")
     worker = Worker(settings, open_store(settings.store), Queue(settings.jobs), tracer)
     metrics, _ = start_http_server(settings.api.metrics_port, settings.api.host, worker.telemetry.registry)

@@ -10,7 +10,6 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from celery import Task
-from celery.exceptions import MaxRetriesExceededError
 from celery.worker import state
 
 from imgflow_service.jobs.queue import FAULTS, TASK, Queue
@@ -106,7 +105,10 @@ class Worker:
     def _image(self, task: Task[Any, Any], identity: str, number: int) -> None:
         try:
             job = self.jobs.find(identity)
-            if job is None or self._store.stat(job.row(number)):
+            if job is None:
+                return
+            if self._store.stat(job.row(number)):
+                self.jobs.close(job)  # whoever wrote the row may have died before; or the same request came twice
                 return
             self._finish(job, number)
         except Problem as problem:
@@ -134,7 +136,7 @@ class Worker:
         _LOG.warning("again", extra=facts(job=identity, file=number, tries=tries, message=str(error)))
         try:
             raise task.retry(exc=error, countdown=min(LONGEST, max(least, 0.5 * 2**tries)), max_retries=most)
-        except (MaxRetriesExceededError, Problem):
+        except (Problem, StoreError):  # the error itself comes back from the last try
             code = error.code if isinstance(error, Problem) else "store"
             if job := self.jobs.find(identity):
                 self.jobs.write(job, number, Row(status="failed", code=code, message=str(error)))

@@ -18,7 +18,7 @@ from imgflow_service.processor.servicer import Servicer
 from imgflow_service.processor.telemetry import Telemetry
 from imgflow_service.settings import ServiceSettings
 from imgflow_service.wire import exporters
-from imgflow_service.wire.listening import HttpServer, announce, asked_to_end, run
+from imgflow_service.wire.listening import HttpServer, address, announce, asked_to_end, check, run
 from imgflow_service.wire.processors import ROOM, SERVICE, message_options
 from imgflow_steps.worker.log import facts
 
@@ -35,6 +35,8 @@ def main() -> int:
 
 async def _serve(settings: ServiceSettings) -> None:
     own, telemetry, tracer = settings.processor, Telemetry(), exporters.opened("imgflow-processor")
+    wanted = ("port", "http_port", "metrics_port")
+    check(own.host, {f"processor.{name}": getattr(own, name) for name in wanted})
     crew = Crew(own.crew, own.queue, settings.limits.of_pipeline, telemetry)
     telemetry.workers.set(crew.workers)
     telemetry.busy.set_function(lambda: crew.busy)
@@ -47,7 +49,7 @@ async def _serve(settings: ServiceSettings) -> None:
     server.add_generic_rpc_handlers((Servicer(pictures, largest, tracer).handler(),))
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     reflection.enable_server_reflection([SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
-    port = server.add_insecure_port(f"{own.host}:{own.port}")
+    port = server.add_insecure_port(address(own.host, own.port))
     await checks.set(SERVICE, NOT_SERVING)  # known from the first moment: it is a processor, and not yet to be asked
     await server.start()
     http = HttpServer(Http(pictures, largest, tracer, lambda: serving), own.host, own.http_port)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import platform
@@ -75,7 +76,11 @@ class Pictures:
         most = self._settings.timeout
         patience = most if seconds is None else min(seconds, most)
         began = time.monotonic()
-        done = await self._crew.process(Task(image, text, request.name), patience)
+        try:
+            async with asyncio.timeout(patience):  # gRPC ends a call at its deadline by itself, HTTP does not
+                done = await self._crew.process(Task(image, text, request.name), patience)
+        except TimeoutError:
+            raise Problem("timeout", f"the picture was not done within {patience:g} seconds") from None
         if done.answer.code:
             raise _problem(done)
         response = _response(done, CONTENT_TYPE.get(pipeline.output.format, ""))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import uvicorn
@@ -78,6 +79,29 @@ def listening(host: str, port: int) -> socket.socket:
     """A socket that listens."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=BACKLOG)
+
+
+def address(host: str, port: int) -> str:
+    """Both in one word, as gRPC and URLs have it."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def check(host: str, ports: Mapping[str, int]) -> None:
+    """Raises BadParametersError where nothing can listen at a port, with the setting that names it.
+
+    For before anything begins: what listens in the end is more than one library, each with an error of its own.
+    """
+    with ExitStack() as held:
+        for name, port in ports.items():
+            try:
+                held.enter_context(listening(host, port))
+            except OSError as error:
+                number = error.errno or 0
+                why = os.strerror(number) if number > 0 else error.strerror  # negative is what a resolver says
+                raise BadParametersError(
+                    f"serve.{name}: nothing can listen at {address(host, port)}: {why};"
+                    " end what does already, or give another port or host"
+                ) from None
 
 
 def announce(**ports: int) -> None:

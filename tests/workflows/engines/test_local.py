@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests import photographs
@@ -19,6 +20,7 @@ from tests.local_runs import PLAIN, dataset, pictures, submit
 from tests.processes import children
 from tests.thorough import mostly_thorough
 
+from imgflow_steps.contract.job import Job, Result
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.infer.quality import MODEL
 from imgflow_steps.list import List
@@ -28,8 +30,10 @@ from imgflow_steps.records.row import Status
 from imgflow_steps.records.rows import merged
 from imgflow_steps.records.run import Run, load, save
 from imgflow_steps.store import Store, open_store
-from imgflow_steps.worker.pool import _Pace
+from imgflow_steps.worker.pool import InterruptedRunError, Pool, _Pace
 from imgflow_steps.worker.processes import ENVIRONMENT
+from imgflow_steps.worker.runner import run_job
+from imgflow_workflows.engines.local import LocalEngine
 from imgflow_workflows.submit.default import DEFAULT
 
 
@@ -333,3 +337,34 @@ def test_a_run_leaves_nothing_in_the_temporary_folder(
     submit(store, "tidy", parse({"steps": ["scale", {"infer": {"model": "models/quality.onnx"}}]}), layout="steps")
 
     assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("moment", ["while images are listed", "as the processes start"])
+def test_a_run_that_is_taken_over_is_computed_no_further(
+    store: Store, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    dataset(store, 3)
+    run = Run(id="mine", municipality="Demo", pipeline=PLAIN, created=time.time())
+    save(store, run)
+    engine = LocalEngine(store, workers=1)
+    did: list[str] = []
+
+    def noted(job: Job, *given: Any, **more: Any) -> Result:
+        did.append(job.step)
+        result = run_job(job, *given, **more)
+        if moment == "while images are listed":
+            engine.abandon()
+        return result
+
+    def begun(*given: Any) -> Pool:
+        engine.abandon()
+        return Pool(*given)
+
+    monkeypatch.setattr("imgflow_workflows.engines.local.run_job", noted)
+    if moment == "as the processes start":
+        monkeypatch.setattr("imgflow_workflows.engines.local.Pool", begun)
+
+    with pytest.raises(InterruptedRunError):
+        engine.submit(run)
+
+    assert did == ["list"]

@@ -6,11 +6,16 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from html import unescape
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import uvicorn
 from tests import browsers, exifs, local_runs, photographs
@@ -19,8 +24,13 @@ from tests.services import SECONDS
 
 from imgflow_steps.pipeline.model import parse
 from imgflow_steps.records import keys
+from imgflow_steps.records.run import Run, save
 from imgflow_steps.store import Store, open_store
+from imgflow_workflows.engines.local import LocalEngine
+from imgflow_workflows.explorer import pictures
 from imgflow_workflows.explorer.app import create
+from imgflow_workflows.explorer.choice import Choice
+from imgflow_workflows.explorer.facets import facets
 from imgflow_workflows.explorer.index import Index
 
 NAMES = [f"north/{i}.jpg" for i in range(5)] + [f"south/{i}.jpg" for i in range(3)]
@@ -289,6 +299,52 @@ def test_a_run_that_has_not_finished_is_named_above_its_images(tmp_path: Path) -
     index.close()
 
     assert "Run broke-off of Demo has not finished" in shown
+
+
+def test_an_original_that_is_larger_than_a_browser_is_given_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, store = tmp_path / "photographs", open_store(str(tmp_path / "store"))
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(photographs.jpeg(1))
+    run = Run(id="outside", municipality="Demo", pipeline=LOOKS, source=folder.as_uri(), created=time.time())
+    save(store, run)
+    LocalEngine(store, workers=1).submit(run)
+    index = Index(store)
+    asked = (index, "Demo", "a.jpg", "original")
+    assert pictures.picture(*asked)
+
+    monkeypatch.setattr(pictures, "LARGEST", 100)
+    assert pictures.picture(*asked) is None
+    index.close()
+
+
+@pytest.mark.parametrize("values", [[[1.5, 2.0], [2.5]], [[1], []], [["a"], ["b"]], [{"x": 1}, {"x": 2}], [b"1", b"2"]])
+def test_a_column_of_a_catalog_may_hold_more_than_one_value(tmp_path: Path, values: list[Any]) -> None:
+    store = open_store(str(tmp_path))
+    table = pa.table({"image": ["0.jpg", "1.jpg"], "scores": values, "height_m": [1.5, 2.5]})
+    pq.write_table(table, written := BytesIO())
+    store.write(keys.catalog("Demo"), written.getvalue())
+    index = Index(store)
+
+    found = facets(index, Choice())
+
+    assert "height_m" in {one.column for one in found}
+    assert "scores" not in {one.column for one in found}
+    index.close()
+
+
+def test_a_question_goes_on_while_the_store_is_read_again(tmp_path: Path) -> None:
+    index = Index(open_store(str(tmp_path)))
+    with ThreadPoolExecutor(1) as later:
+        asked = later.submit(
+            index.ask, "SELECT count(*) FROM range(15000) a, range(15000) b WHERE a.range + b.range = 1"
+        )
+        for _ in range(3):
+            index.refresh()
+
+        assert asked.result() == [(2,)]
+    index.close()
 
 
 def test_what_was_done_since_is_read_with_a_refresh(tmp_path: Path) -> None:

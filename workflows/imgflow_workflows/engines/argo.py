@@ -13,6 +13,7 @@ from imgflow_steps.store import NotFoundError, UnavailableError
 from imgflow_workflows.argo import NAME, Options, cron_workflow, options_of, scheduled, workflow
 from imgflow_workflows.argo.options import PART_OF
 from imgflow_workflows.engines.attempts import attempts
+from imgflow_workflows.kube.client import no_log
 from imgflow_workflows.kube.workflow_nodes import Span, ended, failed_pods, phase, spans, standing
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def _without_log(run: str, step: str, pods: dict[str, str]) -> Iterator[str]:
     """A line for each failed pod that left no log: a lost node takes it along, and some pods never began."""
     for pod, message in sorted(pods.items()):
         if step in {"", _step_of(run, pod)}:
-            yield json.dumps({"event": "no-log", "run": run, "pod": pod, "message": message})
+            yield no_log(run, pod, message)
 
 
 def _went_well(lines: list[str]) -> bool:

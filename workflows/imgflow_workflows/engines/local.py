@@ -44,10 +44,10 @@ class LocalEngine(Here):
         """List, compute and collect. Raises UnavailableError, BadParametersError; Ctrl-C loses nothing flushed."""
         self._abandoned.clear()
         listed = ended(tried(Job(step="list", run=run.id), self._do, self._abandoned.wait))
+        self._go_on()
         if listed.shards:
             self._shards(run, listed)
-        if self._abandoned.is_set():
-            raise InterruptedRunError
+        self._go_on()
         ended(tried(Job(step="collect", run=run.id), self._do, self._abandoned.wait))
 
     def _shards(self, run: Run, listed: Result) -> None:
@@ -58,6 +58,7 @@ class LocalEngine(Here):
             ThreadPoolExecutor(min(listed.shards, workers + 1)) as crew,
         ):
             self._pool = pool
+            self._go_on()  # whoever abandons it from here on stops the pool
             do = partial(self._do, pool=pool)
             shards = [jobs(run, shard, listed.layout) for shard in range(listed.shards)]
             try:
@@ -67,6 +68,10 @@ class LocalEngine(Here):
                 pool.stop()
                 crew.shutdown(cancel_futures=True)
                 raise
+
+    def _go_on(self) -> None:
+        if self._abandoned.is_set():
+            raise InterruptedRunError
 
     def _check(self, run: Run, result: Result) -> None:
         """A lost shard is told by collect. Raises UnavailableError when the store is away: others would wait for it."""

@@ -51,7 +51,7 @@ def facets(index: Index, choice: Choice) -> list[Words | Bars]:
         if len(found) == MOST:
             break
         kind = index.columns[name]
-        if kind.startswith((*NUMBERS, *TIMES)):
+        if kind.startswith((*NUMBERS, *TIMES)) and not kind.endswith("]"):  # DOUBLE[] holds several
             found += _bars(index, choice, name, times=kind.startswith(TIMES))
         elif kind in {"VARCHAR", "BOOLEAN"}:
             found += _words(index, choice, name)

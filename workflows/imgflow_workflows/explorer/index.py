@@ -33,8 +33,7 @@ class Index:
     def __init__(self, store: Store, municipality: str = "") -> None:
         self.store, self.municipality = store, municipality
         self._lock = threading.Lock()  # of making it anew; questions go on with the old one until then
-        self._open: ExitStack | None = None
-        self._base: DuckDBPyConnection | None = None
+        self._table: _Table | None = None
         self.columns: dict[str, str] = {}
         self.newest: dict[str, Record] = {}  # the newest run of each municipality, whose results these are
         self.seconds = 0.0
@@ -49,17 +48,18 @@ class Index:
             base = stack.enter_context(answering)
             _make(base)
             described = base.execute("DESCRIBE images").fetchall()
-            before, self._open, self._base = self._open, stack.pop_all(), base
+            before, self._table = self._table, _Table(base, stack.pop_all())
             self.columns = {name: str(kind) for name, kind, *_ in described}
             self.newest = {one.run.municipality: one for one in used}
             self.seconds = time.monotonic() - began
         if before:
-            before.close()
+            before.leave()
 
     def close(self) -> None:
         """Let the table go."""
-        if self._open:
-            self._open.close()
+        table, self._table = self._table, None
+        if table:
+            table.leave()
 
     def ask(self, sql: str, values: list[Any] | None = None) -> list[tuple[Any, ...]]:
         """The rows of one SELECT. Raises BadParametersError saying what is wrong with it, or that it took too long."""
@@ -87,8 +87,11 @@ class Index:
 
     @contextmanager
     def _cursor(self) -> Iterator[DuckDBPyConnection]:
-        assert self._base  # noqa: S101 - narrows the type: it is made before anybody asks
-        cursor = self._base.cursor()
+        while table := self._table:
+            if cursor := table.enter():  # else it was made anew in this moment
+                break
+        else:
+            raise BadParametersError("imgflow view has ended; start it again")
         ends = threading.Timer(PATIENCE, cursor.interrupt)
         ends.daemon = True
         ends.start()
@@ -97,6 +100,31 @@ class Index:
         finally:
             ends.cancel()
             cursor.close()
+            table.leave()
+
+
+class _Table:
+    """A database with the table, which goes when its index and all who ask it have left: none can be closed before."""
+
+    def __init__(self, base: DuckDBPyConnection, stack: ExitStack) -> None:
+        self._base, self._stack = base, stack
+        self._lock = threading.Lock()
+        self._users = 1  # the index itself
+
+    def enter(self) -> DuckDBPyConnection | None:
+        """A cursor, to be closed before ``leave``; None when all have left."""
+        with self._lock:
+            if not self._users:
+                return None
+            self._users += 1
+            return self._base.cursor()
+
+    def leave(self) -> None:
+        """Need it no more."""
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                self._stack.close()
 
 
 def _make(base: DuckDBPyConnection) -> None:

@@ -62,10 +62,9 @@ def _original(index: Index, municipality: str, image: str) -> bytes:
     if run and run.pipeline.hides:
         return b""
     try:
-        if run and run.source:
-            return open_source(run.source).read(image)
-        key = keys.images(municipality) + image
-        found = index.store.stat(key)
-        return index.store.read(key) if found and found.bytes <= LARGEST else b""
+        outside = open_source(run.source) if run and run.source else None
+        store, key = (outside, image) if outside else (index.store, keys.images(municipality) + image)
+        found = store.stat(key)
+        return store.read(key) if found and found.bytes <= LARGEST else b""
     except StoreError:
         return b""

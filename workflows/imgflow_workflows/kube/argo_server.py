@@ -70,7 +70,7 @@ class ArgoServer:
         """See Cluster."""
         selector = {"listOptions.labelSelector": f"{PART_OF}={NAME}"}
         what = f"listing CronWorkflows in namespace {self.namespace}"
-        found = self._ask(what, "get", f"cron-workflows/{self.namespace}", params=selector).json()
+        _, found = self._ask(what, "get", f"cron-workflows/{self.namespace}", params=selector)
         return list(found.get("items") or [])
 
     def stop(self, name: str) -> None:
@@ -94,24 +94,34 @@ class ArgoServer:
         options = {"logOptions.container": "main", "logOptions.follow": str(follow).lower()}
         if step:
             options["selector"] = f"{STEP_LABEL}={step}"
-        answer = self._ask(what, "get", f"workflows/{self.namespace}/{name}/log", params=options, stream=True)
+        answer = self._send(what, "get", f"workflows/{self.namespace}/{name}/log", params=options, stream=True)
         with _translated(what):
-            for line in whole_lines(answer.iter_content(None)):
-                entry = json.loads(line).get("result", {}) if line else {}
+            for line in filter(None, whole_lines(answer.iter_content(None))):
+                told = _document(what, line)
+                if error := told.get("error"):
+                    raise refusal(what, error.get("http_code", 500), error.get("message", ""))
+                entry = told.get("result") or {}
                 if entry and entry.get("podName") not in skip:
                     yield entry["podName"], entry.get("content", "")
 
     def _read(self, kind: str, name: str) -> Document | None:
         what = f"reading {kind}/{name} in namespace {self.namespace}"
-        answer = self._ask(what, "get", f"{kind}/{self.namespace}/{name}", expected={OK, NOT_FOUND})
-        return answer.json() if answer.status_code == OK else None
+        status, found = self._ask(what, "get", f"{kind}/{self.namespace}/{name}", expected={OK, NOT_FOUND})
+        return found if status == OK else None
 
     def _create(self, kind: str, document: Document, name: str) -> bool:
         what = f"creating {kind}/{name} in namespace {self.namespace}"
-        answer = self._ask(what, "post", f"{kind}/{self.namespace}", json=document, expected={OK, CONFLICT})
-        return bool(answer.status_code == OK)
+        status, _ = self._ask(what, "post", f"{kind}/{self.namespace}", json=document, expected={OK, CONFLICT})
+        return status == OK
 
-    def _ask(self, what: str, method: str, path: str, expected: Container[int] = (OK,), **request: Any) -> Any:
+    def _ask(
+        self, what: str, method: str, path: str, expected: Container[int] = (OK,), **request: Any
+    ) -> tuple[int, Document]:
+        """The status of an answer, and what it says where that is 200."""
+        answer = self._send(what, method, path, expected, **request)
+        return answer.status_code, _document(what, answer.content) if answer.status_code == OK else {}
+
+    def _send(self, what: str, method: str, path: str, expected: Container[int] = (OK,), **request: Any) -> Any:
         with _translated(what):
             answer = self._service.session.request(
                 method,
@@ -124,6 +134,17 @@ class ArgoServer:
         if answer.status_code not in expected:
             raise refusal(what, answer.status_code, message_of(answer.text) or answer.reason)
         return answer
+
+
+def _document(what: str, text: str | bytes) -> Document:
+    """What an Argo Server says. Raises UnavailableError for anything else, such as the page of a login before it."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise UnavailableError(f"{what}: what answers is not an Argo Server; is ARGO_SERVER right?")
+    return found
 
 
 @contextmanager

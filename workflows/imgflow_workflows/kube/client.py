@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 GROUP, VERSION = "argoproj.io", "v1alpha1"
 WORKFLOW_LABEL = "workflows.argoproj.io/workflow"
 TIMEOUT = 30  # seconds for one answer of the API
+QUIET = 24 * 3600  # seconds that a container may say nothing while its log is followed
 GONE = 90  # seconds for a deleted Workflow and its pods to be gone
 POLL = 2.0  # seconds between looks for new pods
 
@@ -170,7 +171,9 @@ class Kubernetes:
         version = there.get("metadata", {}).get("resourceVersion")
         document = {**cron_workflow, "metadata": {**cron_workflow["metadata"], "resourceVersion": version}}
         with translated(f"replacing CronWorkflow {name}"):
-            self._objects.replace_namespaced_custom_object(*self._of("cronworkflows"), name, document)
+            self._objects.replace_namespaced_custom_object(
+                *self._of("cronworkflows"), name, document, _request_timeout=TIMEOUT
+            )
 
     def schedules(self) -> list[Document]:
         """See Cluster."""
@@ -196,7 +199,9 @@ class Kubernetes:
         options = V1DeleteOptions(propagation_policy="Foreground", preconditions=V1Preconditions(uid=uid))
         with translated(f"deleting Workflow {name}"):
             try:
-                self._objects.delete_namespaced_custom_object(*self._of("workflows"), name, body=options)
+                self._objects.delete_namespaced_custom_object(
+                    *self._of("workflows"), name, body=options, _request_timeout=TIMEOUT
+                )
             except ApiException as error:
                 if error.status not in {404, 409}:
                     raise
@@ -204,7 +209,9 @@ class Kubernetes:
         with translated(f"deleting task results of Workflow {name}"):
             try:
                 self._objects.delete_collection_namespaced_custom_object(
-                    *self._of("workflowtaskresults"), label_selector=f"{WORKFLOW_LABEL}={name}"
+                    *self._of("workflowtaskresults"),
+                    label_selector=f"{WORKFLOW_LABEL}={name}",
+                    _request_timeout=TIMEOUT,
                 )
             except ApiException as error:
                 if error.status != 403:  # noqa: PLR2004 - Kubernetes deletes them itself, a little later
@@ -224,7 +231,7 @@ class Kubernetes:
             over = workflow is None or ended(workflow)
             for pod in self._started(name, step):
                 if pod not in skip and pod not in readers:
-                    readers[pod] = threading.Thread(target=self._read, args=(pod, lines), daemon=True)
+                    readers[pod] = threading.Thread(target=self._read, args=(name, pod, lines), daemon=True)
                     readers[pod].start()
             if over:
                 for reader in readers.values():
@@ -233,9 +240,12 @@ class Kubernetes:
             if over:
                 return
 
-    def _read(self, pod: str, lines: SimpleQueue[tuple[str, str]]) -> None:
-        for line in self._log(pod, follow=True):
-            lines.put((pod, line))
+    def _read(self, name: str, pod: str, lines: SimpleQueue[tuple[str, str]]) -> None:
+        try:
+            for line in self._log(pod, follow=True):
+                lines.put((pod, line))
+        except StoreError as error:  # its node is gone, say: the logs of others go on
+            lines.put((pod, no_log(name, pod, str(error))))
 
     def _log(self, pod: str, *, follow: bool) -> Iterator[str]:
         from kubernetes.client import ApiException  # noqa: PLC0415
@@ -243,7 +253,12 @@ class Kubernetes:
         with translated(f"reading the log of pod {pod}"):
             try:
                 answer = self._core.read_namespaced_pod_log(
-                    pod, self.namespace, container="main", follow=follow, _preload_content=False
+                    pod,
+                    self.namespace,
+                    container="main",
+                    follow=follow,
+                    _preload_content=False,
+                    _request_timeout=(TIMEOUT, QUIET if follow else TIMEOUT),
                 )
             except ApiException as error:
                 if error.status in {400, 404}:  # not started after all, or gone by now
@@ -308,6 +323,11 @@ def until_gone(cluster: Cluster, name: str, uid: str) -> None:
         f"Workflow {name} is still being deleted after {GONE} s; `kubectl get pods -l {WORKFLOW_LABEL}={name}` shows"
         " which pod does not end"
     )
+
+
+def no_log(run: str, pod: str, message: str) -> str:
+    """What stands in place of a pod's log, or of the rest of it."""
+    return json.dumps({"event": "no-log", "run": run, "pod": pod, "message": message})
 
 
 def whole_lines(chunks: Iterator[bytes]) -> Iterator[str]:
