@@ -176,7 +176,8 @@ def _unknown(store: Store, run_id: str) -> ImgflowError:
 
 def check_ended(store: Store, known: RunState, command: str) -> None:
     """Raises ImgflowError, with what to do, for a run that has no results yet; ``command`` as in ``Follower``."""
-    if known.progress.summary is None or store.stat(keys.results_jsonl(known.run.id)) is None:
+    summary = known.progress.summary  # without a report the attempt broke off, and what lies there is an older one's
+    if summary is None or not summary.report or store.stat(keys.results_jsonl(known.run.id)) is None:
         raise _unfinished(known, "results", "them", command)
 
 
