@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NoReturn
@@ -18,6 +20,7 @@ from imgflow_cli.output import BROKEN_PIPE, ReaderGoneError
 from imgflow_cli.streams import guarded, occupy, why_lost
 from imgflow_steps.contract.redaction import conceal_users
 from imgflow_workflows.errors import ExitCode, ImgflowError
+from imgflow_workflows.submit.patience import OPENING
 
 NEXT = {  # what to do where an error does not say so
     ExitCode.DONE: "",
@@ -44,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run(["version"] if argv == ["--version"] else argv)
         if out.lost and out.forgiving and not isinstance(out.lost, BrokenPipeError):
             err.write(f"Warning: {why_lost(out.lost)}; the exit code says how the work ended\n")
+    if arguments is None and any(thread.name == OPENING for thread in threading.enumerate()):
+        os._exit(code)  # a library works on in that thread, and aborts where Python ends it
     return code
 
 

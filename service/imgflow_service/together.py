@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from imgflow_service.settings import ServiceSettings, environment_of
+from imgflow_steps.contract.job import LIFELINE
 
 WATCH = 0.2  # seconds between two looks at the processes
 
@@ -56,8 +57,8 @@ def together(settings: ServiceSettings) -> Iterator[Running]:
 def _process(part: str, environment: Mapping[str, str]) -> Iterator[tuple[subprocess.Popen[str], dict[str, int]]]:
     with subprocess.Popen(  # noqa: S603 - this very Python, and a module of ours
         [sys.executable, "-m", f"imgflow_service.{part}"],
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
+        env={**os.environ, **environment, LIFELINE: "1"},
+        stdin=subprocess.PIPE,  # the system closes it when this process ends, however it does
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,  # Ctrl-C is for whoever started both, who ends them in order

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -62,6 +63,25 @@ def test_one_command_serves_and_another_sends_and_ctrl_c_ends_all_of_it(
     process.send_signal(signal.SIGINT)
     assert process.wait(SECONDS) == 0
     assert [pid for pid in begun if processes.command_line(pid)] == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
+def test_the_processes_of_the_service_end_with_the_command_however_that_ends(
+    served: tuple[subprocess.Popen[str], str], number: int
+) -> None:
+    command, _ = served
+    started = processes.children(command.pid)
+
+    command.send_signal(number)
+    command.wait()
+
+    until = time.monotonic() + SECONDS
+    while any(map(processes.command_line, started)) and time.monotonic() < until:
+        time.sleep(0.1)
+    left = [pid for pid in started if processes.command_line(pid)]
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert (len(started) >= 3, left) == (True, [])  # front, processor, and one that computes
 
 
 def test_what_the_service_says_is_what_the_command_says(

@@ -25,6 +25,7 @@ from imgflow_steps.store import NotFoundError, open_source
 from imgflow_steps.store.leftovers import temporary
 from imgflow_workflows.errors import ImgflowError
 from imgflow_workflows.results.outlines import LETTERS, SIDE, outlined, seen
+from imgflow_workflows.submit.patience import patiently
 from imgflow_workflows.submit.request import check_municipality
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def attempt(data: bytes, pipeline: Pipeline, image: str, boxes: Boxes | None = N
 
     Raises Rejected as a run would reject it, BadParametersError where a step cannot be opened.
     """
-    opened = OpenPipeline(pipeline, marked=boxes is not None)
+    opened = patiently(lambda: OpenPipeline(pipeline, marked=boxes is not None), pipeline.limits)
     shown = codec.decode(data, DecodePlan(width=SIDE, height=SIDE), pipeline.limits)
     before = resize.into(shown.pixels, Target(SIDE, SIDE), extent=shown.extent)
     stages: list[Stage] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from imgflow_steps.pipeline.lint import doubts
 from imgflow_steps.pipeline.model import Fault, Pipeline
 from imgflow_workflows.errors import ExitCode, ImgflowError
 from imgflow_workflows.submit import openable, pipeline_file
+from imgflow_workflows.submit.patience import patiently
 from imgflow_workflows.submit.pipeline_file import LocatedFault, Written
 
 
@@ -58,7 +60,7 @@ def _doubts(pipeline: Pipeline, folder: Path) -> Iterator[Fault]:
             continue
         try:
             here = openable.without_card(call.params).model_copy(update={n: str(path) for n, path in paths.items()})
-            opened.append(call.step.build(here))
+            opened.append(patiently(partial(call.step.build, here), pipeline.limits))
         except BadParametersError as error:
             yield Fault(("steps", i, call.name), str(error))
     if len(opened) == len(pipeline.steps):

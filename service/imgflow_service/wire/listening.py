@@ -18,6 +18,7 @@ import uvicorn
 from imgflow_service import settings
 from imgflow_service.settings import ServiceSettings
 from imgflow_service.wire import pages
+from imgflow_steps.contract.job import LIFELINE
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.worker import log
 
@@ -124,9 +125,12 @@ def run(serve: Callable[[ServiceSettings], None]) -> int:
 
 
 async def asked_to_end() -> None:
-    """Wait for SIGTERM or Ctrl-C."""
+    """Wait for SIGTERM or Ctrl-C, or for the end of whoever keeps standard input open where that is the lifeline."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
+    if os.environ.get(LIFELINE):
+        loop.add_reader(0, told.set)  # nobody writes anything, so there is nothing to read but its end
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
     await told.wait()
+    loop.remove_reader(0)

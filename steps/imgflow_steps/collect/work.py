@@ -186,11 +186,8 @@ def judge_run(counts: Counts, run: Run, listing: Listing) -> tuple[Exit, str]:
             Exit.IMAGES_FAILED,
             f"{counts.failed:,} of {counts.listed:,} images failed; `imgflow retry {run.id}` tries them again",
         )
-    if counts.listed and not (counts.processed or counts.cached):
-        return (
-            Exit.TOO_MANY_REJECTED,
-            f"nothing came of the run: {'the only image was' if counts.listed == 1 else 'all images were'} rejected",
-        )
+    if nothing := _nothing(counts, listing):
+        return nothing
     limit = run.collect.max_rejected
     if counts.rejected > _allowed(limit, counts.listed):
         return (
@@ -202,7 +199,18 @@ def judge_run(counts: Counts, run: Run, listing: Listing) -> tuple[Exit, str]:
             f"{unreadable:,} folders or files could not be read: {', '.join(listing.unreadable)}; make them readable, "
             f"and `imgflow retry {run.id}` lists again"
         )
-    return Exit.DONE, "" if listing.listed or listing.absent else "nothing was listed: there is no image"
+    return Exit.DONE, "" if listing.listed else "nothing was listed: there is no image"
+
+
+def _nothing(counts: Counts, listing: Listing) -> tuple[Exit, str] | None:
+    """How a run ends of which nothing came, though there was something to do or should have been; None for others."""
+    if counts.processed or counts.cached or not (counts.listed or listing.absent):
+        return None
+    if counts.listed:
+        rejected = "the only image was" if counts.listed == 1 else "all images were"
+        return Exit.TOO_MANY_REJECTED, f"nothing came of the run: {rejected} rejected"
+    none = "the only chosen image is not" if listing.absent == 1 else f"none of {listing.absent:,} chosen images is"
+    return Exit.IMAGES_FAILED, f"nothing came of the run: {none} there; ingest them again, or choose others"
 
 
 def _allowed(limit: str, listed: int) -> float:

@@ -88,7 +88,7 @@ def merged(store: Store, prefix: str) -> Iterator[Iterator[Row]]:
     """
     with temporary() as folder:
         files = _fetch(store, prefix, Path(folder))
-        yield (_row(line, store, prefix) for line in _newest(list(files.values())))
+        yield (_row(line, store, prefix) for line in _newest(list(files.values()), prefix))
 
 
 class Compaction:
@@ -106,7 +106,7 @@ class Compaction:
         """As ``merged``."""
         with temporary() as folder:
             files = _fetch(self._store, self._prefix, Path(folder))
-            lines = _newest(list(files.values()))
+            lines = _newest(list(files.values()), self._prefix)
             if len(files) == 1:  # compact already
                 yield (_row(line, self._store, self._prefix) for line in lines)
                 return
@@ -157,36 +157,39 @@ def _fetch(store: Store, prefix: str, folder: Path) -> Mapping[str, Path]:
     )
 
 
-def _newest(files: Sequence[Path]) -> Iterator[bytes]:
-    """The newest line of every image; consumes the files where they are too many to have open at once."""
+def _newest(files: Sequence[Path], prefix: str) -> Iterator[bytes]:
+    """The newest line of every image, of local copies of files below ``prefix``.
+
+    Consumes the copies where they are too many to have open at once.
+    """
     waiting = list(files)
     while len(waiting) > FAN_IN:
         group, waiting = waiting[:FAN_IN], waiting[FAN_IN:]
         target = group[0].with_name(f"{uuid4().hex}.merged")
         with target.open("wb") as out:
-            out.writelines(_merge(group))
+            out.writelines(_merge(group, prefix))
         for path in group:
             path.unlink()
         waiting.append(target)
-    return _merge(waiting)
+    return _merge(waiting, prefix)
 
 
-def _merge(files: Sequence[Path]) -> Iterator[bytes]:
+def _merge(files: Sequence[Path], prefix: str) -> Iterator[bytes]:
     last = None
-    for image, _, line in heapq.merge(*map(_lines, files)):
+    for image, _, line in heapq.merge(*(_lines(path, prefix) for path in files)):
         if image != last:
             yield line
         last = image
 
 
-def _lines(path: Path) -> Iterator[Line]:
+def _lines(path: Path, prefix: str) -> Iterator[Line]:
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
                 head = _Head.model_validate_json(line)
             except ValidationError as error:
                 raise RowsUnreadableError(
-                    f"line {number} of row file {path.name} is damaged; delete the file and submit again, "
+                    f"line {number} of row file {prefix}{path.name} is damaged; delete that file and submit again, "
                     "which computes its images anew"
                 ) from error
             yield _line(head.image, head.ended, line)

@@ -15,7 +15,8 @@ from pathlib import Path
 from uuid import uuid4
 
 MARK = re.compile(r"([0-9a-f]{8})-(\d+)-(\d+)-")  # machine, process, and when that began: numbers are used again
-FOLDER = "imgflow-"  # what temporary folders begin with
+FOLDER = "imgflow-"  # what temporary folders begin with, and names of locks
+LOCKS = Path("/dev/shm")  # noqa: S108 - where Linux keeps locks between processes
 
 
 def mark() -> str:
@@ -72,7 +73,8 @@ class Temporary:
 
     def __init__(self) -> None:
         above = Path(tempfile.gettempdir())
-        _sweep_once(above)
+        _sweep_once(above, FOLDER)
+        _sweep_once(LOCKS, f"sem.{FOLDER}")
         self.path = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{mark()}-", dir=above))
 
     def cleanup(self) -> None:
@@ -108,5 +110,5 @@ def _began(pid: int) -> str:
 
 
 @lru_cache(maxsize=8)
-def _sweep_once(folder: Path) -> None:
-    sweep(folder, FOLDER)
+def _sweep_once(folder: Path, prefix: str) -> None:
+    sweep(folder, prefix)

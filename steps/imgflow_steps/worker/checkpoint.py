@@ -12,6 +12,7 @@ from imgflow_steps.records import keys
 from imgflow_steps.records.progress import ShardProgress
 from imgflow_steps.records.row import Row, Status
 from imgflow_steps.records.rows import write_part
+from imgflow_steps.store import StoreError
 from imgflow_steps.worker.memory import container_memory, peak
 from imgflow_steps.worker.quarantine import spans
 
@@ -55,11 +56,17 @@ class Checkpoint:
         return self
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
-        self._flush()
-        self._progress.under_way, self._progress.alone = [], None
-        if isinstance(error, Exception):  # else somebody ended the container
-            self._progress.error = f"{type(error).__name__}: {error}"
-        self._say()
+        cause = error
+        try:
+            self._flush()
+        except StoreError as refused:
+            cause = error or refused
+            raise
+        finally:
+            self._progress.under_way, self._progress.alone = [], None
+            if isinstance(cause, Exception):  # else somebody ended the container
+                self._progress.error = f"{type(cause).__name__}: {cause}"
+            self._say()
 
     def under_way(self, numbers: Iterable[int]) -> None:
         """Say which images may be computed from now on; if the container dies, it was over one of them."""

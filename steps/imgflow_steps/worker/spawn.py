@@ -10,11 +10,13 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from multiprocessing import parent_process, resource_tracker, util
+from multiprocessing import current_process, parent_process, resource_tracker, util
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnContext, SpawnProcess
 from types import FrameType, ModuleType
 from typing import Any
+
+from imgflow_steps.store import leftovers
 
 _LOCK = threading.Lock()
 # Who starts a process may give up meanwhile, and with it what it was to be told; that is nothing to tell people.
@@ -52,6 +54,18 @@ class Spawn(SpawnContext):
         process = _Process(*args, **kwargs)
         process.environment, process.keep = self._environment, self._keep
         return process
+
+    def RLock(self) -> Any:  # noqa: N802 - multiprocessing's
+        """A lock whose file in /dev/shm says whose it is, for it outlives processes that are all killed at once."""
+        if sys.platform != "linux":  # elsewhere it is no file, and its name may not be so long
+            return super().RLock()
+        settings = current_process()._config  # type: ignore[attr-defined]  # noqa: SLF001 - what a name is made of
+        before = settings["semprefix"]
+        settings["semprefix"] = f"/{leftovers.FOLDER}{leftovers.mark()}"
+        try:
+            return super().RLock()
+        finally:
+            settings["semprefix"] = before
 
 
 def end_with_parent() -> None:

@@ -219,7 +219,7 @@ def test_rows_that_never_come_to_rest_are_given_up_with_advice(store: Store) -> 
 def test_a_damaged_file_is_named_with_the_line_at_fault(store: Store) -> None:
     write_part(store, PREFIX, [row("a")])
     store.write(PREFIX + "torn.jsonl", b'{"image":"b","version":"1"}\n{"ima')
-    with pytest.raises(RowsUnreadableError, match=r"line 2 of row file torn\.jsonl"):
+    with pytest.raises(RowsUnreadableError, match=r"line 2 of row file results/Utrecht/0123/rows/torn\.jsonl"):
         read(store)
 
 

@@ -96,3 +96,30 @@ def test_a_process_whose_starter_has_given_up_says_nothing_and_any_other_fault_i
 
     assert done.stdout.split() == ["1"]
     assert ("Traceback" in done.stderr) == shown
+
+
+LOCKED = """
+import os, signal
+from multiprocessing import resource_tracker
+from imgflow_steps.worker.spawn import Spawn
+
+lock = Spawn({}).RLock()
+print(lock._semlock.name, flush=True)
+os.kill(resource_tracker._resource_tracker._pid, signal.SIGKILL)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there locks are files")
+def test_a_lock_of_processes_that_were_all_killed_goes_with_the_next_temporary_folder() -> None:
+    killed = subprocess.run([sys.executable, "-c", LOCKED], capture_output=True, text=True, check=False)
+    lock = Path("/dev/shm", f"sem.{killed.stdout.strip().removeprefix('/')}")
+    assert lock.exists()
+
+    following = "from imgflow_steps.store.leftovers import Temporary; Temporary().cleanup()"
+    subprocess.run([sys.executable, "-c", following], check=True)
+
+    try:
+        assert not lock.exists()
+    finally:
+        lock.unlink(missing_ok=True)

@@ -18,11 +18,12 @@ from tests.local_runs import PLAIN, dataset
 from imgflow_steps.pipeline.model import Pipeline, parse
 from imgflow_steps.records import keys, lease
 from imgflow_steps.records.lease import Lease
-from imgflow_steps.records.run import Run, load
+from imgflow_steps.records.run import Run, load, save
 from imgflow_steps.records.summary import Phase, read_summary
 from imgflow_steps.store import Store, leftovers
 from imgflow_workflows.engines.local import LocalEngine
 from imgflow_workflows.errors import ImgflowError
+from imgflow_workflows.runs import state
 from imgflow_workflows.submit import launch
 from imgflow_workflows.submit.follow import Follower
 from imgflow_workflows.submit.lease import check_idle
@@ -273,3 +274,15 @@ def test_a_coordinator_that_was_killed_is_followed_at_once(tmp_path: Path, store
 
     assert second.returncode == 0, second.stderr
     assert "is dead, and this one resumes the run" in second.stderr
+
+
+def test_a_run_whose_process_is_dead_is_interrupted_at_once_and_runs_while_it_lives(store: Store) -> None:
+    save(store, Run(id="mine", municipality="Demo", pipeline=PLAIN, created=time.time(), engine="local"))
+    held_by(store, mark=leftovers.mark())
+    assert state.read(store, "mine").status is Phase.PENDING
+    store.delete([keys.lease("mine")])
+
+    held_by(store, mark=mark_of_a_dead_process())
+
+    assert state.read(store, "mine").status is Phase.INTERRUPTED
+    assert [one.status for one in state.every(store)] == [Phase.INTERRUPTED]

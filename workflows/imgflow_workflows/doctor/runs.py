@@ -85,8 +85,7 @@ def unexplained(snapshot: Snapshot) -> Iterator[Diagnosis]:
     summary = snapshot.progress.summary if snapshot.progress else None
     said = status.get("message", "") or (summary.message if summary else "")
     evidence = (Evidence(reason=status.get("phase", ""), message=said, time=status.get("finishedAt") or ""),)
-    mend = (f"{snapshot.command} logs {snapshot.run} --failed", snapshot.retry)
-    yield Diagnosis("run-failed", "the run failed", evidence, mend)
+    yield Diagnosis("run-failed", "the run failed", evidence, (*_last_words(snapshot), snapshot.retry))
 
 
 def emptied(snapshot: Snapshot) -> Iterator[Diagnosis]:
@@ -233,8 +232,13 @@ def shard_lost(snapshot: Snapshot) -> Iterator[Diagnosis]:
         return
     said = tuple(Evidence(reason=f"shard {one.shard}, step {one.label}", message=one.error) for one in snapshot.shards)
     what = f"{counted(summary.missing, 'image')} without a verdict: their shards were lost"
+    yield Diagnosis("shard-lost", what, said, (*_last_words(snapshot), f"{snapshot.retry}  # does these again"))
+
+
+def _last_words(snapshot: Snapshot) -> tuple[str, ...]:
+    """How to see what containers said last; the local engine has none."""
     logs = f"{snapshot.command} logs {snapshot.run} --failed  # the last lines of the containers"
-    yield Diagnosis("shard-lost", what, said, (logs, f"{snapshot.retry}  # does these again"))
+    return () if snapshot.engine == "local" else (logs,)
 
 
 def stuck(snapshot: Snapshot) -> Iterator[Diagnosis]:

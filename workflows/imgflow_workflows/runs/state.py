@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from imgflow_steps.contract.step import BadParametersError, unreadable
 from imgflow_steps.pipeline.notation import nearest
-from imgflow_steps.records import keys
+from imgflow_steps.records import keys, lease
 from imgflow_steps.records.progress import Progress, look
 from imgflow_steps.records.run import Run, load
 from imgflow_steps.records.summary import Phase
@@ -44,6 +44,7 @@ class RunState:
     run: Run
     progress: Progress
     standing: Standing | None = None  # where its cluster was asked, too
+    abandoned: bool = False  # unfinished, and the process of this machine that worked on it is dead
 
     @property
     def counts(self) -> Counts:
@@ -60,7 +61,7 @@ class RunState:
             return phase
         heard = max([self.run.created, *(step.updated for step in self.progress.steps.values())])
         patience = SILENCE + 2 * self.run.pipeline.limits.seconds
-        return Phase.INTERRUPTED if time.time() - heard > patience else phase
+        return Phase.INTERRUPTED if self.abandoned or time.time() - heard > patience else phase
 
     @property
     def message(self) -> str:
@@ -78,7 +79,13 @@ def read(store: Store, run_id: str) -> RunState:
     """One run. Raises ImgflowError when it is not there or cannot be read."""
     with readable(store, run_id):
         run = load(store, run_id)
-        return RunState(run, look(store, run))
+        return at(store, run, look(store, run))
+
+
+def at(store: Store, run: Run, progress: Progress) -> RunState:
+    """A run that is so far; of one that is unfinished its lease tells whether it will go on."""
+    held = lease.read(store, run.id) if progress.phase in OPEN else None
+    return RunState(run, progress, abandoned=held is not None and held[0].dead)
 
 
 @contextmanager
@@ -112,7 +119,7 @@ def _maybe(store: Store, run_id: str, municipality: str) -> RunState | str | Non
     try:
         with readable(store, run_id):
             run = load(store, run_id)
-            return RunState(run, look(store, run)) if municipality in {"", run.municipality} else None
+            return at(store, run, look(store, run)) if municipality in {"", run.municipality} else None
     except ImgflowError as error:
         return error.message if error.code is ExitCode.FAILED else None
 
@@ -176,7 +183,8 @@ def _unknown(store: Store, run_id: str) -> ImgflowError:
 
 def check_ended(store: Store, known: RunState, command: str) -> None:
     """Raises ImgflowError, with what to do, for a run that has no results yet; ``command`` as in ``Follower``."""
-    if known.progress.summary is None or store.stat(keys.results_jsonl(known.run.id)) is None:
+    summary = known.progress.summary  # without a report the attempt broke off, and what lies there is an older one's
+    if summary is None or not summary.report or store.stat(keys.results_jsonl(known.run.id)) is None:
         raise _unfinished(known, "results", "them", command)
 
 

@@ -86,7 +86,7 @@ def _followed(run: Run, engine: Engine | None, store: Store, follower: Follower,
     while True:
         with line.held(follower.warn):
             theirs = engine.standing(run.id, run.created) if engine else None
-            known = state.RunState(run, reader.read())
+            known = state.at(store, run, reader.read())
         if line.lost:
             time.sleep(2 * POLL)
             continue

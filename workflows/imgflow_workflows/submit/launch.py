@@ -138,9 +138,9 @@ def _follow(run: Run, engine: Engine, store: Store, held: Held, follower: Follow
 def _failed(error: Exception, store: Store, run: Run, command: str) -> None:
     """Write down why a run ended. Raises ImgflowError with what to do, where the store is away or says no."""
     if isinstance(error, (DeniedError, UnavailableError)):
-        mark(store, run, Phase.FAILED, ExitCode.FAILED, str(error))
         hint = f"`{command} retry {run.id}` resumes it"
         code = ExitCode.FAILED if isinstance(error, UnwritableError) else ExitCode.UNREACHABLE
+        mark(store, run, Phase.FAILED, code, str(error))
         raise ImgflowError(str(error), hint, code) from error
     known = translate(error)
     mark(store, run, Phase.FAILED, known.code if known else ExitCode.FAILED, str(error))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from imgflow_steps.contract.step import BadParametersError, Params, file_fields
 from imgflow_steps.infer import CUDA, Infer
+from imgflow_workflows.submit.patience import patiently
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +38,7 @@ def check(pipeline: Pipeline, files: Mapping[str, Path], *, in_containers: bool 
         return (without_card(params) if in_containers else params).model_copy(update=paths)
 
     try:
-        OpenPipeline(pipeline, local=here, marked=True)
+        patiently(lambda: OpenPipeline(pipeline, local=here, marked=True), pipeline.limits)
     except BadParametersError as error:
         text = str(error)
         for key, path in files.items():

@@ -208,7 +208,10 @@ def again(known: Run, submission: Submission, settings: Settings, store: Store) 
         listing = known.list.model_copy(update={"retry": submission.retry} if submission.retry else {})
         where = {"engine": settings.engine, "namespace": _namespace(settings), "workers": _workers(settings)}
         update = {"created": time.time(), "list": listing, **where, "version": __version__}
-        return Request(known.model_copy(update=update), {}, take_over=submission.take_over, resumed=True)
+        resumed = Request(known.model_copy(update=update), {}, take_over=submission.take_over, resumed=True)
+        if not known.selection:
+            check_images(store, resumed.run)
+        return resumed
     request = build(submission, settings, store, later=True)
     _check_same(known, request.run)
     if not submission.choice:
