@@ -21,8 +21,9 @@ class Journal:
     Waiting for the store is not computing, so a slow store never makes an image a suspect. The file is written
     through memory: a system call would hand the interpreter to a store's thread, twice for every image.
 
-    Each of the two values is written at once, the clock before the number, so whoever reads in between never takes an
-    image for older than it is. ``struct.pack_into`` would not do: it fills the place with zeros first.
+    Each of the two values is written at once, the clock before the number, and read at once, the number before the
+    clock, so an image is never taken for another one or for older than it is. ``struct.pack_into`` would not do: it
+    fills the place with zeros first. Nor would reading the file: some processors copy it byte by byte meanwhile.
     """
 
     def __init__(self, path: Path) -> None:
@@ -76,7 +77,8 @@ def opening(journal: Path) -> float:
 
 def _read(journal: Path) -> tuple[int, float]:
     try:
-        since, number = NOTE.unpack(journal.read_bytes())
-    except (OSError, struct.error):
+        with journal.open("rb") as file, mmap.mmap(file.fileno(), NOTE.size, access=mmap.ACCESS_READ) as note:
+            with memoryview(note)[8:].cast("q") as number, memoryview(note)[:8].cast("d") as clock:
+                return number[0], time.monotonic() - clock[0]
+    except (OSError, ValueError):  # it is not there, or empty
         return NOBODY, 0.0
-    return number, time.monotonic() - since
