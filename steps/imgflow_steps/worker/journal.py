@@ -77,8 +77,12 @@ def opening(journal: Path) -> float:
 
 def _read(journal: Path) -> tuple[int, float]:
     try:
-        with journal.open("rb") as file, mmap.mmap(file.fileno(), NOTE.size, access=mmap.ACCESS_READ) as note:
-            with memoryview(note)[8:].cast("q") as number, memoryview(note)[:8].cast("d") as clock:
-                return number[0], time.monotonic() - clock[0]
+        with (
+            journal.open("rb") as file,
+            mmap.mmap(file.fileno(), NOTE.size, access=mmap.ACCESS_READ) as note,
+            memoryview(note)[8:].cast("q") as number,
+            memoryview(note)[:8].cast("d") as clock,
+        ):
+            return number[0], time.monotonic() - clock[0]
     except (OSError, ValueError):  # it is not there, or empty
         return NOBODY, 0.0
