@@ -20,7 +20,6 @@ from imgflow_cli.output import BROKEN_PIPE, ReaderGoneError
 from imgflow_cli.streams import guarded, occupy, why_lost
 from imgflow_steps.contract.redaction import conceal_users
 from imgflow_workflows.errors import ExitCode, ImgflowError
-from imgflow_workflows.submit.patience import OPENING
 
 NEXT = {  # what to do where an error does not say so
     ExitCode.DONE: "",
@@ -47,9 +46,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run(["version"] if argv == ["--version"] else argv)
         if out.lost and out.forgiving and not isinstance(out.lost, BrokenPipeError):
             err.write(f"Warning: {why_lost(out.lost)}; the exit code says how the work ended\n")
-    if arguments is None and any(thread.name == OPENING for thread in threading.enumerate()):
+    if arguments is None and _opens():
         os._exit(code)  # a library works on in that thread, and aborts where Python ends it
     return code
+
+
+def _opens() -> bool:
+    """Whether a step that was given up is still being opened; most commands never load what opens them."""
+    patience = sys.modules.get("imgflow_workflows.submit.patience")
+    return patience is not None and any(thread.name == patience.OPENING for thread in threading.enumerate())
 
 
 def _run(argv: list[str]) -> int:
