@@ -138,8 +138,14 @@ def _make(base: DuckDBPyConnection) -> None:
         shown.append(f"told.{quoted(name)}" + (f" AS {quoted(f'catalog_{name}')}" if both else ""))
     if "tags" not in own | known:
         shown.append("NULL::VARCHAR AS tags")
+    # One picture of each image, found by three columns alone: DISTINCT ON would carry all of them.
+    first = "SELECT municipality, image, min(coalesce(piece, '')) AS first FROM results GROUP BY municipality, image"
+    made = (
+        f"SELECT results.* FROM results SEMI JOIN ({first}) AS one ON results.municipality = one.municipality "
+        "AND results.image = one.image AND coalesce(results.piece, '') = one.first"
+    )
     base.execute(
         f"CREATE TABLE images AS SELECT municipality, image, regexp_replace(image, '/?[^/]*$', '') AS folder, "
-        f"{', '.join(shown)} FROM (SELECT DISTINCT ON (municipality, image) * FROM results ORDER BY piece) AS made "
-        "FULL JOIN catalog AS told USING (municipality, image) ORDER BY municipality, image"
+        f"{', '.join(shown)} FROM ({made}) AS made FULL JOIN catalog AS told USING (municipality, image) "
+        "ORDER BY municipality, image"
     )
