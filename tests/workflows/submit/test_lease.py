@@ -286,3 +286,13 @@ def test_a_run_whose_process_is_dead_is_interrupted_at_once_and_runs_while_it_li
 
     assert state.read(store, "mine").status is Phase.INTERRUPTED
     assert [one.status for one in state.every(store)] == [Phase.INTERRUPTED]
+
+
+def test_a_run_that_says_nothing_for_long_goes_on_as_long_as_its_process_renews_the_lease(store: Store) -> None:
+    long_ago = time.time() - 10 * state.SILENCE
+    save(store, Run(id="mine", municipality="Demo", pipeline=PLAIN, created=long_ago, engine="local"))
+    assert state.read(store, "mine").status is Phase.INTERRUPTED
+
+    held_by(store, mark="")  # of another machine, whose processes nobody sees here
+
+    assert state.read(store, "mine").status is Phase.PENDING

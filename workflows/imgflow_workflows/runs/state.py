@@ -45,6 +45,7 @@ class RunState:
     progress: Progress
     standing: Standing | None = None  # where its cluster was asked, too
     abandoned: bool = False  # unfinished, and the process of this machine that worked on it is dead
+    renewed: float = 0.0  # when who works on it said so last, by the store's clock; 0 where nobody does
 
     @property
     def counts(self) -> Counts:
@@ -59,7 +60,8 @@ class RunState:
         phase = self.progress.phase
         if phase not in OPEN or self.run.engine == "argo":
             return phase
-        heard = max([self.run.created, *(step.updated for step in self.progress.steps.values())])
+        told = (step.updated for step in self.progress.steps.values())
+        heard = max([self.run.created, self.renewed, *told])
         patience = SILENCE + 2 * self.run.pipeline.limits.seconds
         return Phase.INTERRUPTED if self.abandoned or time.time() - heard > patience else phase
 
@@ -85,7 +87,9 @@ def read(store: Store, run_id: str) -> RunState:
 def at(store: Store, run: Run, progress: Progress) -> RunState:
     """A run that is so far; of one that is unfinished its lease tells whether it will go on."""
     held = lease.read(store, run.id) if progress.phase in OPEN else None
-    return RunState(run, progress, abandoned=held is not None and held[0].dead)
+    if held is None:
+        return RunState(run, progress)
+    return RunState(run, progress, abandoned=held[0].dead, renewed=held[1].placed)
 
 
 @contextmanager
