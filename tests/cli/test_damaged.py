@@ -107,3 +107,17 @@ def test_a_catalog_that_is_damaged_is_named_and_left_as_it_is(imgflow: Cli, comm
         assert "restore it from a backup, or delete it and ingest" in done.err
         assert open_store(".imgflow").read("datasets/Demo/catalog.parquet") == spoilt
         CATALOG.write_bytes(before)
+
+
+@pytest.mark.usefixtures("made")
+def test_a_damaged_file_of_rows_is_named_by_its_place_and_is_not_a_store_out_of_reach(imgflow: Cli) -> None:
+    [path] = Path(".imgflow").glob("results/*/*/rows/*.jsonl")
+    path.write_bytes(path.read_bytes()[:-20])
+
+    done = imgflow("query", "FROM results")
+
+    assert done.code == 1
+    assert path.relative_to(".imgflow").as_posix() in done.err
+    assert "delete that file and submit again" in done.err
+    path.unlink()
+    assert imgflow("submit", "-m", "Demo", "--steps", "scale:50%").code == 0
