@@ -63,8 +63,8 @@ test: $(READY)  ## Every test that can run here, none on a cluster unless IMGFLO
 	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --dist loadgroup $(ARGS)
 
 .PHONY: e2e
-e2e: $(READY)  ## Tests of the built containers, and of the cluster that KUBECONFIG names, one after another
-	IMGFLOW_REQUIRE="$${IMGFLOW_REQUIRE:-containers,cluster}" $(BIN)/pytest -m "containers or cluster" $(ARGS)
+e2e: $(READY)  ## Tests of the built containers, and beside them those of the cluster that KUBECONFIG names
+	IMGFLOW_REQUIRE="$${IMGFLOW_REQUIRE:-containers,cluster}" $(BIN)/pytest -m "containers or cluster" -n 2 --dist loadgroup $(ARGS)
 
 .PHONY: lint
 lint: $(READY)  ## Style, and who may import whom

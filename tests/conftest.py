@@ -134,11 +134,11 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share one cluster, or the memory of one machine's containers, run one after another."""
+    """Tests that share one cluster, or else the memory of one machine's containers, run one after another."""
     for item in items:
-        for name in ("containers", "cluster"):
-            if item.get_closest_marker(name):
-                item.add_marker(pytest.mark.xdist_group(name))
+        shared = [name for name in ("cluster", "containers") if item.get_closest_marker(name)]
+        if shared:
+            item.add_marker(pytest.mark.xdist_group(shared[0]))
     items.sort(key=lambda item: item.get_closest_marker("nodes") is not None)  # last, for they leave nothing as it was
 
 
