@@ -133,6 +133,7 @@ def pytest_configure() -> None:
         raise pytest.UsageError(f"IMGFLOW_REQUIRE names {', '.join(NEEDS)}; it does not know {', '.join(unknown)}")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that share one cluster, or else the memory of one machine's containers, run one after another."""
     for item in items:
