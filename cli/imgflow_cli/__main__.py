@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shlex
 import signal
 import sys
 import threading
@@ -98,9 +99,21 @@ def _interrupt(*_: object) -> NoReturn:
 
 
 def _fail(error: ImgflowError, argv: Sequence[str]) -> int:
-    error.hint = error.hint or NEXT[error.code].format(command=" ".join(_named(argv)))
+    error.hint = _placed(error.hint, argv) or NEXT[error.code].format(command=" ".join(_named(argv)))
     show(error, as_json=_wants_json(argv))
     return error.code
+
+
+def _placed(hint: str, argv: Sequence[str]) -> str:
+    """The hint, whose commands look where this one did: at the same store and in the same namespace."""
+    from imgflow_workflows.settings import PLACES, flag  # noqa: PLC0415 - loads pydantic, for an error only
+
+    flags = [flag(name) for name in ("context", *PLACES)] + ["-n"]
+    words = [word for pair in pairwise(argv) if pair[0] in flags for word in pair]
+    words += [word for word in argv if word.partition("=")[0] in flags and "=" in word]
+    if not words:
+        return hint
+    return re.sub(r"`imgflow (?!-|\S+ --help)", lambda _: f"`imgflow {shlex.join(words)} ", hint)
 
 
 def _named(argv: Sequence[str]) -> list[str]:

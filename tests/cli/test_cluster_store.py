@@ -31,6 +31,12 @@ def test_nothing_but_the_namespace_has_to_be_named(imgflow: Cli, api: clusters.A
     assert imgflow("plan", "-m", "Demo", *IN_CITY, "-o", "json").json["listing"]["listed"] == 2
 
 
+def test_without_runs_the_next_command_is_one_that_pods_can_follow(imgflow: Cli, api: clusters.Api) -> None:
+    done = imgflow("ls", *IN_CITY)
+
+    assert "next: imgflow --engine argo --namespace city ingest DIR --municipality NAME\n" in done.err
+
+
 def test_the_environment_is_left_as_it_was(imgflow: Cli, api: clusters.Api) -> None:
     before = dict(os.environ)
 

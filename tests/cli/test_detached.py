@@ -183,3 +183,25 @@ def test_stop_delete_and_logs_go_to_the_engine(imgflow: Cli, engine: Elsewhere) 
 
     assert logs.out.splitlines() == ["mine scale True True", "an image called \\x1b[2Jclear.jpg"]
     assert engine.stopped == engine.deleted == ["mine"]
+
+
+def test_a_step_that_a_run_lacks_has_no_logs_and_those_it_has_are_named(imgflow: Cli, engine: Elsewhere) -> None:
+    imgflow("submit", "-m", "Demo", "--run", "mine", "-q")
+
+    done = imgflow("logs", "mine", "--step", "scael")
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err.splitlines() == [
+        "Error: run mine has no step 'scael'",
+        "it has list, scale, grayscale, infer, fused, collect",
+    ]
+
+
+def test_logs_that_are_empty_are_said_to_be(imgflow: Cli, engine: Elsewhere, monkeypatch: pytest.MonkeyPatch) -> None:
+    imgflow("submit", "-m", "Demo", "--run", "mine", "-q")
+    monkeypatch.setattr(Elsewhere, "logs", lambda *_, **__: iter(()))
+
+    done = imgflow("logs", "mine", "--failed", "--step", "scale")
+
+    assert (done.code, done.out) == (0, "")
+    assert done.err == "Run mine has no logs of containers that failed of step scale.\n"

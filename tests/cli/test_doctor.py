@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests import photographs, servers
+from tests import clusters, photographs, servers
 
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.records import keys
@@ -163,6 +163,23 @@ def test_without_a_cluster_the_first_check_says_so(imgflow: Cli) -> None:
     done = imgflow("doctor", "--engine", "argo", "-o", "json")
 
     assert (done.code, states(done)) == (5, {"cluster": "wrong"})
+
+
+def test_where_the_cluster_does_not_tell_the_store_none_is_named(imgflow: Cli) -> None:
+    done = imgflow("doctor", "--engine", "argo", "-n", "photos")
+
+    assert done.err.splitlines()[0] == "engine argo in namespace photos, store unknown"
+
+
+def test_a_context_that_the_kubeconfig_lacks_is_no_cluster_that_is_away(
+    imgflow: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with clusters.api(tmp_path) as served:
+        clusters.use(served.kubeconfig, monkeypatch)
+        done = imgflow("doctor", "--engine", "argo", "--kube-context", "staging", "-o", "json")
+
+    assert done.code == 1
+    assert "has no context 'staging'" in seen(done, "cluster")
 
 
 def a_run(store: Store, **changes: Any) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -160,3 +161,18 @@ def test_what_mends_the_docker_engine_fits_the_cause(
     [check] = [check for check in done.json["checks"] if check["name"] == "containers"]
     assert done.code == code
     assert mend in check["mend"]
+
+
+@pytest.mark.parametrize("flags", [("--store", "other place"), ("--store=other place",)])
+def test_the_command_of_a_hint_looks_where_the_one_that_failed_did(imgflow: Cli, flags: tuple[str, ...]) -> None:
+    done = imgflow("get", "nothing", *flags)
+
+    assert done.code == 2
+    assert shlex.split(done.err.splitlines()[-1].split("`")[1]) == ["imgflow", *flags, "ls"]
+
+
+def test_where_nothing_is_yet_the_next_commands_look_at_the_same_store(imgflow: Cli) -> None:
+    done = imgflow("ls", "--store", "elsewhere")
+
+    assert "next: imgflow --store elsewhere submit --municipality NAME --source DIR" in done.err
+    assert "imgflow --store elsewhere config" in done.err

@@ -24,6 +24,7 @@ from imgflow import ImgflowError, Service
 from imgflow_cli.__main__ import main
 from imgflow_steps.pipeline import apply
 from imgflow_steps.pipeline.model import parse
+from imgflow_steps.report.remedies import HINTS
 from imgflow_workflows.errors import ExitCode
 
 PHOTO = photographs.jpeg(1, 1600, 1200)
@@ -92,7 +93,9 @@ def test_what_the_service_says_is_what_the_command_says(
     code = main(["send", str(tmp_path / "in.jpg"), str(tmp_path / "out.jpg"), "--url", front.url()])
 
     assert code == ExitCode.FAILED
-    assert "unsupported-format" in capfd.readouterr().err
+    error, hint = capfd.readouterr().err.splitlines()
+    assert "unsupported-format" in error
+    assert hint == HINTS["unsupported-format"]
     assert not (tmp_path / "out.jpg").exists()
 
 

@@ -140,9 +140,9 @@ def chart_options(settings: Settings) -> Options:
     return options_of(template)
 
 
-def where(resolved: Resolved) -> str:
-    """Which engine and store are in use, as the first line of output says it."""
+def where(resolved: Resolved, store: str = "") -> str:
+    """Which engine and store are in use, as the first line of output says it; ``store`` where it is another."""
     settings = resolved.settings
     place = f" in namespace {settings.namespace}" if settings.engine == "argo" else ""
     context = f"context {resolved.context}: " if resolved.context else ""
-    return f"{context}engine {settings.engine}{place}, store {settings.store}"
+    return f"{context}engine {settings.engine}{place}, store {store or settings.store}"

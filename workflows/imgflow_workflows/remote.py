@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode, urlsplit
 
 from imgflow_steps.contract.redaction import conceal
+from imgflow_steps.report.remedies import HINTS
 from imgflow_workflows.errors import ExitCode, ImgflowError
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ def _refused(answer: BaseHTTPResponse) -> ImgflowError:
         message, code = f"{said['code']}: {said['detail']}", said["code"]
     except (ValueError, KeyError, TypeError):
         return ImgflowError(f"the service answers {answer.status}, and not in its own words", "is it one?")
-    hints = {
+    hints = HINTS | {
         "unauthorized": f"--key or {KEY} gives the key",
         "busy": "send it again a little later",
         "timeout": "--seconds gives it longer, as far as the service allows",

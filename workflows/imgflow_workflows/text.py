@@ -43,7 +43,7 @@ def added_up(counts: Counts, *, ended: bool) -> str:
 
 def counted(number: int, noun: str) -> str:
     """``1 image``, ``2,000 images``, ``3 boxes``."""
-    plural = "es" if noun.endswith("x") else "s"
+    plural = "es" if noun.endswith(("x", "s")) else "s"
     return f"{number:,} {noun}{'' if number == 1 else plural}"
 
 

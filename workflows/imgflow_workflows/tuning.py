@@ -32,6 +32,7 @@ from imgflow_workflows.argo.options import Options
 from imgflow_workflows.connect import open_argo
 from imgflow_workflows.errors import ExitCode, ImgflowError
 from imgflow_workflows.kube.workflow_nodes import Span
+from imgflow_workflows.text import counted
 
 if TYPE_CHECKING:
     from imgflow_steps.store import Store
@@ -121,7 +122,7 @@ def _shard_size(known: RunFigures, computed: Sequence[ShardProgress]) -> Proposa
     lost = overhead / (overhead + size * each) if overhead else 0.0
     why = (
         f"a shard costs {overhead:.1f} s ({evidence}) and each of its images {number(each)} s: "
-        f"{math.ceil(images / size):,} shards, {slots} at once, lose {lost:.1%} of their time"
+        f"{counted(math.ceil(images / size), 'shard')}, {slots} at once, would lose {lost:.1%} of their time"
     )
     return Proposal("--shard-size", str(now), str(size), why)
 
@@ -160,7 +161,9 @@ def _cpu(known: RunFigures, step: str, containers: Sequence[ShardProgress]) -> P
     used = sum(_busy(known, one) for one in containers) / max(1e-3, sum(one.updated - one.began for one in containers))
     workers = max(one.workers for one in containers)
     proposed = min(float(workers), max(0.1, math.ceil(10 * used) / 10))
-    why = f"{used:.2f} cores busy on average in {len(containers)} containers of {workers} processes"
+    why = (
+        f"{used:.2f} cores busy on average in {counted(len(containers), 'container')} of {counted(workers, 'process')}"
+    )
     now = _now(known, step, "requests", "cpu")
     same = math.isclose(cores(now), proposed)
     return Proposal(_value(step, "requests.cpu"), now, now if same else f"{proposed * 1000:.0f}m", why)
@@ -182,7 +185,7 @@ def _memory(known: RunFigures, step: str, containers: Sequence[ShardProgress]) -
     elif needed > parse(limit):
         why = f"{held >> 20} MiB were held, next to the limit"
         yield Proposal(_value(step, "limits.memory"), limit, mebi(2 * needed), why)
-    told = f"at most {held >> 20} MiB held in {len(containers)} containers" if held else why
+    told = f"at most {held >> 20} MiB held in {counted(len(containers), 'container')}" if held else why
     yield Proposal(_value(step, "requests.memory"), request, mebi(needed), told)
 
 

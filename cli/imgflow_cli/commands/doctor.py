@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,9 +49,12 @@ def doctor(
     seen. With one: why it does not progress or has failed, the most important cause first. The exit code is 0
     when nothing is wrong. No secret is printed.
     """
-    with suppress(BadParametersError, StoreError):  # told as a check, or as a finding
+    try:
         resolved = located(resolved)
-    Voice(quiet=quiet).say(where(resolved))
+        place = where(resolved)
+    except (BadParametersError, StoreError):  # told as a check, or as a finding
+        place = where(resolved, "unknown")
+    Voice(quiet=quiet).say(place)
     if run:
         code = _say_findings(_snapshot(resolved, run, municipality), output)
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgflow_cli.flags import MunicipalityFlag, RunArgument, YesFlag, takes_settings
-from imgflow_cli.output import emit, printable
+from imgflow_cli.output import Voice, emit, printable
 from imgflow_steps.records import keys
 from imgflow_steps.records.run import load
 from imgflow_steps.store import Store
@@ -34,8 +34,21 @@ def logs(
 ) -> None:
     """Print the logs of a run's containers."""
     engine, run_id = _engine_of(resolved, store, run, municipality)
+    if step and step not in (known := _steps_of(store, run_id)):
+        raise ImgflowError(f"run {run_id} has no step {step!r}", f"it has {', '.join(known)}")
+    none = True
     for line in engine.logs(run_id, step=step, failed=failed, follow=follow):
+        none = False
         emit(printable(line))
+    if none:
+        which = " of containers that failed" if failed else ""
+        Voice().say(f"Run {run_id} has no logs{which}{f' of step {step}' if step else ''}.")
+
+
+def _steps_of(store: Store, run_id: str) -> list[str]:
+    """The steps whose containers a run has, whatever its layout."""
+    pipeline = load(store, run_id).pipeline
+    return [*dict.fromkeys(["list", *(call.name for call in pipeline.steps), pipeline.container, "collect"])]
 
 
 @takes_settings(*PLACES)
@@ -63,7 +76,7 @@ def delete(
     lease.check_idle(store, run_id, resolved.command)
     if not yes:
         if not sys.stdin.isatty():
-            raise ImgflowError(f"delete asks before it forgets run {run_id}", "--yes answers where nobody can")
+            raise ImgflowError(f"nobody can be asked whether to forget run {run_id}", "give --yes to forget it")
         typer.confirm(f"Forget run {run_id} and its report?", abort=True, err=True)
     engine.delete(run_id)
     for prefix in (keys.all_scratch(run_id), keys.whole_run(run_id)):

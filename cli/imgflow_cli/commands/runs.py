@@ -128,10 +128,12 @@ def _nothing(what: str, resolved: Resolved, store: Store) -> str:
     """What is said instead of a table without rows."""
     absent = not store.url.startswith("s3://") and not Path(store.url).exists()
     there = ", which is not there" if absent else ""
+    in_pods = resolved.settings.engine == "argo"  # which see no directory of this machine
+    first = "ingest DIR --municipality NAME" if in_pods else "submit --municipality NAME --source DIR"
     return (
         f"No {what} yet in {store.url}{there}.\n"
-        f"next: {resolved.command} submit --municipality NAME --source DIR\n"
-        "      imgflow config  # which store is in use, and why"
+        f"next: {resolved.command} {first}\n"
+        f"      {resolved.command} config  # which store is in use, and why"
     )
 
 

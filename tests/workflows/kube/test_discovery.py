@@ -86,5 +86,10 @@ def test_a_cluster_that_is_gone_is_named_with_what_was_tried(tmp_path: Path, mon
 def test_without_a_kubeconfig_there_is_no_cluster_to_talk_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clusters.use(tmp_path / "none", monkeypatch)
 
-    with pytest.raises(UnavailableError, match="set KUBECONFIG"):
+    with pytest.raises(UnavailableError, match=r"there is no kubeconfig .*/none; set KUBECONFIG"):
         discovery.store("city")
+
+
+def test_a_context_that_the_kubeconfig_lacks_is_named_with_the_command_that_lists_others(api: clusters.Api) -> None:
+    with pytest.raises(BadParametersError, match=r"has no context 'staging' .*kubectl config get-contexts"):
+        discovery.store("city", "staging")

@@ -39,11 +39,8 @@ def checks(resolved: Resolved) -> list[Check]:
     try:
         site = survey(settings.namespace, settings.kube_context)
     except (BadParametersError, StoreError) as error:
-        return [
-            Check(
-                "cluster", State.WRONG, str(error), "kubectl cluster-info  # KUBECONFIG, --kube-context", reached=False
-            )
-        ]
+        mend = "kubectl config get-contexts && kubectl cluster-info  # KUBECONFIG, --kube-context"
+        return [Check("cluster", State.WRONG, str(error), mend, reached=isinstance(error, BadParametersError))]
     return [*namespace.checks(site), *_store_checks(resolved, machine.store), machine.models()]
 
 

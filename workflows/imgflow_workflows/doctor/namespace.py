@@ -179,7 +179,7 @@ def container_images(name: str, site: Site) -> Check:
     if not any(lacking.values()):
         return Check(name, State.OK, f"{_several(wanted)} on each of {len(nodes)} nodes")
     missing = [image for image, count in lacking.items() if count]
-    seen = f"{_several(missing)} not on all of {len(nodes)} nodes"
+    seen = f"{_several(missing)} not on each of {len(nodes)} nodes"
     prefix, tag = options_of(there).prefix, options_of(there).tag
     if any(
         len(images) >= IMAGES_PER_NODE and not names.issuperset(wanted)
@@ -190,7 +190,7 @@ def container_images(name: str, site: Site) -> Check:
         )
     if prefix.startswith("localhost/"):
         load = f"PREFIX={prefix} TAG={tag} images/load"
-        return Check(name, State.WRONG, f"{seen}, and of no registry", f"{load}  # images/build makes them")
+        return Check(name, State.WRONG, f"{seen}, and no registry has them", f"{load}  # images/build makes them")
     return Check(name, State.UNKNOWN, f"{seen}; whether they can be pulled shows when a pod starts")
 
 

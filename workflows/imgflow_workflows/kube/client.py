@@ -10,11 +10,13 @@ import time
 import weakref
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from urllib3.util.ssl_ import create_urllib3_context
 
+from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.store import DeniedError, StoreError, UnavailableError
 from imgflow_workflows.argo.options import NAME, PART_OF, STEP_LABEL
 from imgflow_workflows.kube.workflow_nodes import ended
@@ -68,7 +70,8 @@ class Cluster(Protocol):
 def connect(context: str = "") -> ApiClient:
     """A client for the kubeconfig's context (its current one when empty), or for the cluster this runs in.
 
-    Its connections are closed when nobody holds it any more. Raises UnavailableError when there is neither.
+    Its connections are closed when nobody holds it any more. Raises UnavailableError when there is neither, and
+    BadParametersError when the kubeconfig has no such context.
     """
     from kubernetes import client  # noqa: PLC0415 - half a second, for this engine only
     from kubernetes import config as untyped  # noqa: PLC0415
@@ -83,12 +86,26 @@ def connect(context: str = "") -> ApiClient:
         try:
             config.load_incluster_config(client_configuration=configuration)
         except config.ConfigException:
-            why = str(error) if isinstance(error, (config.ConfigException, OSError)) else f"{file} is not a kubeconfig"
-            raise UnavailableError(f"no cluster to talk to: {why}; set KUBECONFIG") from None
+            raise _unusable(file, context, error) from None
     api: Any = client.ApiClient(configuration)
     api.rest_client.pool_manager.connection_pool_kw["ssl_context"] = _context()
     weakref.finalize(api, api.rest_client.pool_manager.clear)
     return cast("ApiClient", api)
+
+
+def _unusable(file: str, context: str, error: Exception) -> Exception:
+    """Why a kubeconfig leads to no cluster, and what to do. The library calls a file that is missing an invalid one."""
+    from kubernetes.config import ConfigException  # noqa: PLC0415 - as above
+
+    if not any(Path(one).expanduser().exists() for one in file.split(os.pathsep)):
+        return UnavailableError(f"no cluster to talk to: there is no kubeconfig {file}; set KUBECONFIG to one")
+    if "contexts list" in (why := str(error)) and context:
+        return BadParametersError(
+            f"the kubeconfig {file} has no context {context!r} (--kube-context);"
+            " list those that it has: kubectl config get-contexts -o name"
+        )
+    why = why.rstrip(".") if isinstance(error, (ConfigException, OSError)) else f"{file} is not a kubeconfig"
+    return UnavailableError(f"no cluster to talk to: {why}; set KUBECONFIG to another")
 
 
 def _context() -> ssl.SSLContext:
