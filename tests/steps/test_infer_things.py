@@ -200,6 +200,11 @@ def test_ultralytics_says_itself_how_pixels_come_in(tmp_path: Path) -> None:
         ({"o": np.zeros((1, 300, 6), np.float32)}, {}, {}, "read: end2end"),
         ({"o": np.zeros((1, 7), np.float32)}, {}, {"read": "yolo"}, "not the layout of read: yolo"),
         ({"o": np.arange(512, dtype=np.float32)[np.newaxis]}, {}, {}, "read: scores or read: vector"),
+        ({"o": np.zeros((4, 7), np.float32)}, {}, {"read": "end2end"}, "not the layout of read: end2end"),
+        ({"o": np.zeros((1, 4, 7), np.float32)}, {}, {"read": "end2end"}, "not the layout of read: end2end"),
+        ({"o": np.zeros((1, 8, 8), np.int64)}, {}, {"read": "classes"}, "not the layout of read: classes"),
+        ({"o": np.zeros((1, 1, 8, 8), np.int64)}, {}, {"read": "classes"}, "not the layout of read: classes"),
+        ({"o": np.zeros((1, 7), np.float32)}, {}, {"read": "classes"}, "not the layout of read: classes"),
     ],
 )
 def test_what_fits_no_layout_or_could_be_another_is_refused_by_name(
@@ -238,3 +243,12 @@ def test_the_digest_of_a_pipeline_that_asks_for_none_of_it_stays() -> None:
 def test_no_model_may_call_what_it_finds_as_boxes_are_called_that_people_gave() -> None:
     with pytest.raises(BadParametersError, match="manual is what boxes that people gave are called"):
         parse({"steps": [{"infer": {"name": "manual"}}]})
+    with pytest.raises(BadParametersError, match="redacted is what redact says of what it has covered"):
+        parse({"steps": [{"infer": {"name": "redacted"}}]})
+
+
+@pytest.mark.parametrize("tile", [1, 64, 128, 159])
+def test_pieces_are_larger_than_what_they_share_or_there_would_be_none_or_thousands(tile: int) -> None:
+    with pytest.raises(BadParametersError, match="tile is 0 or at least 160"):
+        parse({"steps": [{"infer": {"tile": tile}}]})
+    assert parse({"steps": [{"infer": {"tile": 0}}, {"infer": {"tile": 160}}]})
