@@ -11,7 +11,7 @@ import pytest
 from onnx import helper
 from tests import finders
 
-from imgflow_steps.contract.sample import Sample
+from imgflow_steps.contract.sample import Rejected, Sample
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.infer import Infer
 from imgflow_steps.infer.work import build
@@ -222,6 +222,20 @@ def test_a_vector_and_a_map_of_classes_are_read(tmp_path: Path) -> None:
     classes[0, 1, :1] = 1
     said = found(model(tmp_path, {"m": classes}, names="{0: 'road', 1: 'sky'}"))["m"]
     assert said == {"shares": {"road": 0.75, "sky": 0.25}}
+
+
+def test_classes_of_one_name_share_what_each_of_them_has(tmp_path: Path) -> None:
+    """Lists of labels have several that are called N/A."""
+    classes = np.zeros((1, 3, 4, 4), np.float32)
+    classes[0, 1, :1], classes[0, 2, 1:2] = 1, 1
+    said = found(model(tmp_path, {"m": classes}, names="{0: 'road', 1: 'N/A', 2: 'N/A'}"))["m"]
+    assert said == {"shares": {"road": 0.5, "N/A": 0.5}}
+
+
+def test_a_vector_that_half_precision_cannot_hold_is_not_kept_as_infinite(tmp_path: Path) -> None:
+    vector = np.full((1, 32), 70_000, np.float32)
+    with pytest.raises(Rejected, match="beyond what is kept of a vector"):
+        found(model(tmp_path, {"v": vector}), read="vector")
 
 
 def test_a_map_of_regions_gives_a_box_for_each(tmp_path: Path) -> None:
