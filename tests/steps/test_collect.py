@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from tests.made_runs import MadeRun, Meddled, make_run
 from tests.thorough import examples
 
+from imgflow_steps.collect.work import judge_run
 from imgflow_steps.collect.work import run as collect
 from imgflow_steps.contract.job import Counts, Exit
 from imgflow_steps.records import keys, rows
+from imgflow_steps.records.listing import Listing
 from imgflow_steps.records.progress import ShardProgress
 from imgflow_steps.records.results import harmless
 from imgflow_steps.records.row import Published, Row, Status
@@ -116,6 +118,17 @@ def test_a_run_of_ten_images_ends_with_the_code_of_the_table(
     assert summary.status == (Phase.FAILED if code else Phase.SUCCEEDED)
     assert bool(summary.message) == bool(code)
     assert read_summary(made.store, "utrecht-1") == summary
+
+
+@pytest.mark.parametrize(("limit", "listed", "rejected"), [("32.3%", 1000, 323), ("0.57%", 10_000, 57)])
+def test_as_many_as_a_percentage_says_may_be_rejected_and_not_one_less(
+    tmp_path: Path, limit: str, listed: int, rejected: int
+) -> None:
+    run = make_run(tmp_path, max_rejected=limit).run
+    counts = Counts(listed=listed, processed=listed - rejected, rejected=rejected)
+    assert judge_run(counts, run, Listing(listed=listed)) == (Exit.DONE, "")
+    more = Counts(listed=listed, processed=listed - rejected - 1, rejected=rejected + 1)
+    assert judge_run(more, run, Listing(listed=listed))[0] == Exit.TOO_MANY_REJECTED
 
 
 def test_a_run_that_was_stopped_is_interrupted_and_not_failed(made: MadeRun) -> None:

@@ -11,7 +11,7 @@ import pytest
 from onnx import helper
 from tests import finders
 
-from imgflow_steps.contract.sample import Sample
+from imgflow_steps.contract.sample import Rejected, Sample
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.infer import Infer
 from imgflow_steps.infer.work import build
@@ -200,6 +200,11 @@ def test_ultralytics_says_itself_how_pixels_come_in(tmp_path: Path) -> None:
         ({"o": np.zeros((1, 300, 6), np.float32)}, {}, {}, "read: end2end"),
         ({"o": np.zeros((1, 7), np.float32)}, {}, {"read": "yolo"}, "not the layout of read: yolo"),
         ({"o": np.arange(512, dtype=np.float32)[np.newaxis]}, {}, {}, "read: scores or read: vector"),
+        ({"o": np.zeros((4, 7), np.float32)}, {}, {"read": "end2end"}, "not the layout of read: end2end"),
+        ({"o": np.zeros((1, 4, 7), np.float32)}, {}, {"read": "end2end"}, "not the layout of read: end2end"),
+        ({"o": np.zeros((1, 8, 8), np.int64)}, {}, {"read": "classes"}, "not the layout of read: classes"),
+        ({"o": np.zeros((1, 1, 8, 8), np.int64)}, {}, {"read": "classes"}, "not the layout of read: classes"),
+        ({"o": np.zeros((1, 7), np.float32)}, {}, {"read": "classes"}, "not the layout of read: classes"),
     ],
 )
 def test_what_fits_no_layout_or_could_be_another_is_refused_by_name(
@@ -217,6 +222,20 @@ def test_a_vector_and_a_map_of_classes_are_read(tmp_path: Path) -> None:
     classes[0, 1, :1] = 1
     said = found(model(tmp_path, {"m": classes}, names="{0: 'road', 1: 'sky'}"))["m"]
     assert said == {"shares": {"road": 0.75, "sky": 0.25}}
+
+
+def test_classes_of_one_name_share_what_each_of_them_has(tmp_path: Path) -> None:
+    """Lists of labels have several that are called N/A."""
+    classes = np.zeros((1, 3, 4, 4), np.float32)
+    classes[0, 1, :1], classes[0, 2, 1:2] = 1, 1
+    said = found(model(tmp_path, {"m": classes}, names="{0: 'road', 1: 'N/A', 2: 'N/A'}"))["m"]
+    assert said == {"shares": {"road": 0.5, "N/A": 0.5}}
+
+
+def test_a_vector_that_half_precision_cannot_hold_is_not_kept_as_infinite(tmp_path: Path) -> None:
+    vector = np.full((1, 32), 70_000, np.float32)
+    with pytest.raises(Rejected, match="beyond what is kept of a vector"):
+        found(model(tmp_path, {"v": vector}), read="vector")
 
 
 def test_a_map_of_regions_gives_a_box_for_each(tmp_path: Path) -> None:
@@ -238,3 +257,12 @@ def test_the_digest_of_a_pipeline_that_asks_for_none_of_it_stays() -> None:
 def test_no_model_may_call_what_it_finds_as_boxes_are_called_that_people_gave() -> None:
     with pytest.raises(BadParametersError, match="manual is what boxes that people gave are called"):
         parse({"steps": [{"infer": {"name": "manual"}}]})
+    with pytest.raises(BadParametersError, match="redacted is what redact says of what it has covered"):
+        parse({"steps": [{"infer": {"name": "redacted"}}]})
+
+
+@pytest.mark.parametrize("tile", [1, 64, 128, 159])
+def test_pieces_are_larger_than_what_they_share_or_there_would_be_none_or_thousands(tile: int) -> None:
+    with pytest.raises(BadParametersError, match="tile is 0 or at least 160"):
+        parse({"steps": [{"infer": {"tile": tile}}]})
+    assert parse({"steps": [{"infer": {"tile": 0}}, {"infer": {"tile": 160}}]})

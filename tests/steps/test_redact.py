@@ -46,6 +46,7 @@ def test_a_box_grows_by_its_margin_and_then_to_the_grid() -> None:
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_nothing_beside_the_areas_changes_and_all_of_them_does(by: str, shape: str, channels: int) -> None:
     given = sample(FACE, PLATE, channels=channels)
+    given.pixels[:, :, -1] |= 1  # no alpha of 0
     out = redacted(given, by=by, shape=shape, margin=0)
     same = (given.pixels == out.pixels).all(axis=2)
     assert same[:, :8].all()
@@ -87,6 +88,27 @@ def test_what_is_covered_is_opaque(channels: int) -> None:
     out = redacted(given, by="mosaic")
     assert (out.pixels[8:64, 24:56, -1] == 255).all()
     assert (out.pixels[:, :16, -1] == 0).all()
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_colour_that_nobody_sees_under_transparency_does_not_go_out(channels: int) -> None:
+    """A person who was erased with a mask: no model can find who is not seen, and a PNG would keep the colours."""
+    given = sample(FACE, channels=channels)
+    given.pixels[:, :, -1] = 200
+    given.pixels[60:80, 80:100, -1] = 0
+    out = redacted(given)
+    assert not out.pixels[60:80, 80:100].any()
+    assert (out.pixels[80:] == given.pixels[80:]).all()
+
+
+@pytest.mark.parametrize("by", ["fill", "mosaic", "blur"])
+@pytest.mark.parametrize("shape", ["box", "ellipse"])
+@pytest.mark.parametrize("size", [(0.0, 0.0), (0.0, 4.0), (4.0, 0.0)])
+def test_a_box_without_width_or_height_is_covered_as_well(by: str, shape: str, size: tuple[float, float]) -> None:
+    """So thin is one that was rounded to a tenth of a pixel; this one lies on the grid."""
+    given = sample(["face", 0.9, 32.0, 24.0, *size])
+    left, upper, right, lower = changed(given, redacted(given, by=by, shape=shape))
+    assert (max(left, 32), max(upper, 24), min(right, 40), min(lower, 32)) == (32, 24, 40, 32)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ READINGS = (
     *("map", "classes", "vector"),
 )
 LATER = {"name", "read", "units", "fit", "score", "overlap", "most", "only", "tile", "device"}
+OTHERS = {MANUAL: "what boxes that people gave are called", "redacted": "what redact says of what it has covered"}
+PIECE = 160  # pixels, of which neighbouring pieces share 128
 CUDA = "cuda"  # a device, and the container with all steps and an ONNX Runtime for it
 
 
@@ -65,7 +67,8 @@ class Infer(Params):
         default=0,
         ge=0,
         le=8192,
-        description="Side of pieces to look at as well, in pixels, for small things in large pictures. 0: off.",
+        description="Side of pieces to look at as well, in pixels, for small things in large pictures: at least 160, "
+        "for neighbours share 128. 0: off.",
     )
 
     device: Literal["cpu", "cuda"] = Field(
@@ -77,9 +80,18 @@ class Infer(Params):
     @field_validator("name")
     @classmethod
     def _is_of_a_model(cls, name: str) -> str:
-        if name == MANUAL:
-            raise ValueError(f"{MANUAL} is what boxes that people gave are called in rows; take another name")
+        if name in OTHERS:
+            raise ValueError(f"{name} is {OTHERS[name]} in rows; take another name")
         return name
+
+    @field_validator("tile")
+    @classmethod
+    def _is_a_piece(cls, tile: int) -> int:
+        if 0 < tile < PIECE:
+            raise ValueError(
+                f"tile is 0 or at least {PIECE}: neighbours share 128 pixels, so smaller ones would be thousands"
+            )
+        return tile
 
     @model_serializer(mode="wrap")
     def _known_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:

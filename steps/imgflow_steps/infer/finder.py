@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -154,10 +155,14 @@ class Summary:
         best = value[0].argmax(axis=0)
         counts = np.bincount(best.ravel(), minlength=value.shape[1])
         names = self._names if len(self._names) == value.shape[1] else [str(i) for i in range(value.shape[1])]
-        shares = {name: round(int(n) / best.size, 4) for name, n in zip(names, counts, strict=True) if n}
-        return {"shares": shares}
+        pixels: Counter[str] = Counter()
+        for name, n in zip(names, counts, strict=True):  # several classes may have one name
+            pixels[name] += int(n)
+        return {"shares": {name: round(n / best.size, 4) for name, n in pixels.items() if n}}
 
 
 def _vector(value: Any) -> dict[str, Any]:
+    if np.abs(value).max(initial=0) > np.finfo(np.float16).max:
+        raise Rejected("model-failed", "the model gave numbers beyond what is kept of a vector, 65504")
     flat = value.reshape(-1).astype("<f2")
     return {"vector": b64encode(flat.tobytes()).decode(), "length": int(flat.size)}

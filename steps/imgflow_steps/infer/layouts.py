@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +64,7 @@ def layout(told: Told, read: str) -> str:
     if read in {"scores", "number"}:
         return ""
     if read != "auto":
-        if read not in fitting and read not in {"end2end", "vector", "classes"}:
+        if read not in fitting and not (read in ASKED and ASKED[read](told.shapes[0])):
             raise BadParametersError(
                 f"{told.said}, which is not the layout of read: {read}; `imgflow steps infer` lists the layouts"
             )
@@ -185,6 +185,12 @@ def _classes(told: Told) -> bool:
     )
 
 
+# Layouts of the first output that are taken where they are asked for, though nothing else speaks for them.
+ASKED: dict[str, Callable[[list[tuple[int, ...]]], bool]] = {
+    "end2end": lambda shapes: all(len(shape) == 3 and shape[2] == 6 for shape in shapes),  # noqa: PLR2004
+    "classes": lambda shapes: all(len(shape) == 4 and shape[1] > 1 for shape in shapes),  # noqa: PLR2004 - a score each
+    "vector": lambda _shapes: True,
+}
 FITS = {
     "yolo": _yolo,
     "yolo5": lambda told: _rows(told, ANCHORS),

@@ -158,20 +158,24 @@ def published(municipality: str, digest: str, image: str, piece: str, suffix: st
     """Where a result picture lies. Injective: no two of (image, piece) ever share a key.
 
     The suffix is always added (``x.jpg`` and ``x.png`` stay apart), a piece follows one tilde, and
-    tildes of the last part are doubled. A last part that would grow over 255 bytes is cut and gets a hash.
+    tildes of the last part are doubled. A last part that would grow over 255 bytes is cut and gets two hashes: of the
+    image's last part, and of all.
     """
-    folder, _, name = image.rpartition("/")
-    name = name.replace("~", "~~")
+    folder, _, own = image.rpartition("/")
+    name = own.replace("~", "~~")
     name = f"{name}~{piece}.{suffix}" if piece else f"{name}.{suffix}"
     if len(name.encode()) > SEGMENT_BYTES:
-        stamp = hashlib.sha256(name.encode()).hexdigest()[:32]
-        name = f"{_cut(name)}~_{stamp}.{suffix}"
+        name = f"{_cut(name)}~_{_stamp(own)}{_stamp(name)}.{suffix}"
     path = f"{folder}/{name}" if folder else name
     return results(municipality, digest) + "images/" + path
 
 
 def _cut(name: str) -> str:
     return name.encode()[:CUT].decode(errors="ignore").rstrip("~")  # half a pair would make it another's name
+
+
+def _stamp(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 def pictures(municipality: str, digest: str, image: str) -> str:
@@ -181,10 +185,13 @@ def pictures(municipality: str, digest: str, image: str) -> str:
 
 
 def is_of(key: str, image: str) -> bool:
-    """Whether the picture at a key below ``pictures`` is of the image; of names that are cut it may be another's."""
+    """Whether the picture at a key below ``pictures`` is of the image."""
     whose = unpublished(key)
-    name = image.rpartition("/")[2].replace("~", "~~")
-    return whose is not None and (whose[2] == image or (not whose[2] and len(name.encode()) > CUT))
+    if whose is None or whose[2]:
+        return whose is not None and whose[2] == image
+    folder, _, own = image.rpartition("/")
+    where, _, name = key.split("/", 4)[4].rpartition("/")  # below results/<municipality>/<digest>/images
+    return where == folder and name.rpartition("~_")[2].startswith(_stamp(own))
 
 
 def thumb(municipality: str, digest: str, image: str, version: str, side: str) -> str:

@@ -30,7 +30,7 @@ class Redact(Params):
 STEP = Step(
     name="redact",
     params=Redact,
-    version=1,
+    version=2,
     container="transform",
     short={"{by}": {}},
     hides=True,

@@ -44,7 +44,7 @@ def build(params: Redact) -> Apply:
         if not boxes and params.none == "reject":
             raise Rejected("nothing-found", "nothing was found in it that could be covered; look at it, or none: keep")
         height, width, _ = sample.pixels.shape
-        pixels, covered = sample.pixels.copy(), np.zeros((height, width), bool)
+        pixels, covered = seen_of(sample.pixels), np.zeros((height, width), bool)
         count, back = 0, places.inverse(sample.at)
         for box in boxes:
             area = grown(places.around(back, box), width, height, params)
@@ -56,6 +56,14 @@ def build(params: Redact) -> Apply:
         yield replace(sample, pixels=pixels, found=found)
 
     return apply
+
+
+def seen_of(pixels: Pixels) -> Pixels:
+    """A copy without the colour of what is transparent: no model looks there, and PNG and WebP would keep it."""
+    seen = pixels.copy()
+    if has_alpha(pixels):
+        seen[pixels[:, :, -1] == 0] = 0
+    return seen
 
 
 def _boxes(found: Mapping[str, Any], params: Redact) -> Iterator[tuple[float, float, float, float]]:
@@ -86,8 +94,8 @@ def grown(box: tuple[float, float, float, float], width: int, height: int, param
     return (
         max(0, floor(left / GRID) * GRID),
         max(0, floor(upper / GRID) * GRID),
-        min(width, ceil(right / GRID) * GRID),
-        min(height, ceil(lower / GRID) * GRID),
+        min(width, max(ceil(right / GRID), floor(left / GRID) + 1) * GRID),  # also of a box without width…
+        min(height, max(ceil(lower / GRID), floor(upper / GRID) + 1) * GRID),  # …or height
     )
 
 

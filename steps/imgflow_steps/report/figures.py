@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 NBSP = "\N{NO-BREAK SPACE}"
 NONE = "\N{EN DASH}"  # where a figure is not known
+FIRST = datetime(1, 1, 1, tzinfo=UTC).timestamp()
+LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
 
 
 def count(n: int, one: str = "", many: str = "") -> str:
@@ -65,8 +67,13 @@ def number(value: float, digits: int = 3) -> str:
 
 def moment(when: float, *, seconds: bool = False) -> str:
     """``2025-11-21 07:12 UTC``, or with seconds ``07:12:30``; a dash for a time that is not known."""
-    clock = "%H:%M:%S" if seconds else "%H:%M"
-    return datetime.fromtimestamp(when, UTC).strftime(f"%Y-%m-%d{NBSP}{clock}{NBSP}UTC") if when else NONE
+    return f"{clock(when, seconds=seconds)}{NBSP}UTC" if when else NONE
+
+
+def clock(when: float, *, seconds: bool = False) -> str:
+    """``2025-11-21 07:12`` of seconds since 1970; what lies beyond all dates is the first or the last one."""
+    at = datetime.fromtimestamp(min(max(when, FIRST), LAST), UTC).replace(tzinfo=None)
+    return at.isoformat(NBSP, "seconds" if seconds else "minutes")
 
 
 def spans(numbers: Iterable[int], most: int = 12) -> str:

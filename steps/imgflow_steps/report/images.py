@@ -7,7 +7,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from imgflow_steps.report import charts, pages
-from imgflow_steps.report.figures import box, count, milliseconds, moment, number, share, size
+from imgflow_steps.report.figures import box, clock, count, milliseconds, moment, number, share, size
 from imgflow_steps.report.maps import Place, dots
 from imgflow_steps.report.markup import Content, Markup, prose, section, table, tag
 from imgflow_steps.report.remedies import HINTS, OTHER_FAILED, OTHER_REJECTED
@@ -98,11 +98,11 @@ def origins(facts: Facts) -> Markup | None:
 
 def _when(taken: Spread, of: str) -> Markup:
     if taken.low == taken.high:
-        return tag("p", f"all at {moment(taken.low)[:16]}")
+        return tag("p", f"all at {clock(taken.low)}")
     days = taken.high - taken.low > 2 * 86_400  # seconds
 
     def write(seconds: float) -> str:
-        return moment(seconds)[: 10 if days else 16]
+        return clock(seconds)[: 10 if days else 16]
 
     return charts.columns(*taken.columns(COLUMNS), write, of=of, below=(write(taken.low), write(taken.high)))
 

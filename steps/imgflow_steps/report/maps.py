@@ -57,7 +57,7 @@ def dots(places: Sequence[Place]) -> Markup:
 
 def _dot(place: Place, x: float, y: float) -> Markup:
     where = f"{_spelt(place.latitude, 'NS')} {_spelt(place.longitude, 'EW')}"
-    circle = tag("circle", tag("title", f"{place.name}\n{where}"), cx=f"{x:.1f}", cy=f"{y:.1f}", r=6)
+    circle = tag("circle", tag("title", place.name, Markup("\n"), where), cx=f"{x:.1f}", cy=f"{y:.1f}", r=6)
     return tag("a", circle, href=place.href) if place.href else circle
 
 

@@ -33,6 +33,7 @@ from imgflow_steps.store.versions import ETAG, etag_of, same, version_of
 STALE = 24 * 3600  # seconds after which an unfinished file of another machine was left by a killed process
 RACES = 50  # times that others may remove a folder between its making and its first file
 
+LINKLESS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}  # of a file system that has no hard links
 DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 REFUSED = {errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.EILSEQ}
 
@@ -117,10 +118,9 @@ class Directory:
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 try:
-                    path.hardlink_to(part)  # the first one, with a lock or without
+                    _place_first(part, path)
                 except FileExistsError:
                     raise ChangedError(f"{key!r} in {self.url} was put there by somebody else; read it again") from None
-                part.unlink()
             return _object(key, path.stat())
 
     def download(self, key: str, path: Path) -> None:
@@ -270,6 +270,19 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _place_first(part: Path, path: Path) -> None:
+    """Where nothing lies, with a lock or without. Raises FileExistsError for all but the first of several."""
+    try:
+        path.hardlink_to(part)
+    except OSError as error:
+        if error.errno not in LINKLESS:
+            raise
+        path.touch(exist_ok=False)
+        part.replace(path)
+    else:
+        part.unlink()
 
 
 def _version_as(version: str, file: IO[bytes], status: os.stat_result) -> str:

@@ -190,16 +190,18 @@ def check_range(
 
 
 def _stated_sum(headers: Mapping[str, str], *, opaque: bool) -> tuple[str, bytes]:
-    if told := headers.get(CRC32, "") if headers.get("x-amz-checksum-type", "FULL_OBJECT") == "FULL_OBJECT" else "":
-        return "CRC32", base64.b64decode(told)  # a quarter of the work of an MD5
+    if told := _of_whole(headers, "CRC32"):
+        return "CRC32", told  # a quarter of the work of an MD5
     if md5 := md5_of(headers, opaque=opaque):
         return "MD5", bytes.fromhex(md5)
-    if headers.get("x-amz-checksum-type", "FULL_OBJECT") == "FULL_OBJECT":
-        for name in ("SHA256", "SHA1"):
-            told = headers.get(f"x-amz-checksum-{name.lower()}", "")
-            if told and "-" not in told:  # of parts, one by one
-                return name, base64.b64decode(told)
-    return "", b""
+    return next(((name, told) for name in ("SHA256", "SHA1") if (told := _of_whole(headers, name))), ("", b""))
+
+
+def _of_whole(headers: Mapping[str, str], name: str) -> bytes:
+    """A checksum of all of the object; b"" where there is none, or one of those of its parts, as in ``AAAAAA==-2``."""
+    told = headers.get(f"x-amz-checksum-{name.lower()}", "")
+    of_parts = "-" in told or headers.get("x-amz-checksum-type", "FULL_OBJECT") != "FULL_OBJECT"
+    return b"" if of_parts else base64.b64decode(told)
 
 
 def _begin(name: str) -> Sum | None:

@@ -67,3 +67,8 @@ def test_north_is_up_and_names_are_escaped() -> None:
 @pytest.mark.parametrize(("most", "length"), [(1, 1), (99, 50), (100, 100), (250, 200), (7.5, 5), (1999, 1000)])
 def test_a_scale_is_a_round_number(most: float, length: float) -> None:
     assert nice(most) == length
+
+
+def test_a_dot_says_its_name_and_its_place_in_two_lines_and_no_name_makes_a_line() -> None:
+    drawn = dots([Place(52.1, 5.1, "a\n<b>.jpg")])
+    assert "<title>a\\n&#60;b&#62;.jpg\n52.10000\N{DEGREE SIGN} N 5.10000\N{DEGREE SIGN} E</title>" in drawn

@@ -137,6 +137,16 @@ def test_an_etag_of_an_encrypted_object_is_no_md5_and_its_checksum_counts(kept: 
     assert not Check(headers | {"x-amz-checksum-crc32": "AAAAAA==", "x-amz-checksum-type": "COMPOSITE"}).certain
 
 
+@pytest.mark.parametrize("name", ["CRC32", "SHA256", "SHA1"])
+def test_a_checksum_of_parts_is_none_of_the_object_also_where_the_server_does_not_say_its_type(name: str) -> None:
+    """S3 has told the type since the end of 2024; before that only the number of parts told it."""
+    told = {"etag": '"' + "1" * 32 + '-2"', f"x-amz-checksum-{name.lower()}": "AAAAAA==-2"}
+    check = Check(told, size=len(DATA))
+    check.add(DATA)
+    check.end()
+    assert not check.sums
+
+
 def test_an_upload_that_arrives_changed_is_sent_again(shaky: S3, proxy: Proxy) -> None:
     proxy.spoil("changed")
     shaky.write("b", DATA)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier
 
 import pytest
 from tests.conftest import KINDS
 
 from imgflow_steps.records import lease
-from imgflow_steps.store import ChangedError, Store, conditional, open_store
+from imgflow_steps.store import ChangedError, DeniedError, Store, conditional, open_store
 from imgflow_steps.store.s3 import S3
 
 RIVALS = 8
@@ -67,6 +70,28 @@ def test_of_several_who_try_at_the_same_time_one_succeeds(any_store: Store, *, t
         won = [number for number in pool.map(one, range(RIVALS)) if number is not None]
 
     assert [any_store.read("lease")] == [f"rival {number}".encode() for number in won]
+
+
+def test_a_file_system_without_hard_links_holds_leases_as_well(
+    directory_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as exFAT, a share of Azure Files, or a bucket that is mounted."""
+
+    def refused(path: Path, _target: object) -> None:
+        raise OSError(no_links, os.strerror(no_links), os.fspath(path))
+
+    monkeypatch.setattr(Path, "hardlink_to", refused)
+    for no_links in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+        key = f"runs/{no_links}/lease.json"
+        first = directory_store.replace(key, b"first")
+        with pytest.raises(ChangedError):
+            directory_store.replace(key, b"second")
+        assert directory_store.read(key, first.version) == b"first"
+
+    no_links = errno.EACCES
+    with pytest.raises(DeniedError):
+        directory_store.replace("runs/a/lease.json", b"first")
+    assert directory_store.stat("runs/a/lease.json") is None
 
 
 def test_an_answer_that_was_lost_is_no_rival(store: Store) -> None:

@@ -11,13 +11,16 @@ from tests.local_runs import PLAIN
 from tests.made_runs import make_run
 
 from imgflow_steps.collect.work import run as collect
-from imgflow_steps.records import keys
+from imgflow_steps.list import List
+from imgflow_steps.list.work import run as list_images
+from imgflow_steps.records import documents, keys
 from imgflow_steps.records.listing import Listing
 from imgflow_steps.records.progress import ShardProgress
+from imgflow_steps.records.row import Status
 from imgflow_steps.records.run import Attempt, Run, Work, save, worked
-from imgflow_steps.records.summary import Phase
+from imgflow_steps.records.summary import Phase, Summary
 from imgflow_steps.report.account import Account
-from imgflow_workflows.submit.attempts import attempts
+from imgflow_workflows.submit.attempts import attempts, once_more_after
 from imgflow_workflows.tuning import RunFigures, propose
 
 DAY = 86_400.0
@@ -76,6 +79,26 @@ def test_an_attempt_ended_when_it_said_so_or_was_last_heard_of(tmp_path: Path, *
     assert found.status is (Phase.INTERRUPTED if killed else Phase.SUCCEEDED)
     assert found.work == Work(todo=4, processed=2, rejected=1)
     assert found.work.left == 1
+
+
+def test_a_retry_on_a_machine_whose_clock_is_late_asks_again_for_what_a_cluster_rejected(tmp_path: Path) -> None:
+    """The cluster's clock is two minutes ahead of the machine that retries one minute later."""
+    made = make_run(tmp_path / "store")
+    made.list(["a.jpg"])
+    made.store.write(keys.images("Utrecht") + "a.jpg", b"no picture")
+    version = made.store.stat(keys.images("Utrecht") + "a.jpg").version  # type: ignore[union-attr]  # it is there
+    now = time.time()
+    made.add(made.row("a.jpg", Status.REJECTED, version=version, ended=now + 119))
+    save(made.store, made.run)
+    collect(made.store, made.run, output=None)
+    ended = documents.read(Summary, made.store, keys.summary_json(made.run.id)).model_copy(update={"ended": now + 120})
+    made.store.write(keys.summary_json(made.run.id), ended.model_dump_json().encode())
+
+    once_more = made.run.model_copy(update={"created": now + 60, "list": List(retry="rejected")})
+    retried = once_more_after(once_more, attempts(made.store, made.run.id))
+
+    assert retried.created == now + 120
+    assert list_images(made.store, retried).todo == 1
 
 
 def test_a_run_that_is_new_has_no_attempt_before(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from imgflow_steps.records.listing import read_listing
 from imgflow_steps.records.progress import done_by, read_shards
-from imgflow_steps.records.run import Attempt, load
+from imgflow_steps.records.run import Attempt, Run, load
 from imgflow_steps.records.summary import Phase, read_summary
 from imgflow_steps.store import NotFoundError, Store
 
@@ -29,3 +29,9 @@ def attempts(store: Store, run: str) -> tuple[Attempt, ...]:
         )
         return (*known.earlier, last)
     return ()
+
+
+def once_more_after(run: Run, earlier: tuple[Attempt, ...]) -> Run:
+    """The run as the attempt after these. By their clocks, too: a cluster's may be ahead of this machine's."""
+    began = max([run.created, *(one.ended for one in earlier)])
+    return run.model_copy(update={"earlier": earlier, "created": began})

@@ -20,7 +20,7 @@ from imgflow_workflows.runs import state
 from imgflow_workflows.runs.progress import following
 from imgflow_workflows.standing import OPEN
 from imgflow_workflows.submit import lease
-from imgflow_workflows.submit.attempts import attempts
+from imgflow_workflows.submit.attempts import attempts, once_more_after
 from imgflow_workflows.submit.deduplicate import looking
 from imgflow_workflows.submit.follow import Follower, mark, wait
 from imgflow_workflows.submit.reporting import reporting
@@ -97,7 +97,7 @@ def start(request: Request, engine: Engine, store: Store, follower: Follower) ->
 
 def _written(request: Request, store: Store, say: Callable[[str], None]) -> Run:
     """The run as it lies in the store then, with all that it needs, and without what an earlier attempt left."""
-    run = request.upload(store).model_copy(update={"earlier": attempts(store, request.run.id)})
+    run = once_more_after(request.upload(store), attempts(store, request.run.id))
     if run.left_out:
         table = f"{store.url.rstrip('/')}/{keys.left_out(run.id)}"
         say(f"skipped: {near_duplicates(run.left_out)}; which: {table}")
