@@ -209,6 +209,34 @@ def test_what_is_no_truth_gives_one_error(imgflow: Cli, run: MadeRun, text: str,
     assert said in done.err
 
 
+@pytest.mark.parametrize("box", ["10,10,-5,20", "10,10,5,-20", "nan,10,5,5", "10,10,inf,5"])
+def test_a_box_that_is_none_is_named_with_its_image(imgflow: Cli, run: MadeRun, box: str) -> None:
+    Path("truth.csv").write_text(f"image,label,x,y,w,h\na.jpg,face,{box}\n")
+
+    done = imgflow("evaluate", "@latest", "truth.csv")
+
+    assert done.code == 2
+    assert "truth.csv: a.jpg has a box at" in done.err
+
+
+def test_a_box_without_an_area_is_there_and_neither_found_nor_covered(imgflow: Cli) -> None:
+    made({"infer": {"model": found.FACES}}, {"redact": {"labels": ["face"]}})
+
+    told = imgflow("evaluate", "@latest", coco(there={"a.jpg": [("face", 12, 12, 0, 4)]}), "-o", "json").json
+
+    face = told["labels"]["face"]
+    assert (face["truth"], face["tp"], face["fn"], face["covered"]) == (1, 0, 1, 0)
+
+
+def test_names_of_a_folder_of_yolo_are_what_is_written(imgflow: Cli, run: MadeRun) -> None:
+    folder = Path(yolo())
+    Path(folder, "data.yaml").write_text("names: [on, 2]\n")
+
+    labels = imgflow("evaluate", "@latest", str(folder), "-o", "json").json["labels"]
+
+    assert set(labels) == {"face", "on", "2"}
+
+
 def test_a_finder_that_the_run_does_not_have_gives_one_error(imgflow: Cli, run: MadeRun) -> None:
     done = imgflow("evaluate", "@latest", coco(), "--name", "plates")
 

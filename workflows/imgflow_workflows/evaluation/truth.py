@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,18 @@ class Labelled:
 
 def read(path: Path) -> dict[str, Labelled]:
     """What is there, by the name that an image has in the truth. Raises BadParametersError where it cannot be read."""
+    found = _read(path)
+    for name, one in found.items():
+        for box in (truth.box for truth in one.boxes):
+            if not all(map(isfinite, box[2:])) or box.w < 0 or box.h < 0:
+                raise BadParametersError(
+                    f"{path}: {name} has a box at {box.x:g}, {box.y:g} of {box.w:g} x {box.h:g}, which is not a box; "
+                    "correct it"
+                )
+    return found
+
+
+def _read(path: Path) -> dict[str, Labelled]:
     try:
         if path.is_dir():
             return _yolo(path)
@@ -91,8 +104,8 @@ def _coco(document: Any) -> dict[str, Labelled]:
 def _yolo(folder: Path) -> dict[str, Labelled]:
     """By the names of files of labels without their suffix."""
     told = next((path for path in (folder / "data.yaml", folder / "data.yml") if path.exists()), None)
-    names: Any = yaml.safe_load(told.read_text(encoding="utf-8"))["names"] if told else {}
-    known = dict(enumerate(names)) if isinstance(names, list) else {int(key): str(name) for key, name in names.items()}
+    names: Any = yaml.load(told.read_bytes(), yaml.BaseLoader)["names"] if told else {}  # noqa: S506 - text alone: on is a name
+    known = dict(enumerate(names)) if isinstance(names, list) else {int(key): name for key, name in names.items()}
     root = folder / "labels" if (folder / "labels").is_dir() else folder
     found = {}
     for path in sorted(root.rglob("*.txt")):
