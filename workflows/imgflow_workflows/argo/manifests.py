@@ -21,6 +21,8 @@ from imgflow_workflows.argo.schedule import Schedule, check_schedule
 
 DIGEST = "imgflow.io/pipeline-digest"
 MUNICIPALITY = "imgflow.io/municipality"
+# What PyYAML takes for text and kubectl for a number or a truth, such as the key 09162000 of a municipality.
+TAKEN_OTHERWISE = re.compile(r"[-+]?(\.?[0-9][0-9._]*([eE][-+]?[0-9]+)?|0[oOxXbB][0-9a-fA-F_]+)|[yYnN]")
 CRON_NAME = 42  # characters; each run's id is the name, a dash and ten digits
 
 Document = dict[str, Any]
@@ -137,7 +139,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    style = "'" if TAKEN_OTHERWISE.fullmatch(text) else "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Dumper.add_representer(str, _text)
