@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 from pathlib import Path
@@ -226,6 +227,25 @@ def test_a_box_without_an_area_is_there_and_neither_found_nor_covered(imgflow: C
 
     face = told["labels"]["face"]
     assert (face["truth"], face["tp"], face["fn"], face["covered"]) == (1, 0, 1, 0)
+
+
+def test_an_outline_of_yolo_counts_as_the_box_around_it(imgflow: Cli, run: MadeRun) -> None:
+    folder = Path(yolo())
+    corners = ["0.0275 0.1", "0.0775 0.05", "0.0275 0.05", "0.05 0.15"]  # of a.jpg's face as the run found it
+    Path(folder, "labels/a.txt").write_text(f"0 {' '.join(corners)}\n")
+
+    told = imgflow("evaluate", "@latest", str(folder), "--iou", "0.99", "-o", "json").json
+
+    assert told["labels"]["face"]["tp"] == 1
+
+
+@pytest.mark.parametrize("write", [coco, yolo, as_csv])
+def test_a_truth_may_begin_with_a_byte_order_mark(imgflow: Cli, run: MadeRun, write: Any) -> None:
+    truth = Path(write())
+    for path in truth.rglob("*.*") if truth.is_dir() else [truth]:
+        path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
+
+    assert imgflow("evaluate", "@latest", str(truth), "-o", "json").json["labels"]["face"]["truth"] == 2
 
 
 def test_names_of_a_folder_of_yolo_are_what_is_written(imgflow: Cli, run: MadeRun) -> None:
