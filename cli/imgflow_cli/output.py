@@ -46,7 +46,9 @@ def document(data: Any, form: str) -> None:
         return
     import yaml  # noqa: PLC0415 - rarely asked for
 
-    emit(yaml.safe_dump(data, sort_keys=False).rstrip())
+    from imgflow_workflows.yaml_text import Dumper  # noqa: PLC0415 - likewise
+
+    emit(yaml.dump(data, Dumper=Dumper, sort_keys=False).rstrip())
 
 
 def _template(data: Any, form: Template) -> None:

@@ -35,7 +35,8 @@ from imgflow_workflows.runs.story import Story, tell
 from imgflow_workflows.settings import resolve
 from imgflow_workflows.submit import pipeline_file
 from imgflow_workflows.submit.request import Submission, begin, check_municipality
-from imgflow_workflows.transfer.copying import ingest
+from imgflow_workflows.transfer import geojson
+from imgflow_workflows.transfer.copying import IngestSummary, ingest
 from imgflow_workflows.transfer.export import Exported
 from imgflow_workflows.transfer.labelled import Form, Labelled
 
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from imgflow_steps.store import Store
     from imgflow_workflows.doctor.checks import Check
     from imgflow_workflows.results.diff import Comparison
-    from imgflow_workflows.transfer.copying import IngestSummary, Source
+    from imgflow_workflows.transfer.copying import Source
 
 
 def connect(
@@ -275,20 +276,24 @@ class Flow:
         sample: int = 0,
         seed: int = 0,
         results: bool = False,
-        form: Form | None = None,
+        form: Literal[Form, "geojson"] | None = None,
     ) -> IngestSummary:
         """Copy chosen images, or with ``results`` what the newest run made of them, and their rows.
 
-        To a folder or bucket, as ``imgflow export`` does; ``form`` is what ``--as`` takes.
+        To a folder or bucket, as ``imgflow export`` does; ``form`` is what ``--as`` takes: ``geojson`` is one file.
         """
         session = self._session
         with session.asking():
             check_municipality(session.store, municipality)
             name = keys.decode(keys.encode(municipality))
-            choice = Choice(where, sample, seed)
+            choice, target = Choice(where, sample, seed), open_store(fspath(destination))
+            if form == "geojson":
+                geojson.write(session.store, name, choice, target, results=results)
+                made = target.stat(geojson.FILE)
+                return IngestSummary(copied=1, bytes=made.bytes if made else 0)
             plain = Exported(session.store, choice, results)
             chosen = Labelled(session.store, choice, results, form) if form else plain
-            return self._copy(chosen, open_store(fspath(destination)), name)
+            return self._copy(chosen, target, name)
 
     def images(
         self, municipality: str, *, where: str = "", sample: int = 0, seed: int = 0, limit: int = 0

@@ -116,6 +116,13 @@ def test_argo_keeps_artifacts_where_pods_find_the_store(render: Render, situatio
     assert repository["archiveLogs"] is True
 
 
+@pytest.mark.parametrize("bucket", ["20260101", "0189", "1e3", "off"])
+def test_a_bucket_may_be_called_as_a_number_or_a_truth_is(render: Render, bucket: str) -> None:
+    objects = render("default", "--set-string", f"store.bucket={bucket}")
+
+    assert f'bucket: "{bucket}"' in named(objects, "ConfigMap", "artifact-repositories")["data"]["imgflow"]
+
+
 def test_every_step_has_a_limit_of_how_many_run_at_once(render: Render) -> None:
     limits = named(render("gpu"), "ConfigMap", "imgflow-limits")["data"]
     assert limits.keys() == {"list", *(step.home for step in PIXEL_STEPS.values()), "fused", "cuda", "collect"}

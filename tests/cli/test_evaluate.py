@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 from pathlib import Path
@@ -207,6 +208,53 @@ def test_what_is_no_truth_gives_one_error(imgflow: Cli, run: MadeRun, text: str,
 
     assert done.code == 2
     assert said in done.err
+
+
+@pytest.mark.parametrize("box", ["10,10,-5,20", "10,10,5,-20", "nan,10,5,5", "10,10,inf,5"])
+def test_a_box_that_is_none_is_named_with_its_image(imgflow: Cli, run: MadeRun, box: str) -> None:
+    Path("truth.csv").write_text(f"image,label,x,y,w,h\na.jpg,face,{box}\n")
+
+    done = imgflow("evaluate", "@latest", "truth.csv")
+
+    assert done.code == 2
+    assert "truth.csv: a.jpg has a box at" in done.err
+
+
+def test_a_box_without_an_area_is_there_and_neither_found_nor_covered(imgflow: Cli) -> None:
+    made({"infer": {"model": found.FACES}}, {"redact": {"labels": ["face"]}})
+
+    told = imgflow("evaluate", "@latest", coco(there={"a.jpg": [("face", 12, 12, 0, 4)]}), "-o", "json").json
+
+    face = told["labels"]["face"]
+    assert (face["truth"], face["tp"], face["fn"], face["covered"]) == (1, 0, 1, 0)
+
+
+def test_an_outline_of_yolo_counts_as_the_box_around_it(imgflow: Cli, run: MadeRun) -> None:
+    folder = Path(yolo())
+    corners = ["0.0275 0.1", "0.0775 0.05", "0.0275 0.05", "0.05 0.15"]  # of a.jpg's face as the run found it
+    Path(folder, "labels/a.txt").write_text(f"0 {' '.join(corners)}\n")
+
+    told = imgflow("evaluate", "@latest", str(folder), "--iou", "0.99", "-o", "json").json
+
+    assert told["labels"]["face"]["tp"] == 1
+
+
+@pytest.mark.parametrize("write", [coco, yolo, as_csv])
+def test_a_truth_may_begin_with_a_byte_order_mark(imgflow: Cli, run: MadeRun, write: Any) -> None:
+    truth = Path(write())
+    for path in truth.rglob("*.*") if truth.is_dir() else [truth]:
+        path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
+
+    assert imgflow("evaluate", "@latest", str(truth), "-o", "json").json["labels"]["face"]["truth"] == 2
+
+
+def test_names_of_a_folder_of_yolo_are_what_is_written(imgflow: Cli, run: MadeRun) -> None:
+    folder = Path(yolo())
+    Path(folder, "data.yaml").write_text("names: [on, 2]\n")
+
+    labels = imgflow("evaluate", "@latest", str(folder), "-o", "json").json["labels"]
+
+    assert set(labels) == {"face", "on", "2"}
 
 
 def test_a_finder_that_the_run_does_not_have_gives_one_error(imgflow: Cli, run: MadeRun) -> None:

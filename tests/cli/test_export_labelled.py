@@ -127,6 +127,28 @@ def test_yolo_has_a_file_of_labels_for_each_picture(imgflow: Cli, run: MadeRun) 
     ]
 
 
+@pytest.mark.parametrize(
+    "label", ["\N{RED APPLE} apple", "on", "1e3", 'a "b" \\c', "x: y # z", "\u2028", " \t", "\x7f"]
+)
+def test_labels_of_yolo_are_those_of_the_model_whatever_they_hold(imgflow: Cli, run: MadeRun, label: str) -> None:
+    things = found.things([label, 0.9, 20.0, 10.0, 40.0, 20.0])
+    run.add(
+        run.row(
+            "a.jpg",
+            bytes=len(photographs.jpeg(0)),
+            width=160,
+            height=120,
+            version="x",
+            outputs=[published(run, "a.jpg", {"objects": things})],
+            ended=1.8e9,
+        )
+    )
+
+    assert imgflow("export", "out", "-m", "Utrecht", "--as", "yolo", "--where", "year = 2012").code == 0
+
+    assert yaml.safe_load(Path("out/data.yaml").read_text())["names"] == {0: label}
+
+
 def test_photographs_that_differ_by_their_suffix_have_labels_of_their_own(imgflow: Cli, run: MadeRun) -> None:
     run.store.write(keys.images("Utrecht") + "a.png", b"a PNG")
     run.list(["a.jpg", "a.png", "d/b.c.jpg", "no.jpg", "split.jpg"])

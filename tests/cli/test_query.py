@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import sys
@@ -221,3 +222,13 @@ def test_a_catalog_alone_says_nothing_of_runs(imgflow: Cli, shop: Store) -> None
     shop.delete([keys.summary_json(run)])
 
     assert "note:" not in imgflow("query", "SELECT image FROM catalog").err
+
+
+@pytest.mark.parametrize("flags", [(), ("--delimiter", ";")])
+def test_cells_of_several_lines_are_one_cell_of_a_csv(imgflow: Cli, flags: tuple[str, ...]) -> None:
+    sql = "SELECT 'a' || chr(10) || 'b' AS x, 'c' || chr(13) || 'd' AS y, 'e' || chr(13) || chr(10) || 'f' AS z"
+
+    text = imgflow("query", sql, "-o", "csv", *flags).out.removeprefix("\ufeff")
+
+    [_, row] = csv.reader(io.StringIO(text, newline=""), delimiter=flags[1] if flags else ",")
+    assert row == ["a\nb", "c\rd", "e\r\nf"]

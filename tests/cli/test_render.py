@@ -53,6 +53,14 @@ def test_with_a_municipality_it_is_a_workflow_that_says_all_by_itself(imgflow: C
     assert '"width":99' in str(document).replace(" ", "")
 
 
+@pytest.mark.parametrize("name", ["09162000", "1e3", "0189", "0o17", "0X1F", "y", "n", "2024"])
+def test_a_municipality_that_looks_like_a_number_or_a_truth_is_text_for_kubectl(imgflow: Cli, name: str) -> None:
+    lines = [line.strip() for line in imgflow("render", *IMAGES, "-m", name).out.splitlines()]
+
+    assert f"value: '{name}'" in lines
+    assert f"imgflow.io/municipality: '{name.lower()}'" in lines
+
+
 def test_a_name_and_a_namespace_are_in_it_only_when_they_are_given(imgflow: Cli) -> None:
     bare = parsed(imgflow("render", *IMAGES, "-m", "Demo"))["metadata"]
     named = parsed(imgflow("render", *IMAGES, "-m", "Demo", "--name", "first", "-n", "photos"))["metadata"]

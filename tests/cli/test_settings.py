@@ -118,6 +118,7 @@ def test_s3_clients_are_told_the_endpoint_that_the_environment_does_not_say(
         ("workers: 0", ["workers from imgflow.yaml", "greater than or equal to 1"]),
         ("- a list", ["imgflow.yaml holds settings", "this is a list"]),
         ("a: {", ["imgflow.yaml cannot be read as YAML"]),
+        ("store: 2026-13-45", ["imgflow.yaml cannot be read as YAML", "line 1, column 8", "month must be in 1..12"]),
         ("contexts: [a]", ["contexts holds"]),
         ("serve: [a]", ["serve holds settings"]),
         ("serve: {widht: 3}", ["serve.widht of imgflow.yaml: there is no setting", "did you mean 'width'?"]),

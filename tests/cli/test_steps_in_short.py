@@ -82,13 +82,17 @@ def test_a_parameter_of_steps_in_short_can_be_set(imgflow: Cli, demo: Store) -> 
         (["--steps", "@tabs.json"], "tabs.json:4:12: step 2, blur.kind: Input should be 'gaussian'"),
         (["--steps", "@empty.yaml"], "empty.yaml: a pipeline is a mapping"),
         (["--steps", "@broken.json"], "broken.json:1:2: this is neither YAML nor JSON"),
+        (["--steps", "@date.yaml"], "date.yaml:1:19: this is neither YAML nor JSON: month must be in 1..12"),
+        (["--steps", "@tag.yaml"], "tag.yaml:1:20: this is neither YAML nor JSON: invalid literal for int()"),
     ],
     ids=str,
 )
 def test_steps_that_cannot_be_read_are_told_with_their_place(
     imgflow: Cli, demo: Store, flags: list[str], told: str
 ) -> None:
-    for name, text in {"tabs.json": REQUEST, "empty.yaml": "", "broken.json": "[}", "p.yaml": "steps: [scale]"}.items():
+    files = {"tabs.json": REQUEST, "empty.yaml": "", "broken.json": "[}", "p.yaml": "steps: [scale]"}
+    files |= {"date.yaml": "- infer: {name:   2026-13-45}", "tag.yaml": "- scale: {width:   !!int many}"}
+    for name, text in files.items():
         Path(name).write_text(text)
     Path("bytes.json").write_bytes(b"[\xff]")
 

@@ -99,6 +99,18 @@ def test_a_run_id_never_means_two_things(imgflow: Cli, demo: Store, flags: tuple
     assert "with its original options" in imgflow("submit", "--run", "mine", *flags).err
 
 
+@pytest.mark.parametrize("flags", [("--include", "a*"), ("--exclude", "a*"), ("--follow-links",), ("--checksum",)])
+def test_a_run_that_is_resumed_takes_no_other_rules_of_what_is_listed(
+    imgflow: Cli, demo: Store, flags: tuple[str, ...]
+) -> None:
+    imgflow(*QUICK, "--run", "mine")
+
+    done = imgflow("submit", "--run", "mine", *flags)
+
+    assert done.code == 2
+    assert "with its original options" in done.err
+
+
 def test_an_unknown_municipality_is_answered_with_those_there_are(imgflow: Cli, demo: Store) -> None:
     done = imgflow("submit", "--municipality", "Dmo")
 

@@ -143,6 +143,15 @@ def test_control_characters_and_direction_marks_are_spelt_out(text: str, shown: 
     assert printable(text) == shown
 
 
+def test_yaml_holds_text_that_other_readers_take_for_text(imgflow: Cli, store: Store) -> None:
+    for name in ("09162000", "1e3", "on", "y", "Utrecht"):
+        store.write(f"{keys.images(name)}a.jpg", b"x")
+
+    said = imgflow("ls", "municipalities", "-o", "yaml").out.splitlines()
+
+    assert [line.partition(": ")[2] for line in said[1:]] == ["'09162000'", "'1e3'", "Utrecht", "'on'", "'y'"]
+
+
 def test_a_reader_that_stops_reading_is_no_error(store: Store) -> None:
     for i in range(3000):
         images = Path(".imgflow") / keys.images(f"municipality-with-a-long-name-{i}")

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from tests import exifs
+
+from imgflow_steps.records import keys
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli
@@ -142,6 +150,56 @@ def test_geojson_has_a_feature_also_for_an_image_that_no_run_has_seen(imgflow: C
     assert [one for one in features if one["properties"]["image"] == "zoo.jpg"] == [
         {"type": "Feature", "geometry": None, "properties": {"image": "zoo.jpg"}}
     ]
+
+
+def test_geojson_has_what_a_table_holds_whatever_that_is(imgflow: Cli, album: Path) -> None:
+    told = {
+        "file": ["may-1.jpg"],
+        "Latitude": [50.5],
+        "LONGITUDE": [Decimal("8.25")],
+        "price": [Decimal("1.50")],
+        "vector": [[1.0, float("nan")]],
+        "day": [{"of": date(2026, 5, 1)}],
+    }
+    pq.write_table(pa.table(told), "album/told.parquet")
+    assert imgflow("ingest", "album/told.parquet", "-m", "Demo", "--path", "file").code == 0
+
+    done = imgflow("export", "out", "-m", "Demo", "--format", "geojson", "--where", "price > 1")
+
+    assert done.code == 0, done.err
+    [feature] = json.loads(Path("out/photographs.geojson").read_text(encoding="utf-8"))["features"]
+    assert feature["geometry"]["coordinates"][:2] == [8.25, 50.5]
+    assert {name: feature["properties"].get(name) for name in ("price", "vector", "day", "Latitude", "LONGITUDE")} == {
+        "price": 1.5,
+        "vector": [1.0, None],
+        "day": {"of": "2026-05-01"},
+        "Latitude": None,
+        "LONGITUDE": None,
+    }
+
+
+@pytest.mark.parametrize("chosen", [(), ("--where", "status = 'neu'")])
+def test_geojson_keeps_columns_that_are_called_like_those_of_results(
+    imgflow: Cli, album: Path, chosen: tuple[str, ...]
+) -> None:
+    Path("album/told.csv").write_text("file,status,width\nmay-1.jpg,neu,7\n")
+    imgflow("ingest", "album/told.csv", "-m", "Demo", "--path", "file")
+
+    imgflow("export", "out", "-m", "Demo", "--format", "geojson", "--results", *chosen)
+    features = json.loads(Path("out/photographs.geojson").read_text(encoding="utf-8"))["features"]
+    [told] = [one["properties"] for one in features if one["properties"]["image"] == "may-1.jpg"]
+
+    assert (told["catalog_status"], told["status"]) == ("neu", "processed")
+    assert (told["catalog_width"], told["width"]) == (7, 96)
+
+
+def test_geojson_passes_over_an_image_whose_name_is_not_utf_8(imgflow: Cli, album: Path) -> None:
+    images = Path(".imgflow", keys.images("Demo"))
+    shutil.copy(images / "may-1.jpg", os.fsencode(images) + b"/\xfc.jpg")
+
+    done = imgflow("export", "out", "-m", "Demo", "--format", "geojson")
+
+    assert "5 features, 3 with a position" in done.out
 
 
 def test_geojson_tells_programs_where_it_is_and_is_never_written_into_the_store(imgflow: Cli, album: Path) -> None:

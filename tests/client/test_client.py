@@ -93,6 +93,14 @@ def test_export_and_fetch_do_as_their_commands_do(flow: imgflow.Flow, run: imgfl
     assert (fetched.copied, run.fetch(tmp_path / "pictures").copied) == (22, 0)
 
 
+def test_export_takes_every_form_that_the_command_takes(flow: imgflow.Flow, run: imgflow.Run, tmp_path: Path) -> None:
+    made = flow.export(tmp_path / "map", "Fashion", where="gender = 'Women'", form="geojson")
+
+    features = json.loads((tmp_path / "map/photographs.geojson").read_text(encoding="utf-8"))["features"]
+    assert len(features) == len(list(flow.images("Fashion", where="gender = 'Women'")))
+    assert (made.copied, made.bytes) == (1, (tmp_path / "map/photographs.geojson").stat().st_size)
+
+
 def test_a_run_goes_on_when_asked(flow: imgflow.Flow) -> None:
     run = flow.submit("Fashion", steps="scale:9x9", sample=2, run="on")
     store = run._session.store

@@ -28,9 +28,20 @@ def said(error: Exception) -> str:
     return "its values are nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
+class Loader(yaml.SafeLoader):
+    """The safe part of YAML; a value that is none of its kind, such as ``2026-13-45``, is a fault with its place."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> object:
+        """See PyYAML. Raises YAMLError."""
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, AttributeError) as error:
+            raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from error
+
+
 def load(text: str) -> object:
     """What a document says, by the safe part of YAML. Raises YAMLError."""
-    loader = yaml.SafeLoader(text)
+    loader = Loader(text)
     try:
         node = loader.get_single_node()
         check_size(node)

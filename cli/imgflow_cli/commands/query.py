@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pyarrow import RecordBatchReader
 
 SHOWN = 1000  # rows of a table that a person is shown
+END = "\r\n"  # of rows while they are written: before Python 3.13 no other line breaks in cells are quoted
 
 FormFlag = Annotated[
     Literal["table", "wide", "csv", "json", "parquet"],
@@ -103,10 +104,10 @@ def _csv(answer: RecordBatchReader, delimiter: str) -> None:
     """What a spreadsheet would run as a formula is preceded by an apostrophe, as in results.csv."""
     out = io.StringIO(MARK if delimiter else "")
     out.seek(0, io.SEEK_END)
-    writer = csv.writer(out, lineterminator="", delimiter=delimiter or ",")
+    writer = csv.writer(out, lineterminator=END, delimiter=delimiter or ",")
     for row in chain([tuple(answer.schema.names)], _rows(answer)):
         writer.writerow(for_excel(harmless(_cell(cell)), delimiter) for cell in row)
-        data(out.getvalue())
+        data(out.getvalue().removesuffix(END))
         out.seek(0)
         out.truncate()
 

@@ -73,6 +73,17 @@ def test_a_pod_that_never_fits_is_told_with_what_it_needs_as_a_whole() -> None:
     assert found.value == "steps.scale.resources.limits.memory"
 
 
+def test_a_quota_of_cards_is_seen_where_a_step_asks_for_some() -> None:
+    card = PodSettings(gpus=1)
+
+    [found] = of(quota("cards", {"requests.nvidia.com/gpu": "0"}), steps={"infer": card})
+
+    assert found.what == "ResourceQuota cards allows requests.nvidia.com/gpu 0 in all, and a pod of step infer needs 1"
+    assert (found.value, found.never) == ("", True)
+    assert of(quota("cards", {"requests.nvidia.com/gpu": "1"}), steps={"infer": card}) == []
+    assert of(quota("cards", {"requests.nvidia.com/gpu": "0"})) == []
+
+
 def test_containers_that_run_before_the_others_do_not_add_to_them() -> None:
     executor = {"limits": {"memory": "1Gi", "cpu": "1"}, "requests": {"memory": "1Gi", "cpu": "1"}}
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import unicodedata
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -11,6 +13,7 @@ from tests.tables import Tables
 
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.records import keys
+from imgflow_steps.store import Store
 from imgflow_workflows.ingest.files import FileList
 from imgflow_workflows.transfer.copying import ingest
 
@@ -256,6 +259,18 @@ def test_a_list_names_photographs_beside_the_current_folder(tables: Tables, monk
     assert tables.store.stat(f"{keys.images('Demo')}images/007.jpg")
 
 
+def test_photographs_may_be_in_a_folder_whose_name_is_not_utf_8(
+    directory_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = Tables(tmp_path / os.fsdecode(b"b\xfccher"), directory_store)
+    monkeypatch.chdir(tables.folder)
+
+    assert ingest(FileList(["images/007.jpg\n"]), tables.store, "Demo", tell=lambda _: None).copied == 1
+    assert ingest(tables.table("id,year\n1,2001\n"), tables.store, "Demo", tell=lambda _: None).copied == 1
+    with pytest.raises(BadParametersError, match="its path is not UTF-8"):
+        ingest(tables.table(b"PAR1", "table.parquet"), tables.store, "Demo", tell=lambda _: None)
+
+
 def test_two_paths_to_photographs_of_one_name_are_an_error(tables: Tables) -> None:
     tables.photo("tables/images/007.jpg")
 
@@ -323,6 +338,19 @@ def test_strings_nested_columns_and_zones_of_parquet_stay_what_they_are(tables: 
     assert (first["place"], second["place"], first["kind"]) == ({"lat": 1.5, "name": "x"}, None, "a")
     assert first["big"] == 2**63
     assert (first["at"], second["at"]) == tuple(dt.datetime(1970, 1, 1, hour, tzinfo=dt.UTC) for hour in (0, 1))
+
+
+@pytest.mark.parametrize("gap", [[float("nan")] * 2, [float("inf"), float("-inf")]])
+def test_a_row_of_parquet_whose_id_is_not_a_number_names_no_photograph(tables: Tables, gap: list[float]) -> None:
+    rows = tables.bring(tables.parquet({"id": pa.array([1.0, *gap, 2.0]), "n": [1, 2, 3, 4]}))
+
+    assert [(row["image"], row["n"]) for row in rows] == [("1.jpg", 1), ("2.jpg", 4)]
+
+
+@pytest.mark.parametrize("ids", [pa.array([b"1", b"\xff"]), pa.array([1.0, 1e300])])
+def test_an_id_of_parquet_that_cannot_be_a_name_is_one_error(tables: Tables, ids: object) -> None:
+    with pytest.raises(BadParametersError, match=r"table\.parquet cannot be read: .*; nothing was copied"):
+        tables.bring(tables.parquet({"id": ids}))
 
 
 @pytest.mark.parametrize("ids", [pa.array([1.0, 2.0, None]), pa.array([b"1", b"2", None]), pa.array([1, 2, None])])

@@ -53,6 +53,22 @@ def test_cells_keep_their_values_and_a_note_names_the_sheet(tmp_path: Path) -> N
     assert "reading sheet Fotos of Fotos.xlsx" in notes
 
 
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\n"])
+def test_lines_in_a_cell_end_as_those_of_a_csv_do(tmp_path: Path, end: str) -> None:
+    rows: list[list[object]] = [["Pfad", f"Not{end}iz"], ["a.jpg", f"one{end}two"], ["b.jpg", "three"]]
+    path = made(tmp_path / "Fotos.xlsx", ("Fotos", rows))
+    store = open_store(str(tmp_path / "store"))
+    table = source_of(str(path), "", "Pfad", hosts=(), lenient=False, say=lambda _: None)
+
+    ingest(table, store, "Stadt", tell=lambda _: None)
+
+    with select(store, "SELECT * EXCLUDE (municipality, image) FROM catalog ORDER BY image", "") as answer:
+        assert answer.read_all().to_pylist() == [
+            {"Pfad": "a.jpg", "Not\niz": "one\ntwo"},
+            {"Pfad": "b.jpg", "Not\niz": "three"},
+        ]
+
+
 def test_text_in_cells_is_read_as_it_is_in_a_csv_of_the_same_language(tmp_path: Path) -> None:
     header = ["Datei", "Datum", "Breite", "Kosten", "Anzahl"]
     rows: list[list[object]] = [

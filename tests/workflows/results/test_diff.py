@@ -155,6 +155,19 @@ def test_a_picture_that_is_gone_or_damaged_is_told_and_the_others_are_compared(d
     assert comparison.changes == {Change.UNREADABLE: 3}
 
 
+def test_a_picture_at_a_damaged_place_of_the_disk_is_told_and_the_others_are_compared(directory_store: Store) -> None:
+    ended(directory_store, ONE, row("a.jpg", grey(7)), row("b.jpg", grey(1)), pictures=(grey(7), grey(1)))
+    ended(directory_store, OTHER, row("a.jpg", grey(8)), row("b.jpg", grey(3)), pictures=(grey(8), grey(3)))
+    place = Path(directory_store.url, row("a.jpg", grey(7)).outputs[0].key)
+    place.unlink()
+    place.symlink_to(place)  # as a fault of the disk, it is one of this file
+
+    comparison = run(directory_store)
+
+    assert comparison.changes == {Change.UNREADABLE: 1, Change.PIXELS: 1}
+    assert b"cannot be read" in page(directory_store, ONE, OTHER, comparison)
+
+
 def test_the_error_is_the_mean_over_pixels_and_channels_whatever_those_are() -> None:
     black, white = np.zeros((2, 2, 1), np.uint8), np.full((2, 2, 3), 255, np.uint8)
     one = np.zeros((2, 2, 3), np.uint8)

@@ -18,6 +18,7 @@ from imgflow_steps.records import keys
 from imgflow_steps.records.run import Run
 from imgflow_workflows.argo.options import NAME, PART_OF, Options, options_of
 from imgflow_workflows.argo.schedule import Schedule, check_schedule
+from imgflow_workflows.yaml_text import Dumper
 
 DIGEST = "imgflow.io/pipeline-digest"
 MUNICIPALITY = "imgflow.io/municipality"
@@ -129,18 +130,7 @@ def scheduled(cron_workflow: Mapping[str, Any]) -> Schedule:
 
 def to_yaml(document: Mapping[str, Any]) -> str:
     """The document as ``kubectl create -f`` reads it; text of several lines stays text of several lines."""
-    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes strings the same way whether hera is imported or not: it changes PyYAML's own dumpers."""
-
-
-def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
-
-
-_Dumper.add_representer(str, _text)
+    return yaml.dump(document, Dumper=Dumper, sort_keys=False, width=120, allow_unicode=True)
 
 
 def _document(kind: str, metadata: Document, spec: Document, namespace: str) -> Document:

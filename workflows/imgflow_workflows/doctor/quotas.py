@@ -122,7 +122,7 @@ def _counts(quota: Document) -> bool:
 def _by_quota(pod: Pod, quota: Document) -> Iterator[tuple[str, Refusal]]:
     name, used = quota["metadata"]["name"], quota.get("status", {}).get("used", {})
     for key, hard in quota["spec"].get("hard", {}).items():
-        kind, _, resource = key.rpartition(".")
+        kind, _, resource = key.partition(".")  # a resource may have points itself: nvidia.com/gpu
         kind, resource = DEMANDED.get(key, (kind, resource))
         lacking = [one.name for one in pod.every if key in DEMANDED and not one.names(kind, resource)]
         if lacking:

@@ -185,7 +185,9 @@ def _in_crowd(box: Box, crowds: Iterable[Box], iou: float) -> bool:
 
 
 def share_covered(box: Box, covers: Sequence[Box]) -> float:
-    """The share of a box that lies under any of several others."""
+    """The share of a box that lies under any of several others; 0 of one without an area."""
+    if not box.w * box.h:
+        return 0.0
     near = [cover for cover in covers if common(box, cover)]
     across = sorted({min(max(x, box.x), box.x + box.w) for one in near for x in (one.x, one.x + one.w)})
     area = 0.0

@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from imgflow_steps.records.row import Row
 
 COLUMNS = ("image", "label", "x", "y", "w", "h")
+BOX = 5  # numbers of a line of YOLO at most that has a box, the last one a score
 LIKE = 0.01  # by which the proportions of two sizes of a picture may differ
 
 
@@ -57,12 +59,24 @@ class Labelled:
 
 def read(path: Path) -> dict[str, Labelled]:
     """What is there, by the name that an image has in the truth. Raises BadParametersError where it cannot be read."""
+    found = _read(path)
+    for name, one in found.items():
+        for box in (truth.box for truth in one.boxes):
+            if not all(map(isfinite, box[2:])) or box.w < 0 or box.h < 0:
+                raise BadParametersError(
+                    f"{path}: {name} has a box at {box.x:g}, {box.y:g} of {box.w:g} x {box.h:g}, which is not a box; "
+                    "correct it"
+                )
+    return found
+
+
+def _read(path: Path) -> dict[str, Labelled]:
     try:
         if path.is_dir():
             return _yolo(path)
         match path.suffix.lower():
             case ".json":
-                return _coco(json.loads(path.read_text(encoding="utf-8")))
+                return _coco(json.loads(path.read_text(encoding="utf-8-sig")))
             case ".csv":
                 with path.open(encoding="utf-8-sig", newline="") as file:
                     return _table(csv.DictReader(file))
@@ -91,12 +105,12 @@ def _coco(document: Any) -> dict[str, Labelled]:
 def _yolo(folder: Path) -> dict[str, Labelled]:
     """By the names of files of labels without their suffix."""
     told = next((path for path in (folder / "data.yaml", folder / "data.yml") if path.exists()), None)
-    names: Any = yaml.safe_load(told.read_text(encoding="utf-8"))["names"] if told else {}
-    known = dict(enumerate(names)) if isinstance(names, list) else {int(key): str(name) for key, name in names.items()}
+    names: Any = yaml.load(told.read_bytes(), yaml.BaseLoader)["names"] if told else {}  # noqa: S506 - text alone: on is a name
+    known = dict(enumerate(names)) if isinstance(names, list) else {int(key): name for key, name in names.items()}
     root = folder / "labels" if (folder / "labels").is_dir() else folder
     found = {}
     for path in sorted(root.rglob("*.txt")):
-        lines = filter(str.strip, path.read_text(encoding="utf-8").splitlines())
+        lines = filter(str.strip, path.read_text(encoding="utf-8-sig").splitlines())
         boxes = [_yolo_box(line.split(), known) for line in lines]
         found[path.relative_to(root).with_suffix("").as_posix()] = Labelled(boxes, relative=True)
     if not found:
@@ -105,8 +119,12 @@ def _yolo(folder: Path) -> dict[str, Labelled]:
 
 
 def _yolo_box(words: list[str], names: Mapping[int, str]) -> Truth:
-    middle_x, middle_y, width, height = map(float, words[1:5])
-    label = names.get(int(words[0]), words[0])
+    """A line of labels; of an outline the box around it, as Ultralytics trains with it."""
+    label, numbers = names.get(int(words[0]), words[0]), [float(word) for word in words[1:]]
+    if len(numbers) > BOX:
+        left, upper = min(numbers[::2]), min(numbers[1::2])
+        return Truth(Box(label, 1.0, left, upper, max(numbers[::2]) - left, max(numbers[1::2]) - upper))
+    middle_x, middle_y, width, height = numbers[:4]
     return Truth(Box(label, 1.0, middle_x - width / 2, middle_y - height / 2, width, height))
 
 

@@ -1,4 +1,7 @@
-"""The photographs of a source by name, on disk: no two of a name, and any number of them."""
+"""The photographs of a source by name, on disk: no two of a name, and any number of them.
+
+A name is text; where it lies are bytes, as the folder above may have any name.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from contextlib import closing, contextmanager
 from imgflow_steps.contract.step import BadParametersError
 
 Place = tuple[str, str, int, str]  # name, where it lies, bytes, version
+ANY = "surrogateescape"  # as Python has the names of files
 
 
 class Spool:
@@ -23,17 +27,20 @@ class Spool:
         Raises BadParametersError when another one has its name.
         """
         try:
-            self._base.execute("INSERT INTO photos VALUES (?, ?, ?, ?)", (name, where, size, version))
+            self._base.execute(
+                "INSERT INTO photos VALUES (?, ?, ?, ?)", (name, where.encode(errors=ANY), size, version)
+            )
         except sqlite3.IntegrityError:
-            [(other,)] = self._base.execute("SELECT place FROM photos WHERE name = ?", (name,))
-            if other != where:
+            [(found,)] = self._base.execute("SELECT place FROM photos WHERE name = ?", (name,))
+            if (other := found.decode(errors=ANY)) != where:
                 raise BadParametersError(
                     f"{other} and {where} would both be {name} in the dataset; nothing was copied. Rename one"
                 ) from None
 
     def __iter__(self) -> Iterator[Place]:
         """All of them, sorted by name."""
-        yield from self._base.execute("SELECT name, place, bytes, version FROM photos ORDER BY name")
+        for name, where, size, version in self._base.execute("SELECT * FROM photos ORDER BY name"):
+            yield name, where.decode(errors=ANY), size, version
 
 
 @contextmanager
@@ -41,5 +48,5 @@ def spool() -> Iterator[Spool]:
     """An empty spool in a temporary file that is gone at the end."""
     with closing(sqlite3.connect("", isolation_level=None)) as base:  # "": SQLite's own temporary file
         base.execute("PRAGMA journal_mode = OFF")
-        base.execute("CREATE TABLE photos (name TEXT PRIMARY KEY, place TEXT, bytes INT, version TEXT) WITHOUT ROWID")
+        base.execute("CREATE TABLE photos (name TEXT PRIMARY KEY, place BLOB, bytes INT, version TEXT) WITHOUT ROWID")
         yield Spool(base)

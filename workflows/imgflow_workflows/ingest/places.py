@@ -88,9 +88,10 @@ def of_table(base: DuckDBPyConnection, path: Path, asked_for: Columns, say: Say)
 
 def _check_once(base: DuckDBPyConnection, path: Path, column: str) -> None:
     name = quoted(column)
-    twice = base.execute(
-        f"SELECT {name} FROM source WHERE {name} IS NOT NULL GROUP BY 1 HAVING count(*) > 1 ORDER BY 1"
-    ).fetchmany(NAMED + 1)
+    told = f"{name} IS NOT NULL AND {name}::VARCHAR != 'nan'"
+    twice = base.execute(f"SELECT {name} FROM source WHERE {told} GROUP BY 1 HAVING count(*) > 1 ORDER BY 1").fetchmany(
+        NAMED + 1
+    )
     if twice:
         shown = ", ".join(str(value) for (value,) in twice[:NAMED]) + (" and more" if twice[NAMED:] else "")
         raise BadParametersError(

@@ -22,6 +22,7 @@ from imgflow_workflows.ingest import places, workbook
 from imgflow_workflows.ingest.delimited import UNNAMED, Delimited, named, read
 from imgflow_workflows.ingest.files import Missing, file_of
 from imgflow_workflows.ingest.kinds import WORDS, Reading, readings
+from imgflow_workflows.ingest.names import ANY
 from imgflow_workflows.results.skips import Refuse, SkippedFile, SkipReason
 from imgflow_workflows.text import counted
 from imgflow_workflows.transfer.copying import Photo, refused
@@ -71,8 +72,9 @@ class Table:
         """See ``Source``. The table is understood before anything is copied; when all is, the catalog is written."""
         with database() as (base, folder):
             told = _query(self.read_source(base, folder, refuse))
-            self._find(base, places.of_table(base, self.path, self._asked, self.say), refuse)
-            base.execute(f"CREATE TABLE told AS {told}")
+            with self._readable():
+                self._find(base, places.of_table(base, self.path, self._asked, self.say), refuse)
+                base.execute(f"CREATE TABLE told AS {told}")
             yield _photos(base, store, keys.images(municipality), self.web)
             keep(base, folder, store, municipality)
             self.learned.rows = base.execute("SELECT count(*) FROM told").fetchall()[0][0]
@@ -82,11 +84,9 @@ class Table:
 
     def read_source(self, base: DuckDBPyConnection, folder: Path, refuse: Refuse) -> Mapping[str, Reading]:
         """The table as ``source``, without empty rows and columns; gives how its columns are read."""
-        import duckdb  # noqa: PLC0415 - an extra
-
         if not self.path.is_file():
             raise BadParametersError(f"there is no file {self.path}")
-        try:
+        with self._readable():
             if self.path.suffix.lower() == ".parquet":
                 delimiter = self._read_parquet(base)
             else:
@@ -101,6 +101,14 @@ class Table:
                 if one.note and name.casefold() not in self._asked.named():
                     self.say(one.note)  # that ids are text is nothing to be told
             return dict(zip(columns, found, strict=True))
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """Raises BadParametersError where DuckDB cannot read what the table holds."""
+        import duckdb  # noqa: PLC0415 - an extra
+
+        try:
+            yield
         except duckdb.Error as error:
             raise BadParametersError(f"{self.path} cannot be read: {said(error)}; nothing was copied") from error
 
@@ -115,6 +123,10 @@ class Table:
     def _read_parquet(self, base: DuckDBPyConnection) -> str:
         if self.encoding:
             raise BadParametersError(f"--encoding is for text, and {self.path} is Parquet; omit it")
+        if b"\\udc" in str(self.path).encode(errors="backslashreplace"):
+            raise BadParametersError(
+                f"{self.path}: its path is not UTF-8, as that of Parquet must be; copy it elsewhere"
+            )
         rows = base.sql("SELECT * FROM read_parquet($path)", params={"path": escape(str(self.path))})
         names, renamed = named(rows.columns)
         for note in renamed:
@@ -168,7 +180,7 @@ class Table:
             refusals[1:] = [refusal]
             refuse(refusal)
 
-        base.execute("CREATE TABLE photos (row BIGINT, image VARCHAR, place VARCHAR, bytes BIGINT, version VARCHAR)")
+        base.execute("CREATE TABLE photos (row BIGINT, image VARCHAR, place BLOB, bytes BIGINT, version VARCHAR)")
         rows = base.cursor().execute(f"SELECT rowid, {_plain(base, column)} FROM source ORDER BY rowid")
         while batch := rows.fetchmany(ROWS):
             found = [one for row, value in batch if (one := self._row(row, value, place, missing, note))]
@@ -185,13 +197,13 @@ class Table:
             "SELECT image, min(place), max(place) FROM photos GROUP BY 1 HAVING count(*) > 1"
         ).fetchone()
         if twice:
-            raise BadParametersError(
-                f"{self.path}: several rows are about {twice[0]} ({twice[1]}, {twice[2]}); nothing was copied"
-            )
+            image, *raw = twice
+            where = ", ".join(place.decode(errors=ANY) for place in raw)
+            raise BadParametersError(f"{self.path}: several rows are about {image} ({where}); nothing was copied")
 
     def _row(
         self, row: int, value: str | None, place: places.Place, missing: Missing, refuse: Refuse
-    ) -> tuple[int, str, str, int, str] | None:
+    ) -> tuple[int, str, bytes, int, str] | None:
         if not value:
             refuse(SkippedFile(f"row {row + 1}", SkipReason.ROW, "it names no photograph"))
             return None
@@ -207,7 +219,7 @@ class Table:
         if refusal := refused(self.rules, name, value, size):
             refuse(refusal)
             return None
-        return row, name, path, size, version
+        return row, name, path.encode(errors=ANY), size, version  # the folder above may have any name
 
 
 def _fill(
@@ -242,7 +254,8 @@ def _drop_margins(base: DuckDBPyConnection, columns: Sequence[str]) -> None:
 def _photos(base: DuckDBPyConnection, store: Store, prefix: str, web: Web) -> Iterator[Photo]:
     rows = base.cursor().execute("SELECT image, place, bytes, version FROM photos ORDER BY image")
     while batch := rows.fetchmany(ROWS):
-        for name, place, size, version in batch:
+        for name, raw, size, version in batch:
+            place = raw.decode(errors=ANY)
             yield Photo(prefix + name, place, size, version, partial(store.stat, prefix + name), file_of(place, web))
 
 
@@ -252,10 +265,10 @@ def _plain(base: DuckDBPyConnection, column: str) -> str:
     kind = base.sql(f"SELECT {name} FROM source").types[0]
     if str(kind) == "BLOB":
         return f"decode({name})"
-    whole = f"SELECT bool_and({name} = trunc({name})) FROM source"
-    if str(kind) in {"DOUBLE", "FLOAT"} and base.execute(whole).fetchall() == [(True,)]:
-        return f"{name}::HUGEINT::VARCHAR"
-    return f"{name}::VARCHAR"
+    if str(kind) not in {"DOUBLE", "FLOAT"}:
+        return f"{name}::VARCHAR"
+    whole = base.execute(f"SELECT bool_and({name} = trunc({name})) FROM source WHERE isfinite({name})").fetchall()
+    return f"CASE WHEN isfinite({name}) THEN {name}{'::HUGEINT' if whole == [(True,)] else ''}::VARCHAR END"
 
 
 def _query(columns: Mapping[str, Reading]) -> str:

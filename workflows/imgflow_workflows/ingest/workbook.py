@@ -87,4 +87,4 @@ def _text(cell: object) -> str:
             return cell.isoformat()
         case timedelta():
             return str(cell)
-    return str(cell)
+    return str(cell).replace("\r\n", "\n").replace("\r", "\n")  # as a CSV is read, whose rows end in one way

@@ -21,7 +21,7 @@ from imgflow_steps.records import keys
 from imgflow_steps.records.merge import image_of, joined
 from imgflow_steps.records.results import read_jsonl, scalars
 from imgflow_steps.records.row import Published, Row, Status
-from imgflow_steps.store import NotFoundError
+from imgflow_steps.store import OF_ONE
 from imgflow_steps.store.leftovers import temporary
 from imgflow_steps.store.threads import ahead, crew
 
@@ -225,7 +225,7 @@ def _measure(difference: Difference | None, both: list[Future[bytes]]) -> Differ
         return difference
     try:
         was, now = (_pixels(future.result()) for future in both)
-    except (NotFoundError, Rejected) as error:
+    except (*OF_ONE, Rejected) as error:
         return replace(difference, change=Change.UNREADABLE, said=str(error))
     apart = mean_absolute_error(was, now)
     if apart:

@@ -16,7 +16,7 @@ from imgflow_steps.report.figures import count, number
 from imgflow_steps.report.markup import Markup, document, section, table, tag
 from imgflow_steps.report.pages import image_name
 from imgflow_steps.report.report import STYLE, single_file
-from imgflow_steps.store import NotFoundError
+from imgflow_steps.store import OF_ONE
 from imgflow_workflows.results.diff import FETCHES, MEASURED, Change, Comparison, Difference
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _thumbs(store: Store, one: Difference) -> list[bytes]:
 def _thumb(store: Store, key: str) -> bytes:
     try:
         return codec.thumbnail(store.read(key), Limits()) if key else b""
-    except (NotFoundError, Rejected):  # the page does without one picture
+    except (*OF_ONE, Rejected):  # the page does without one picture
         return b""
 
 

@@ -12,13 +12,13 @@ import yaml
 from imgflow_steps.contract.step import file_fields
 from imgflow_steps.pipeline.model import BadPipelineError, Fault, Pipeline, parse
 from imgflow_steps.store import expanded
+from imgflow_workflows import yaml_size
 from imgflow_workflows.errors import ImgflowError
-from imgflow_workflows.yaml_size import check_size, said
 
 NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
 
 
-class Loader(yaml.SafeLoader):
+class Loader(yaml_size.Loader):
     """Safe YAML that leaves numbers to the parameters they are for: in YAML 1.1, 16:9 is 969 and 010 is 8."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own attribute
@@ -91,7 +91,7 @@ def read(path: Path, *, flag: str = "--pipeline") -> Written:
         text = path.read_text(encoding="utf-8-sig")
         loader = Loader(text.replace("\t", " ") if text.lstrip()[:1] in {"[", "{"} else text)  # JSON may have tabs
         node = loader.get_single_node()
-        check_size(node)
+        yaml_size.check_size(node)
         data = loader.construct_document(node) if node else None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
@@ -102,7 +102,7 @@ def read(path: Path, *, flag: str = "--pipeline") -> Written:
     except UnicodeDecodeError as error:
         raise ImgflowError(f"{flag} {path} cannot be read: it is not text in UTF-8".strip()) from error
     except (yaml.YAMLError, RecursionError) as error:
-        raise ImgflowError(f"{flag} {path} cannot be read as YAML or JSON: {said(error)}".strip()) from error
+        raise ImgflowError(f"{flag} {path} cannot be read as YAML or JSON: {yaml_size.said(error)}".strip()) from error
     return Written(where, _whole(data), node, path.parent)
 
 

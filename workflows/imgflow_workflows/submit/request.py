@@ -191,16 +191,7 @@ def _flags(submission: Submission) -> list[changes.Change]:
 def again(known: Run, submission: Submission, settings: Settings, store: Store) -> Request:
     """The same run once more: as it was, or as asked when that gives the same results. Raises ImgflowError."""
     if not submission.municipality:
-        if (
-            submission.source
-            or submission.pipeline
-            or submission.steps
-            or submission.format
-            or submission.changes
-            or submission.max_rejected
-            or submission.choice
-            or submission.once
-        ):
+        if submission != Submission("", run=submission.run, retry=submission.retry, take_over=submission.take_over):
             raise ImgflowError(
                 f"run {known.id} resumes with its original options",
                 "pass --municipality to submit it again with new ones",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import date, datetime
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -12,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from imgflow_steps.records import merge
 from imgflow_steps.store.leftovers import temporary
+from imgflow_steps.store.names import unstorable
 from imgflow_workflows.catalog.ask import select
 from imgflow_workflows.catalog.choice import Choice, choose
 from imgflow_workflows.transfer.export import Exported
+from imgflow_workflows.transfer.items import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 FILE = "photographs.geojson"
 MEDIA = "application/geo+json"
+PLACE = ("longitude", "latitude", "altitude")  # columns, in any case, as SQL takes them
 CATALOG_COLUMNS = "SELECT * EXCLUDE (municipality, exif) FROM photographs"
 RESULTS = "SELECT * EXCLUDE (municipality, thumb_before, thumb_after) FROM judged AS results"
 
@@ -31,7 +33,8 @@ def write(origin: Store, municipality: str, choice: Choice, target: Store, *, re
     """Write a feature per chosen image to ``photographs.geojson`` in ``target``; how many, and how many have a place.
 
     Properties are the columns of the catalog and what the file tells; with ``results`` also those of the newest run's
-    verdict, a feature per picture. An image without a position is a feature without a geometry; one that neither a
+    verdict, a feature per picture; a column of the catalog that is called like one of these is ``catalog_…`` then. An
+    image without a position is a feature without a geometry; one that neither a
     catalog nor a run knows has its name alone.
     """
     exported = Exported(origin, choice)
@@ -44,7 +47,7 @@ def write(origin: Store, municipality: str, choice: Choice, target: Store, *, re
         number = placed = 0
         with (folder / FILE).open("w", encoding="utf-8") as file:
             file.write('{"type": "FeatureCollection", "features": [')
-            images = (name for name, _, _ in exported.images(municipality, chosen))
+            images = (name for name, _, _ in exported.images(municipality, chosen) if not unstorable(name))
             for row in _with_unknown(images, _rows(origin, municipality, chosen, results=results)):
                 feature = _feature(row)
                 file.write(("," if number else "") + "\n" + json.dumps(feature, ensure_ascii=False, allow_nan=False))
@@ -62,24 +65,27 @@ def _with_unknown(images: Iterable[str], rows: Iterable[dict[str, Any]]) -> Iter
 
 
 def _rows(origin: Store, municipality: str, chosen: Path | None, *, results: bool) -> Iterator[dict[str, Any]]:
-    sql = CATALOG_COLUMNS
+    sql = f"SELECT * FROM ({CATALOG_COLUMNS}) AS told"
     if results:
-        sql = f"SELECT * FROM ({CATALOG_COLUMNS}) AS told FULL JOIN ({RESULTS}) AS made USING (image)"
+        sql += f" FULL JOIN ({RESULTS}) AS made USING (image)"
     if chosen:
-        sql = f"SELECT * FROM ({sql}) SEMI JOIN chosen USING (image)"
+        sql += " SEMI JOIN chosen USING (image)"
     with select(origin, f"{sql} ORDER BY image", municipality, chosen) as answer:
+        written = answer.schema.names
+        names = [f"catalog_{name}" if name in written[i + 1 :] else name for i, name in enumerate(written)]
         for batch in answer:
-            yield from batch.to_pylist()
+            for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                yield dict(zip(names, row, strict=True))
 
 
 def _feature(row: dict[str, Any]) -> dict[str, Any]:
-    known = {name: _plain(value) for name, value in row.items() if value is not None}
-    place = [_number(known.get(name)) for name in ("longitude", "latitude")]
+    known = {name: plain(value) for name, value in row.items() if value is not None}
+    there = {name.casefold(): _number(value) for name, value in known.items() if name.casefold() in PLACE}
+    *place, height = map(there.get, PLACE)
     geometry = None
     if None not in place:
-        height = _number(known.get("altitude"))
         geometry = {"type": "Point", "coordinates": place + ([height] if height is not None else [])}
-    properties = {name: value for name, value in known.items() if name not in {"latitude", "longitude", "altitude"}}
+    properties = {name: value for name, value in known.items() if name.casefold() not in PLACE}
     return {"type": "Feature", "geometry": geometry, "properties": properties}
 
 
@@ -89,12 +95,3 @@ def _number(value: Any) -> float | None:
     except (TypeError, ValueError):
         return None
     return found if math.isfinite(found) else None
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON holds it."""
-    if isinstance(value, (datetime, date)):
-        return value.isoformat()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if isinstance(value, (str, int, float, bool)) else json.loads(json.dumps(value, default=str))

@@ -36,14 +36,15 @@ class Item:
     @property
     def plain(self) -> dict[str, Any]:
         """What the catalog tells, as JSON has words for it: times are text, what is not a number is null."""
-        return {name: _plain(value) for name, value in self.columns.items()}
+        return {name: plain(value) for name, value in self.columns.items()}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON has words for it."""
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     if isinstance(value, dict):
-        return {str(name): _plain(one) for name, one in value.items()}
+        return {str(name): plain(one) for name, one in value.items()}
     if isinstance(value, float | Decimal):
         return float(value) if isfinite(value) else None
     if isinstance(value, date | time):

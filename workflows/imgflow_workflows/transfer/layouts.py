@@ -132,9 +132,15 @@ def _yolo(store: Store, folder: Path, items: Items) -> None:
                 waiting = []
         file.writelines(pool.map(write, waiting))
     store.upload(named, named.name, "text/plain")
-    names = "".join(f"  {number}: {json.dumps(label)}\n" for label, number in numbers.items())
+    names = "".join(f"  {number}: {_quoted(label)}\n" for label, number in numbers.items())
     told = f"train: {named.name}\nval: {named.name}\nnames:{chr(10) + names if names else ' {}' + chr(10)}"
     store.write("data.yaml", told.encode(), "application/yaml")
+
+
+def _quoted(label: str) -> str:
+    """A label as YAML reads it; JSON would write a letter beyond 16 bits in two halves, which YAML takes for two."""
+    plain = (c if c.isascii() and c.isprintable() and c not in '"\\' else f"\\U{ord(c):08X}" for c in label)
+    return f'"{"".join(plain)}"'
 
 
 def _middle(box: Box, item: Item) -> str:
