@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ValidationError
 
 from imgflow_steps.records import keys
-from imgflow_steps.store import ChangedError, NotFoundError, leftovers
+from imgflow_steps.store import ChangedError, NotFoundError, UnavailableError, leftovers
 
 if TYPE_CHECKING:
     from imgflow_steps.store import Store, StoredObject
 
 RENEW = 15.0  # seconds between two renewals
+READS = 10  # of a lease that is renewed each time before it is read
 LASTS = 60.0  # seconds after the last one until others may take the run over
 
 
@@ -67,8 +68,11 @@ def place(store: Store, lease: Lease, instead: str = "") -> StoredObject:
 
 
 def read(store: Store, run: str) -> tuple[Lease, StoredObject] | None:
-    """The lease of a run, and where it lies; None where nobody has one."""
-    for _ in range(2):  # it may be renewed in between
+    """The lease of a run, and where it lies; None where nobody has one.
+
+    Raises UnavailableError where a store never gives what it lists.
+    """
+    for _ in range(READS):  # it may be renewed in between
         found = store.stat(keys.lease(run))
         if found is None:
             return None
@@ -78,7 +82,9 @@ def read(store: Store, run: str) -> tuple[Lease, StoredObject] | None:
                 return Lease.model_validate_json(text), found
             except ValidationError:  # of another imgflow: as long as it is renewed, somebody is there
                 return Lease(run=run, engine="", holder="another version of imgflow"), found
-    return read(store, run)
+    raise UnavailableError(
+        f"{store.url} lists {keys.lease(run)} and gives another one, {READS} times; see whether a proxy is before it"
+    )
 
 
 def age(store: Store, found: StoredObject) -> float:

@@ -20,7 +20,7 @@ from imgflow_steps.records import keys, lease
 from imgflow_steps.records.lease import Lease
 from imgflow_steps.records.run import Run, load, save
 from imgflow_steps.records.summary import Phase, read_summary
-from imgflow_steps.store import Store, leftovers
+from imgflow_steps.store import ChangedError, Store, UnavailableError, leftovers
 from imgflow_workflows.engines.local import LocalEngine
 from imgflow_workflows.errors import ImgflowError
 from imgflow_workflows.runs import state
@@ -296,3 +296,17 @@ def test_a_run_that_says_nothing_for_long_goes_on_as_long_as_its_process_renews_
     held_by(store, mark="")  # of another machine, whose processes nobody sees here
 
     assert state.read(store, "mine").status is Phase.PENDING
+
+
+def test_a_store_that_never_gives_the_lease_that_it_lists_is_named(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_by(store)
+
+    def read(key: str, version: str = "", size: int = -1) -> bytes:
+        raise ChangedError(key)
+
+    monkeypatch.setattr(store, "read", read)
+
+    with pytest.raises(UnavailableError, match=r"lists runs/mine/lease\.json and gives another one"):
+        lease.read(store, "mine")
