@@ -27,6 +27,8 @@ from imgflow_steps.store import Store, open_store
 # A shell that starts the suite in the background has it ignore Ctrl-C, and so would all commands that a test starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # by nohup
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 CRDS = ["kubectl", "get", "crd", "workflows.argoproj.io", "--request-timeout=10s"]
 

@@ -74,7 +74,7 @@ def test_the_processes_of_the_service_end_with_the_command_however_that_ends(
     started = processes.children(command.pid)
 
     command.send_signal(number)
-    command.wait()
+    command.wait(SECONDS)
 
     until = time.monotonic() + SECONDS
     while any(map(processes.command_line, started)) and time.monotonic() < until:
