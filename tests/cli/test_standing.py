@@ -208,7 +208,7 @@ def test_a_run_of_which_the_store_has_only_leftovers_is_not_suggested_in_its_own
     assert done.code == 2
     assert "did you mean" not in done.err
     assert "has leftovers of run 'one'" in done.err
-    assert "imgflow doctor one" in done.err
+    assert "--namespace city doctor one`" in done.err
 
 
 def test_doctor_says_that_the_store_was_emptied_since_a_run_began(imgflow: Cli, city: Store, api: clusters.Api) -> None:

@@ -149,7 +149,7 @@ def test_pods_cannot_see_a_directory_of_this_machine(imgflow: Cli, tmp_path: Pat
     done = imgflow("submit", "-m", "Demo", "--source", str(tmp_path), "--engine", "argo", "--store", "x")
 
     assert done.code == 2
-    assert "imgflow ingest" in done.err
+    assert "--store x ingest` first" in done.err
 
 
 def test_a_pipeline_of_your_own_comes_from_yaml_or_json(imgflow: Cli, demo: Store) -> None:
