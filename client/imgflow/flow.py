@@ -199,10 +199,10 @@ class Flow:
         with self._session.asking():
             try:
                 if municipality:
-                    data, given = of_municipality(self._session.store, municipality, path.as_posix(), source)
+                    name = path.as_posix()
+                    data, given = of_municipality(self._session.store, municipality, name, source)
                 else:
-                    data, given = path.read_bytes(), None
-                name = path.as_posix() if municipality else path.name
+                    name, data, given = path.name, path.read_bytes(), None
                 trial = attempt(data, pipeline_file.short(steps).openable(), name, given)
             except Rejected as verdict:
                 message = f"{path} would be rejected: {verdict.code}: {verdict.message}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
@@ -29,7 +28,7 @@ from imgflow_workflows.catalog.choice import Choice
 from imgflow_workflows.connect import where
 from imgflow_workflows.errors import ExitCode
 from imgflow_workflows.results.destination import check_destination
-from imgflow_workflows.runs.history import Record, newest, records
+from imgflow_workflows.runs.history import Record, newest_among, records
 from imgflow_workflows.settings import PLACES, Resolved
 from imgflow_workflows.submit.request import check_municipality
 from imgflow_workflows.text import counted
@@ -54,10 +53,6 @@ def _tidy(target: Store) -> None:
     if not target.url.startswith("s3://"):
         with suppress(OSError):  # somebody else exports there, too
             Path(target.url, HIDDEN).rmdir()
-
-
-def _records(store: Store) -> Iterator[tuple[str, Record]]:
-    return ((run, one) for run, one in records(store) if isinstance(one, Record))
 
 
 @takes_settings(*PLACES)
@@ -97,11 +92,12 @@ def export(
     target = open_store(destination)
     if not target.url.startswith("s3://"):
         check_destination(Path(target.url), "DIR")
-    if not results and any(one.run.municipality == name and one.run.pipeline.hides for _, one in _records(store)):
+    known = [one for _, one in records(store) if isinstance(one, Record) and one.run.municipality == name]
+    latest = newest_among(known).get(name) if results or form else None
+    if not results and any(one.run.pipeline.hides for one in known):
         voice.say("note: these are originals, in which nothing is covered; --results copies what redact has covered")
-    if results or form:
-        for record in newest(store, name).values():
-            say_unfinished(record, resolved.command, voice)
+    if latest:
+        say_unfinished(latest, resolved.command, voice)
     choice = Choice(condition, sample, seed)
     if form == "geojson":
         _places(store, name, choice, target, results=results, output=output)
@@ -112,9 +108,8 @@ def export(
     summary, seconds = copy(chosen, target, name, voice, interrupted)
     _tidy(target)
     say_refused(summary, voice)
-    if lost := summary.harmed:
-        record = newest(store, name)[name]
-        repair = f"{resolved.command} retry {record.run.id} --repair"
+    if (lost := summary.harmed) and latest:
+        repair = f"{resolved.command} retry {latest.run.id} --repair"
         voice.say(f"gone or damaged: {counted(lost, 'picture')}; `{repair}` makes them again, then export again")
     if output == "name":
         emit(target.url)

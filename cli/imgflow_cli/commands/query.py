@@ -21,7 +21,7 @@ from imgflow_cli.output import Voice, emit, fitting, printable, table
 from imgflow_cli.streams import binary, data
 from imgflow_steps.records.results import MARK, for_excel, harmless
 from imgflow_steps.store import Store
-from imgflow_workflows.catalog.ask import select
+from imgflow_workflows.catalog.ask import answer, answering
 from imgflow_workflows.errors import ImgflowError
 from imgflow_workflows.settings import PLACES, Resolved
 
@@ -62,16 +62,16 @@ def query(
     if output == "parquet" and sys.stdout.isatty():
         raise ImgflowError("Parquet is not for a terminal", "write it to a file: … -o parquet > answer.parquet")
     used = partial(say_unfinished, command=resolved.command, voice=voice)
-    with select(store, sql, municipality, used=used) as answer:
+    with answering(store, sql, municipality, used=used) as base, answer(base, sql) as found:
         match output:
             case "table" | "wide":
-                _table(answer, voice, wide=output == "wide")
+                _table(found, voice, wide=output == "wide")
             case "csv":
-                _csv(answer, delimiter)
+                _csv(found, delimiter)
             case "json":
-                _json(answer)
+                _json(found)
             case "parquet":
-                _parquet(answer)
+                _parquet(found)
 
 
 def _rows(answer: RecordBatchReader) -> Iterator[tuple[Any, ...]]:

@@ -21,7 +21,7 @@ from imgflow_steps.contract.sample import MANUAL
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.records import findings, keys
 from imgflow_steps.records.boxes import of_source
-from imgflow_steps.records.row import Entry, Published, Row, Status
+from imgflow_steps.records.row import WITH_RESULT, Entry, Published, Row, Status
 from imgflow_steps.report.figures import moment
 from imgflow_steps.report.remedies import HINTS
 from imgflow_steps.store import Store, StoreError
@@ -198,7 +198,7 @@ def _found(out: Published) -> Iterator[str]:
 def _steps(chapter: Chapter, row: Row) -> str:
     """Each step's time, and where it came to an end."""
     times = [f"{label} {ms:.1f} ms" for label, ms in row.ms.items()]
-    if row.status in {Status.PROCESSED, Status.CACHED}:
+    if row.status in WITH_RESULT:
         return ", ".join(times)
     rest = [label for label in chapter.record.run.pipeline.labels if label not in row.ms]
     return ", ".join(times) + (f"; {row.status.value} before {rest[0]} was done" if rest else "")

@@ -12,7 +12,7 @@ from imgflow_steps.contract.metadata import FIELDS
 from imgflow_steps.contract.redaction import redacted
 from imgflow_steps.records import documents
 from imgflow_steps.records.duplicates import Hashes
-from imgflow_steps.records.row import Entry, Published, Row, Status
+from imgflow_steps.records.row import WITH_RESULT, Entry, Published, Row, Status
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,7 +87,7 @@ def spool(path: Path, verdicts: Iterable[Row]) -> Hashes:
     hashes, place = Hashes(), 0
     with path.open("wb") as file:
         for row in verdicts:
-            if row.status in {Status.PROCESSED, Status.CACHED}:
+            if row.status in WITH_RESULT:
                 hashes.add(place, row.dhash)
             place += file.write(_line(row))
     return hashes

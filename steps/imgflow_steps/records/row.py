@@ -59,6 +59,9 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
+WITH_RESULT = frozenset({Status.PROCESSED, Status.CACHED})
+
+
 class Published(BaseModel):
     """One published result of an image; ``key`` is "" when the pipeline publishes no pictures."""
 

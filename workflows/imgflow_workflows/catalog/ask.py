@@ -114,35 +114,33 @@ def answering(
 
 @contextmanager
 def select(
-    store: Store,
-    sql: str,
-    municipality: str = "",
-    chosen: Path | None = None,
-    run: Run | None = None,
-    *,
-    used: Callable[[Record], object] = lambda _: None,
+    store: Store, sql: str, municipality: str = "", chosen: Path | None = None, run: Run | None = None
 ) -> Iterator[RecordBatchReader]:
+    """The answer to one SELECT over what ``answering`` gives, see ``answer``."""
+    with answering(store, sql, municipality, chosen, run) as base, answer(base, sql) as found:
+        yield found
+
+
+@contextmanager
+def answer(base: DuckDBPyConnection, sql: str) -> Iterator[RecordBatchReader]:
     """The answer to one SELECT, as batches that are computed while they are read, inside of the context.
 
     Raises BadParametersError saying what is wrong with it and which names are near.
     """
-    with answering(store, sql, municipality, chosen, run, used=used) as base:
-        import duckdb  # noqa: PLC0415 - an extra
-        from pyarrow import ArrowException  # noqa: PLC0415 - likewise
+    import duckdb  # noqa: PLC0415 - an extra
+    from pyarrow import ArrowException  # noqa: PLC0415 - likewise
 
-        try:
-            kinds = [statement.type.name for statement in base.extract_statements(sql)]
-            if kinds != ["SELECT"]:
-                raise BadParametersError(
-                    f"one SELECT is answered, nothing else; this is {', '.join(kinds) or 'nothing'}"
-                )
-            yield base.sql(sql).to_arrow_reader(ROWS)
-        except (duckdb.InterruptException, RuntimeError) as error:
-            if "interrupted" not in str(error).casefold():
-                raise
-            raise KeyboardInterrupt from None  # that it took for itself
-        except (duckdb.Error, ArrowException) as error:
-            raise BadParametersError(f"the SQL cannot be answered: {said(error)}") from error
+    try:
+        kinds = [statement.type.name for statement in base.extract_statements(sql)]
+        if kinds != ["SELECT"]:
+            raise BadParametersError(f"one SELECT is answered, nothing else; this is {', '.join(kinds) or 'nothing'}")
+        yield base.sql(sql).to_arrow_reader(ROWS)
+    except (duckdb.InterruptException, RuntimeError) as error:
+        if "interrupted" not in str(error).casefold():
+            raise
+        raise KeyboardInterrupt from None  # that it took for itself
+    except (duckdb.Error, ArrowException) as error:
+        raise BadParametersError(f"the SQL cannot be answered: {said(error)}") from error
 
 
 def _fetch_catalogs(store: Store, names: Iterable[str], folder: Path) -> None:
@@ -182,9 +180,12 @@ def _write_made(
         return
     for name, record in newest(store, municipality).items():
         used(record)
-        with merged(store, keys.rows(name, record.digest)) as rows, NamedHashes(folder / "names.jsonl") as hashes:
-            _write_rows(map(hashes.seen, rows), record.run, record.digest, folder, tables)
-            if "results" in tables:
+        with merged(store, keys.rows(name, record.digest)) as rows:
+            if "results" not in tables:  # which alone name near-duplicates
+                _write_rows(rows, record.run, record.digest, folder, tables)
+                continue
+            with NamedHashes(folder / "names.jsonl") as hashes:
+                _write_rows(map(hashes.seen, rows), record.run, record.digest, folder, tables)
                 fill(folder / "results", name, "duplicate_of", hashes.duplicates(record.run.collect.near))
 
 

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Self
 
 from imgflow_steps.records.duplicates import Hashes, duplicates
 from imgflow_steps.records.results import NAMES
-from imgflow_steps.records.row import Row, Status
+from imgflow_steps.records.row import WITH_RESULT, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-DONE = {Status.PROCESSED, Status.CACHED}
 
 
 class NamedHashes:
@@ -35,7 +33,7 @@ class NamedHashes:
 
     def seen(self, row: Row) -> Row:
         """Remember a row, and give it back."""
-        if row.dhash and row.status in DONE:
+        if row.dhash and row.status in WITH_RESULT:
             self._hashes.add(self._place, row.dhash)
             self._place += self._file.write(json.dumps(row.image).encode() + b"\n")
         return row

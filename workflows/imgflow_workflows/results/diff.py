@@ -20,7 +20,7 @@ from imgflow_steps.pixels.arrays import to_image
 from imgflow_steps.records import keys
 from imgflow_steps.records.merge import image_of, joined
 from imgflow_steps.records.results import read_jsonl, scalars
-from imgflow_steps.records.row import Published, Row, Status
+from imgflow_steps.records.row import WITH_RESULT, Published, Row
 from imgflow_steps.store import OF_ONE
 from imgflow_steps.store.leftovers import temporary
 from imgflow_steps.store.threads import ahead, crew
@@ -159,7 +159,7 @@ def _differences(one: Row | None, other: Row | None) -> Iterator[Difference | No
 
 
 def _verdict(row: Row) -> str:
-    if row.status in {Status.PROCESSED, Status.CACHED}:
+    if row.status in WITH_RESULT:
         return PROCESSED
     return f"{row.status.value}: {row.code}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -96,12 +96,17 @@ def of_every_run(store: Store, read: Callable[[str], T]) -> Iterator[T]:
 
 def newest(store: Store, municipality: str = "") -> dict[str, Record]:
     """The newest run of each municipality, or of one, that has listed anything."""
+    return newest_among(
+        one for _, one in records(store) if isinstance(one, Record) and municipality in {"", one.run.municipality}
+    )
+
+
+def newest_among(known: Iterable[Record]) -> dict[str, Record]:
+    """The newest of these runs for each municipality that has listed anything."""
     found: dict[str, Record] = {}
-    for _, one in records(store):
-        if not isinstance(one, Record) or one.listing is None:
-            continue
+    for one in known:
         name = one.run.municipality
-        if municipality in {"", name} and (name not in found or found[name].run.created < one.run.created):
+        if one.listing and (name not in found or found[name].run.created < one.run.created):
             found[name] = one
     return found
 

@@ -85,8 +85,9 @@ def read(store: Store, run_id: str) -> RunState:
 
 
 def at(store: Store, run: Run, progress: Progress) -> RunState:
-    """A run that is so far; of one that is unfinished its lease tells whether it will go on."""
-    held = lease.read(store, run.id) if progress.phase in OPEN else None
+    """A run that is so far; of an unfinished one that no cluster has, its lease tells whether it will go on."""
+    asked = progress.phase in OPEN and run.engine != "argo"
+    held = lease.read(store, run.id) if asked else None
     if held is None:
         return RunState(run, progress)
     return RunState(run, progress, abandoned=held[0].dead, renewed=held[1].placed)
