@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import redis
 from PIL import Image
 from tests import photographs
 from tests.brokers import Broker, broker_binary
 from tests.servers import Proxy, Server
-from tests.services import Served, Start
+from tests.services import Served, Start, until
 
 from imgflow_steps.pipeline import apply
 from imgflow_steps.pipeline.model import parse
@@ -358,6 +359,26 @@ def test_what_a_killed_worker_had_in_hand_is_done_by_another(
     many = [("files", (f"{i}.jpg", files[0][1])) for i in range(9)]
     refused = front.client.post("/process", data={"actions": json.dumps(OPERATIONS)}, files=many)
     assert (refused.status_code, refused.json()["code"]) == (503, "busy")
+
+
+def test_what_was_in_hand_when_the_broker_was_restarted_waits_for_no_patience(
+    start_service: Start, processor: Served, tmp_path: Path, broker: Broker
+) -> None:
+    broker.start()
+    told = {"IMGFLOW_SERVE_JOBS_BROKER": broker.url, "IMGFLOW_STORE": str(tmp_path / "store")}
+    told |= {"IMGFLOW_SERVE_API_PROCESSORS": behind(processor), "IMGFLOW_SERVE_JOBS_PATIENCE": "3600"}
+    front = start_service("api", **told)
+    stuck = start_service("jobs", **{**told, "IMGFLOW_SERVE_API_PROCESSORS": "127.0.0.1:1"})
+    job = posted(front, [(f"{i}.jpg", photographs.jpeg(i, 64, 48)) for i in range(4)], OPERATIONS, wait=0)["job"]
+    with redis.Redis.from_url(broker.url) as client:
+        until(lambda: client.hlen("unacked") == 4)
+    stuck.end(signal.SIGKILL)
+    broker.kill()
+
+    broker.start()
+    start_service("jobs", **told)
+
+    assert finished(front, job)["counts"]["processed"] == 4
 
 
 def test_an_image_that_is_late_is_tried_again_through_its_broker_and_then_has_failed(

@@ -75,12 +75,16 @@ class Queue:
     def restore(self) -> None:
         """Put back into the line what a worker has had in hand for longer than ``patience``: it is dead.
 
-        Kombu does so itself, but only now and then. Raises OperationalError and OSError.
+        So it is where the broker is younger than that: a worker forgets what it had in hand with its connection, and
+        a broker that keeps what it is told does not. Kombu restores only now and then, and knows nothing of restarts.
+        Raises OperationalError and OSError.
         """
         if self.embedded:
             return
         with self._connected() as connection:
             channel: Any = connection.default_channel
+            age = channel.client.info("server")["uptime_in_seconds"]
+            channel.visibility_timeout = min(self._settings.patience, age)
             channel.qos.restore_visible(num=self._settings.queue, interval=1)
 
     def admit(self, count: int) -> None:
