@@ -83,7 +83,7 @@ class Queue:
             return
         with self._connected() as connection:
             channel: Any = connection.default_channel
-            age = channel.client.info("server")["uptime_in_seconds"]
+            age = channel.client.info("server").get("uptime_in_seconds", self._settings.patience)
             channel.visibility_timeout = min(self._settings.patience, age)
             channel.qos.restore_visible(num=self._settings.queue, interval=1)
 
