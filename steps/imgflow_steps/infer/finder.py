@@ -73,7 +73,8 @@ def _check_only(only: Sequence[str], known: Sequence[str]) -> None:
 class Finder:
     """A model that gives boxes; what it finds is told in pixels of the upright source.
 
-    ``boxes`` says so to whoever opens a pipeline, ``labels`` which there may be, () where any number may come.
+    ``boxes`` says so to whoever opens a pipeline, ``labels`` which there may be, () where any number may come. ``side``
+    is the longer one of its input in pixels, 0 where it takes any, and ``colour`` whether it looks at that.
     """
 
     boxes = True
@@ -86,6 +87,7 @@ class Finder:
         known = told.labels or ((one,) if one else ())
         _check_only(params.only, known)
         self.labels = params.only or known
+        self.side, self.colour = max(entry.width, entry.height), entry.channels > 1
         first = told.trials[0][0][0].astype(np.float64) if kind == "yolox" else np.empty((0, 0))
         self._context = decoders.DecoderContext(
             names=told.names,
