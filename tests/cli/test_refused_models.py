@@ -85,3 +85,20 @@ def test_what_can_be_covered_is_submitted(imgflow: Cli, demo: Store, tmp_path: P
     Path("covers.yaml").write_text(yaml.safe_dump({"steps": [{"infer": {"model": str(model)}}, "redact"]}))
     assert imgflow("lint", "covers.yaml").code == 0
     assert imgflow("submit", "-m", "Demo", "--pipeline", "covers.yaml", "--workers", "1").code == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "words"),
+    [
+        ("grayscale", "its model takes colour, which step 1, grayscale, has dropped"),
+        ("scale:48x40", "its model looks at 64 pixels, and step 1, scale, leaves 48 at most"),
+        ("scale:96x96", ""),
+    ],
+)
+def test_lint_names_a_step_that_takes_from_a_finder_what_it_needs(
+    imgflow: Cli, tmp_path: Path, before: str, words: str
+) -> None:
+    model = finders.saying(tmp_path, BOXES, 64, **NAMES)
+    Path("steps.yaml").write_text(yaml.safe_dump({"steps": [before, {"infer": {"model": str(model)}}]}))
+    done = imgflow("lint", "steps.yaml")
+    assert (done.code, words in done.out) == (2 if words else 0, True)

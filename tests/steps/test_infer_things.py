@@ -181,9 +181,10 @@ def test_boxes_are_those_of_the_source_whatever_has_moved_the_pixels(tmp_path: P
 def test_ultralytics_says_itself_how_pixels_come_in(tmp_path: Path) -> None:
     brightness = (
         "m (float[1, 3, 64, 64] x) => (float[1, 5, 84] y) <int64[3] s = {1, 5, 84}, int64[1] zero = {0}, "
-        "int64[1] one = {1}, int64[4] at = {0, 0, 0, 0}> "
-        "{ m = ReduceMax <axes = [1, 2, 3], keepdims = 0> (x) r = Reshape (m, three) y = Expand (r, s) }"
-    ).replace("int64[4] at = {0, 0, 0, 0}", "int64[3] three = {1, 1, 1}")
+        "int64[1] one = {1}, int64[3] three = {1, 1, 1}, float[1, 5, 1] each = {20, 20, 20, 20, 1}> "
+        "{ m = ReduceMax <axes = [1, 2, 3], keepdims = 0> (x) r = Reshape (m, three) c = Mul (r, each) "
+        "y = Expand (c, s) }"
+    )
     made = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 13]> {brightness}')
     helper.set_model_props(made, {"author": "Ultralytics", "task": "detect", "names": "{0: 'a'}", "imgsz": "[64, 64]"})
     path = tmp_path / "model.onnx"
@@ -266,3 +267,130 @@ def test_pieces_are_larger_than_what_they_share_or_there_would_be_none_or_thousa
     with pytest.raises(BadParametersError, match="tile is 0 or at least 160"):
         parse({"steps": [{"infer": {"tile": tile}}]})
     assert parse({"steps": [{"infer": {"tile": 0}}, {"infer": {"tile": 160}}]})
+
+
+def refusal(path: str, **params: Any) -> str:
+    with pytest.raises(BadParametersError) as error:
+        build(Infer(model=path, **params))
+    return str(error.value)
+
+
+def one(boxes: Any, **said: Any) -> dict[str, Any]:
+    """What torchvision says of one thing: nothing of it is known before a picture in which it is."""
+    return {
+        "boxes": np.array([boxes], np.float32),
+        "labels": np.array([said.get("label", 0)], np.int64),
+        "scores": np.array([said.get("score", 0.9)], np.float32),
+    }
+
+
+@pytest.mark.parametrize("layout", ["yolo", "yolo5"])
+def test_boxes_in_other_units_than_they_are_taken_for_are_refused_since_nothing_would_be_found(
+    tmp_path: Path, layout: str
+) -> None:
+    made, metadata = LAYOUTS[layout]
+    given = made()
+    for value in given.values():
+        (value[:, :4] if layout == "yolo" else value[:, :, :4])[...] /= SIDE
+    path = model(tmp_path, singles(given), names="{0: 'car', 1: 'face'}", **metadata)
+    assert "write units: relative" in refusal(path)
+    assert found(path, units="relative")["objects"]["count"] == 2
+
+
+def test_relative_boxes_of_other_layouts_are_refused_where_the_trial_shows_them(tmp_path: Path) -> None:
+    relative = one(corners()[1] / SIDE)
+    assert "write units: relative" in refusal(model(tmp_path, relative, names="{0: 'face'}"))
+    pixels = ssd() | {"detection_boxes": (corners()[:, [1, 0, 3, 2]])[np.newaxis]}
+    path = model(tmp_path, singles(pixels), names="{0: 'car', 1: 'face'}")
+    assert "write units: pixels" in refusal(path)
+    assert found(path, units="pixels")["objects"]["count"] == 2
+
+
+SEES = """<ir_version: 8, opset_import: ["": 13]>
+m (float[1, 3, 64, 64] x) => (float[1, 4] boxes, int64[1] labels, float[1] scores)
+<float[1, 4] there = {BOX}, int64[1] label = {LABEL}, float[1] sure = {SCORE}, float grey = {100}, float[1] no = {0}>
+{
+    boxes = Identity (there)
+    labels = Identity (label)
+    mean = ReduceMean <keepdims = 0> (x)
+    dark = Less (mean, grey)
+    scores = Where (dark, sure, no)
+}"""
+
+
+def seeing(folder: Path, box: str, label: int = 0, score: float = 0.9) -> str:
+    """A model that says so of a dark picture only: a trial with noise shows nothing of it."""
+    text = SEES.replace("BOX", box).replace("LABEL", str(label)).replace("SCORE", str(score))
+    made = onnx.parser.parse_model(text)
+    helper.set_model_props(made, {"names": "{0: 'face'}"})
+    path = folder / "model.onnx"
+    onnx.save(made, path)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("box", "label", "score", "words"),
+    [
+        ("0.6, 0.4, 0.7, 0.6", 0, 0.9, "write units: relative"),
+        ("10, 20, 30, 40", 1, 0.9, r"label number 1.*only 0 to 0 have names.*background"),
+        ("10, 20, 30, 40", -1, 0.9, "label number -1"),
+        ("10, 20, 30, 40", 0, 2.5, r"a score of 2.5"),
+    ],
+)
+def test_what_cannot_be_read_rightly_rejects_the_image_since_nothing_in_it_would_be_covered(
+    tmp_path: Path, box: str, label: int, score: float, words: str
+) -> None:
+    with pytest.raises(Rejected, match=words) as verdict:
+        found(seeing(tmp_path, box, label, score))
+    assert verdict.value.code == "model-failed"
+
+
+def test_scores_without_their_sigmoid_are_refused(tmp_path: Path) -> None:
+    given = yolo()
+    scores = given["output0"][:, 4:]
+    scores[...] = np.where(scores > 0.5, 2.0, -6.0)
+    assert "not between 0 and 1" in refusal(model(tmp_path, singles(given), names="{0: 'car', 1: 'face'}"))
+
+
+def test_a_list_of_places_may_have_its_columns_first_or_last(tmp_path: Path) -> None:
+    turned = {"output0": yolo()["output0"].transpose(0, 2, 1)}
+    named = model(tmp_path, singles(turned), names="{0: 'car', 1: 'face'}")
+    assert found(named)["objects"]["labels"] == {"car": 1, "face": 1}
+    unnamed = model(tmp_path, singles(turned))
+    assert "read: yolo or read: yolox" in refusal(unnamed)
+    assert found(unnamed, read="yolo")["objects"]["labels"] == {"0": 1, "1": 1}
+
+
+def test_probabilities_beside_boxes_are_not_taken_for_those_of_a_detr(tmp_path: Path) -> None:
+    """UltraFace: the first column is for nothing, and boxes are corners."""
+    scores = np.tile(np.array([0.99, 0.01], np.float32), (1, 20, 1))
+    boxes = np.full((1, 20, 4), 0.5, np.float32)
+    path = model(tmp_path, {"scores": scores, "boxes": boxes}, names="{0: 'background', 1: 'face'}")
+    assert "scores are probabilities already, which is not how DETR" in refusal(path)
+    assert "probabilities" in refusal(path, read="detr")
+
+
+def test_a_detr_is_asked_for_its_labels_since_they_alone_tell_whether_a_column_is_for_nothing(tmp_path: Path) -> None:
+    assert "or one less where the last column is for nothing" in refusal(model(tmp_path, singles(detr())))
+    three = model(tmp_path, singles(detr()), names="{0: 'car', 1: 'face', 2: 'plate'}")
+    assert set(found(three, score=0)["objects"]["labels"]) == {"car", "face", "plate"}
+    wrong = model(tmp_path, singles(detr()), names="{0: 'car', 1: 'face', 2: 'plate', 3: 'bus'}")
+    assert "4 labels for 3 columns" in refusal(wrong)
+
+
+@pytest.mark.parametrize("names", ["['car', 'Füße']", '["car", "F\\u00fc\\u00dfe"]', '{"0": "car", "1": "Füße"}'])
+def test_names_in_metadata_may_be_a_list_or_a_dictionary_of_python_or_json(tmp_path: Path, names: str) -> None:
+    assert found(model(tmp_path, singles(yolo()), names=names))["objects"]["labels"] == {"car": 1, "Füße": 1}
+
+
+def test_a_model_whose_weights_are_in_another_file_is_refused_since_a_run_takes_one_file_along(tmp_path: Path) -> None:
+    path = model(tmp_path, {"v": np.zeros((1, 3), np.float32)})
+    made = onnx.load(path)
+    weights = onnx.numpy_helper.from_array(np.zeros((1, 3), np.float32), "w")
+    made.graph.initializer.append(weights)
+    del made.graph.node[:]
+    made.graph.node.append(helper.make_node("Identity", ["w"], ["v"]))
+    onnx.save(made, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    words = refusal(path)
+    assert "weights.bin" in words
+    assert "one file" in words

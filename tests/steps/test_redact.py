@@ -46,7 +46,7 @@ def test_a_box_grows_by_its_margin_and_then_to_the_grid() -> None:
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_nothing_beside_the_areas_changes_and_all_of_them_does(by: str, shape: str, channels: int) -> None:
     given = sample(FACE, PLATE, channels=channels)
-    given.pixels[:, :, -1] |= 1  # no alpha of 0
+    given.pixels[:, :, channels - 1 + channels % 2 :] = 255  # what is seen through is no longer what it was
     out = redacted(given, by=by, shape=shape, margin=0)
     same = (given.pixels == out.pixels).all(axis=2)
     assert same[:, :8].all()
@@ -94,10 +94,24 @@ def test_what_is_covered_is_opaque(channels: int) -> None:
 def test_colour_that_nobody_sees_under_transparency_does_not_go_out(channels: int) -> None:
     """A person who was erased with a mask: no model can find who is not seen, and a PNG would keep the colours."""
     given = sample(FACE, channels=channels)
-    given.pixels[:, :, -1] = 200
+    given.pixels[:, :, -1] = 255
     given.pixels[60:80, 80:100, -1] = 0
     out = redacted(given)
     assert not out.pixels[60:80, 80:100].any()
+    assert (out.pixels[80:] == given.pixels[80:]).all()
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+@pytest.mark.parametrize("alpha", [1, 2, 100, 254])
+def test_colour_that_is_hardly_seen_goes_out_no_clearer_than_the_model_saw_it(channels: int, alpha: int) -> None:
+    """A person who was erased with a soft brush: over white, where models look, nobody is seen."""
+    given = sample(FACE, channels=channels)
+    given.pixels[:, :, -1] = 255
+    given.pixels[60:80, 80:100, -1] = alpha
+    out = redacted(given)
+    seen = given.pixels[60:80, 80:100, :-1].astype(int) * alpha + 255 * (255 - alpha)
+    assert (out.pixels[60:80, 80:100, :-1] == (2 * seen + 255) // 510).all()
+    assert (out.pixels[60:80, 80:100, -1] == alpha).all()
     assert (out.pixels[80:] == given.pixels[80:]).all()
 
 

@@ -64,9 +64,9 @@ def _doubts(pipeline: Pipeline, folder: Path) -> Iterator[Fault]:
         except BadParametersError as error:
             yield Fault(("steps", i, call.name), str(error))
     if len(opened) == len(pipeline.steps):
-        from imgflow_steps.pipeline.apply import uncoverable  # noqa: PLC0415 - loads numpy, as opened steps have
+        from imgflow_steps.pipeline.apply import starved, uncoverable  # noqa: PLC0415 - loads numpy, as opened steps have
 
-        for i, text in uncoverable(pipeline.steps, opened, marked=True):
+        for i, text in (*uncoverable(pipeline.steps, opened, marked=True), *starved(pipeline.steps, opened)):
             yield Fault(("steps", i, pipeline.steps[i].name), text)
 
 

@@ -78,8 +78,8 @@ def _of_xmp(packet: bytes) -> ExifValues:
 def outgoing(block: bytes, keep: Metadata) -> bytes:
     """The EXIF that goes out with a result: who, when, with what and, if asked, where; b"" where there is none.
 
-    It is written anew: no thumbnail, which would show the picture before its steps, no notes of a maker, and the
-    picture is upright. XMP does not go out. What cannot be read is left out.
+    It is written anew: no thumbnail, which would show the picture before its steps, nothing else that is long enough to
+    be one, no notes of a maker, and the picture is upright. XMP does not go out. What cannot be read is left out.
     """
     if keep == "strip" or not block:
         return b""
@@ -87,12 +87,12 @@ def outgoing(block: bytes, keep: Metadata) -> bytes:
     try:
         before, after = Image.Exif(), Image.Exif()
         before.load(block)
-        after.update({tag: value for tag, value in before.items() if tag in FIRST_OUT})
+        after.update({tag: value for tag, value in _few(before).items() if tag in FIRST_OUT})
         hidden = NOT_OUT if position else NOT_OUT | SAYS_WHERE
-        kept = {tag: value for tag, value in before.get_ifd(IFD.Exif).items() if tag not in hidden}
+        kept = {tag: value for tag, value in _few(before.get_ifd(IFD.Exif)).items() if tag not in hidden}
         after.get_ifd(IFD.Exif).update(kept)
         if position:
-            after.get_ifd(IFD.GPSInfo).update(before.get_ifd(IFD.GPSInfo))
+            after.get_ifd(IFD.GPSInfo).update(_few(before.get_ifd(IFD.GPSInfo)))
         if not any((after, kept, position and after.get_ifd(IFD.GPSInfo))):
             return b""
         return after.tobytes()
@@ -100,3 +100,8 @@ def outgoing(block: bytes, keep: Metadata) -> bytes:
         raise
     except Exception:  # noqa: BLE001 - see above
         return b""
+
+
+def _few(tags: Mapping[Any, Any]) -> dict[Any, Any]:
+    """The tags whose values are too short to hold a picture, as a comment of the user or a private tag may."""
+    return {tag: value for tag, value in tags.items() if not hasattr(value, "__len__") or len(value) <= exif.LONGEST}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imgflow_steps.infer.layouts import PAIR, STRIDE, STRIDES
+from imgflow_steps.infer.layouts import PAIR, STRIDE, STRIDES, places
 from imgflow_steps.infer.regions import regions
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ def _best(boxes: Numbers, scores: Numbers) -> Candidates:
 
 
 def _yolo(outputs: Sequence[Numbers], context: DecoderContext) -> Candidates:
-    rows = outputs[0][0].T
+    rows = outputs[0][0]
+    rows = rows.T if rows.shape[1] == places(context.size) else rows
     return _best(_scaled(_centred(rows), context, relative=False), rows[:, EDGE:])
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from imgflow_steps.contract.sample import Rejected, Sample, beside
 from imgflow_steps.contract.step import BadParametersError
-from imgflow_steps.infer import Infer, decoders, looking, things
+from imgflow_steps.infer import Infer, decoders, looking, plausible, things
 from imgflow_steps.infer.layouts import Told, is_ultralytics
 
 if TYPE_CHECKING:
@@ -73,19 +73,21 @@ def _check_only(only: Sequence[str], known: Sequence[str]) -> None:
 class Finder:
     """A model that gives boxes; what it finds is told in pixels of the upright source.
 
-    ``boxes`` says so to whoever opens a pipeline, ``labels`` which there may be, () where any number may come.
+    ``boxes`` says so to whoever opens a pipeline, ``labels`` which there may be, () where any number may come. ``side``
+    is the longer one of its input in pixels, 0 where it takes any, and ``colour`` whether it looks at that.
     """
 
     boxes = True
 
     def __init__(self, kind: str, entry: Intake, told: Told, params: Infer, ask: Ask) -> None:
         self._entry, self._params, self._ask = entry, params, ask
-        self._decode = decoders.DECODERS[kind]
+        self._decode, self._kind = decoders.DECODERS[kind], kind
         self._row = things.Told(told.labels, params.most, OTHERWISE.get(kind, ""))
         one = OTHERWISE.get(kind, "")
         known = told.labels or ((one,) if one else ())
         _check_only(params.only, known)
         self.labels = params.only or known
+        self.side, self.colour = max(entry.width, entry.height), entry.channels > 1
         first = told.trials[0][0][0].astype(np.float64) if kind == "yolox" else np.empty((0, 0))
         self._context = decoders.DecoderContext(
             names=told.names,
@@ -95,6 +97,7 @@ class Finder:
             relative={"auto": None, "relative": True, "pixels": False}[params.units],
             decoded=kind == "yolox" and decoders.is_decoded(first, told.sizes[0]),
         )
+        self._check_trials(told)
 
     def __call__(self, sample: Sample) -> Iterable[Sample]:
         """The sample with what was found in it beside what others found."""
@@ -108,6 +111,24 @@ class Finder:
         said = {self._params.name or "objects": self._row.row(self._inside(kept, width, height), sample.at)}
         yield dataclasses.replace(sample, found=beside(sample.found, said))
 
+    def _check_trials(self, told: Told) -> None:
+        """Raise BadParametersError where what the model says of trial pictures shows that it would be misread."""
+        dense = self._kind in plausible.DENSE
+        for outputs, size in zip(told.trials, told.sizes, strict=True):
+            if self._kind not in plausible.MEASURED:
+                return
+            with np.errstate(over="ignore", invalid="ignore"):
+                found = self._decode(_numbers(outputs), dataclasses.replace(self._context, size=size))
+            kept = found if dense else things.certain(found, self._params.score)
+            if fault := plausible.scores(kept, dense=dense) or self._misread(kept, size):
+                raise BadParametersError(f"{told.said}, read as {self._kind}: {fault}")
+
+    def _misread(self, found: decoders.Candidates, size: tuple[int, int]) -> str:
+        if self._kind not in plausible.MEASURED:
+            return ""
+        asked = self._context.relative
+        return plausible.units(found, size, relative=self._kind in plausible.RELATIVE if asked is None else asked)
+
     def _view(self, pixels: Pixels, part: tuple[float, float, float, float] | None) -> looking.View:
         width, height = self._entry.width, self._entry.height
         if self._params.fit == "stretch" and part is None:
@@ -117,14 +138,16 @@ class Finder:
         return looking.letterboxed(pixels, width, height, part)
 
     def _seen(self, view: looking.View) -> decoders.Candidates:
-        outputs = [np.asarray(value) for value in self._ask(view.pixels)]
-        outputs = [value.astype(np.float64) if value.dtype.kind == "f" else value for value in outputs]
+        outputs = _numbers(self._ask(view.pixels))
         if not all(np.isfinite(value).all() for value in outputs):
             raise Rejected("model-failed", "the model gave numbers that are not finite")
         height, width, _ = view.pixels.shape
         size = self._entry.height or height, self._entry.width or width
         with np.errstate(over="ignore", invalid="ignore"):  # a box without end is rejected when boxes are chosen
             found = self._decode(outputs, dataclasses.replace(self._context, size=size))
+        kept = things.certain(found, self._params.score)
+        if fault := plausible.scores(kept) or self._misread(kept, size) or plausible.labels(kept, self._row.names):
+            raise Rejected("model-failed", f"what the model found cannot be read: {fault}")
         boxes = found.boxes * np.array([*view.gain, *view.gain]) + np.array([*view.offset, *view.offset])
         return dataclasses.replace(found, boxes=boxes)
 
@@ -134,6 +157,12 @@ class Finder:
         boxes = np.clip(found.boxes, 0, [width, height, width, height])
         there = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
         return decoders.Candidates(boxes[there], found.scores[there], found.labels[there])
+
+
+def _numbers(outputs: Sequence[Any]) -> list[Any]:
+    """What a model gave, floats in double precision."""
+    values = [np.asarray(value) for value in outputs]
+    return [value.astype(np.float64) if value.dtype.kind == "f" else value for value in values]
 
 
 class Summary:

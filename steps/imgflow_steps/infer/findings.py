@@ -117,7 +117,8 @@ def _rounded(value: float) -> float:
 def labels_of(file: str, metadata: Mapping[str, str]) -> tuple[str, ...]:
     """Labels from a text file, one a line; else from the model's metadata; else none.
 
-    Metadata is ``labels`` (a JSON list, or separated by lines or commas) or ``names`` (number to name).
+    Metadata is ``labels`` (a JSON list, or separated by lines or commas) or ``names`` (a list, or number
+    to name).
 
     Raises BadParametersError when they cannot be read.
     """
@@ -143,6 +144,8 @@ def _listed(text: str) -> tuple[str, ...]:
 
 def _numbered(text: str) -> tuple[str, ...]:
     names = ast.literal_eval(text)  # as Python writes a dict, which is how YOLO exports it
+    if isinstance(names, list | tuple):
+        return tuple(map(str, names))
     if not isinstance(names, dict) or sorted(map(int, names)) != list(range(len(names))):
         raise ValueError("names are not numbered from 0 without gaps")
     return tuple(str(names[key]) for key in sorted(names, key=int))

@@ -63,6 +63,8 @@ def layout(told: Told, read: str) -> str:
     fitting = [name for name, fits in FITS.items() if fits(told)]
     if read in {"scores", "number"}:
         return ""
+    if "detr" in fitting and read in {"auto", "detr"} and (fault := _undecided(told)):
+        raise BadParametersError(f"{told.said}: {fault}")
     if read != "auto":
         if read not in fitting and not (read in ASKED and ASKED[read](told.shapes[0])):
             raise BadParametersError(
@@ -95,9 +97,13 @@ def _columns(told: Told, before: int, columns: int) -> bool:
 
 
 def _yolo(told: Told) -> bool:
-    return bool(_alone(told)) and all(
-        len(shape) == 3 and shape[2] == places(size) and _columns(told, 4, shape[1])  # noqa: PLR2004
-        for shape, size in _alone(told)
+    return (
+        bool(_alone(told))
+        and all(
+            len(shape) == 3  # noqa: PLR2004
+            and any(many == places(size) and _columns(told, 4, columns) for columns, many in (shape[1:], shape[:0:-1]))
+            for shape, size in _alone(told)
+        )
     )
 
 
@@ -111,7 +117,8 @@ def _rows(told: Told, each: int) -> bool:
 def _end2end(told: Told) -> bool:
     shapes = [shape for shape, _ in _alone(told)]
     fixed = all(len(shape) == 3 and shape[0] == 1 and shape[2] == 6 for shape in shapes)  # noqa: PLR2004
-    return bool(shapes) and fixed and not _rows(told, 1) and not _rows(told, ANCHORS) and not _transformer(told)
+    others = _yolo(told) or _rows(told, 1) or _rows(told, ANCHORS) or _transformer(told)
+    return bool(shapes) and fixed and not others
 
 
 def _says_end2end(told: Told) -> bool:
@@ -137,6 +144,22 @@ def _detr(told: Told) -> bool:
         for logits, boxes in (
             sorted(pair, key=lambda shape: shape[-1:] == (4,)) for pair in zip(*told.shapes, strict=True)
         )
+    )
+
+
+def _undecided(told: Told) -> str:
+    """Why scores beside boxes cannot be read as those of a DETR; "" where they can."""
+    if len(told.names) == 1:
+        return ""
+    scores = np.asarray(min(told.trials[0], key=lambda value: np.shape(value)[-1:] == (4,)))
+    if scores.min(initial=0) >= 0 and scores.max(initial=0) <= 1:
+        return "scores are probabilities already, which is not how DETR gives them"
+    many, columns = len(told.labels), scores.shape[-1]
+    if many in {columns - 1, columns}:
+        return ""
+    return (
+        f"the model has {many} labels for {columns} columns of scores; give infer as many labels as there are columns "
+        "(RT-DETR, deformable DETR), or one less where the last column is for nothing (DETR)"
     )
 
 

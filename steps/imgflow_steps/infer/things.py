@@ -33,6 +33,11 @@ def joined(parts: Sequence[Candidates]) -> Candidates:
     )
 
 
+def certain(found: Candidates, least: float) -> Candidates:
+    """Those that are certain enough."""
+    return _picked(found, found.scores >= least)
+
+
 def chosen(found: Candidates, params: Infer, name: Callable[[int], str], *, pieces: bool) -> Candidates:
     """Those that are certain enough and asked for, none twice, the best first.
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import mmap
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -31,6 +33,8 @@ PROVIDERS = {  # of a device; what a card cannot do, the processor does
     "cpu": ["CPUExecutionProvider"],
     "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"],
 }
+# An entry of TensorProto.external_data (field 13 of it): key "location", and the length and text of its value.
+OUTSIDE = re.compile(rb"\x6a..?\x0a\x08location\x12(.)(.{1,127})", re.DOTALL)
 TRIALS = ((256, 256), (192, 320))  # height and width of two trial pictures, where the model leaves them free
 
 
@@ -93,6 +97,11 @@ def _open(model: str, device: str) -> ort.InferenceSession:
         )
     if device == "cuda":
         ort.preload_dlls()  # NVIDIA's libraries are packages of Python, too, where no loader looks
+    if model and (beside := weights_beside(Path(model))):
+        raise BadParametersError(
+            f"{model} keeps its weights in another file, {beside}, and a run takes along one file; write it as one: "
+            "onnx.save(onnx.load(FILE), NEW_FILE)"
+        )
     source = model or resources.files("imgflow_steps.infer").joinpath("quality.onnx").read_bytes()
     try:
         session = ort.InferenceSession(source, options, providers=providers)
@@ -107,6 +116,16 @@ def _open(model: str, device: str) -> ort.InferenceSession:
             "and whether its driver is new enough. device: cpu needs none"
         )
     return session
+
+
+def weights_beside(model: Path) -> str:
+    """The first file beside a model in which its weights are; "" where it has all of them itself."""
+    with model.open("rb") as file:
+        if not model.stat().st_size:
+            return ""
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            found = OUTSIDE.search(content)
+            return found[2][: found[1][0]].decode(errors="replace") if found else ""
 
 
 def _trials(session: ort.InferenceSession, entry: Intake) -> list[list[Any]]:

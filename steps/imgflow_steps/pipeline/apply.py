@@ -201,6 +201,22 @@ def uncoverable(
             yield i, f"no model before it finds {', '.join(unknown)}; there are: {there}"
 
 
+def starved(calls: Sequence[StepCall], opened: Sequence[Apply]) -> Iterator[tuple[int, str]]:
+    """Which steps look for things in pictures from which an earlier step has taken what their model needs, and what."""
+    for i, apply in enumerate(opened):
+        if not getattr(apply, "boxes", False):
+            continue
+        wide, colour = getattr(apply, "side", 0), getattr(apply, "colour", False)
+        for place, earlier in enumerate(calls[:i], 1):
+            target = earlier.step.target(earlier.params)
+            most = max(target.width, target.height) if target else wide
+            if colour and earlier.step.drops_colour:
+                yield i, f"its model takes colour, which step {place}, {earlier.name}, has dropped; put it before that"
+            if most < wide:
+                left = f"its model looks at {wide} pixels, and step {place}, {earlier.name}, leaves {most} at most"
+                yield i, f"{left}; put it before that"
+
+
 def _applied(apply: Apply, samples: list[Sample], most: int) -> list[Sample]:
     """What a step makes of an image's pieces: ``most`` at most, no two of the same name."""
     made: dict[str, Sample] = {}

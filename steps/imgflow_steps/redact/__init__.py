@@ -30,7 +30,7 @@ class Redact(Params):
 STEP = Step(
     name="redact",
     params=Redact,
-    version=2,
+    version=3,
     container="transform",
     short={"{by}": {}},
     hides=True,

@@ -44,13 +44,14 @@ def build(params: Redact) -> Apply:
         if not boxes and params.none == "reject":
             raise Rejected("nothing-found", "nothing was found in it that could be covered; look at it, or none: keep")
         height, width, _ = sample.pixels.shape
-        pixels, covered = seen_of(sample.pixels), np.zeros((height, width), bool)
+        seen, covered = seen_of(sample.pixels), np.zeros((height, width), bool)
+        pixels = seen.copy()
         count, back = 0, places.inverse(sample.at)
         for box in boxes:
             area = grown(places.around(back, box), width, height, params)
             if area is not None:
                 count += 1
-                cover(pixels, covered, sample.pixels, area, params)
+                cover(pixels, covered, seen, area, params)
         share = round(float(np.count_nonzero(covered)) / covered.size, 6)
         found = beside(sample.found, {"redacted": {"count": count, "share": share}})
         yield replace(sample, pixels=pixels, found=found)
@@ -59,10 +60,18 @@ def build(params: Redact) -> Apply:
 
 
 def seen_of(pixels: Pixels) -> Pixels:
-    """A copy without the colour of what is transparent: no model looks there, and PNG and WebP would keep it."""
-    seen = pixels.copy()
-    if has_alpha(pixels):
-        seen[pixels[:, :, -1] == 0] = 0
+    """The picture in colours that models are shown, over white: PNG and WebP keep what is hardly seen as well.
+
+    What is wholly transparent has none. Alpha stays, and what is opaque.
+    """
+    if not has_alpha(pixels):
+        return pixels
+    seen, alpha = pixels.copy(), pixels[:, :, -1]
+    seen[alpha == 0] = 0
+    through = (alpha > 0) & (alpha < OPAQUE)
+    share = alpha[through].astype(np.uint32)[:, np.newaxis]
+    light = seen[through][:, :-1] * share + OPAQUE * (OPAQUE - share)
+    seen[through, :-1] = (2 * light + OPAQUE) // (2 * OPAQUE)
     return seen
 
 

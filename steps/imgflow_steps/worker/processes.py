@@ -200,6 +200,7 @@ def _prepare(memory: int, load: str, reach: Reach, told: dict[str, str]) -> None
     """Make a computing process ready: bounded, confined, and not patient with a lock that nobody will release."""
     CONSTS.channel_lock_timeout = LOCK_SECONDS
     threading.stack_size(STACK)
+    _keep_memory_here()
     if sys.platform == "linux":  # elsewhere the limit does not cover mapped memory, or breaks the loader
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     import_module(load)
@@ -207,6 +208,13 @@ def _prepare(memory: int, load: str, reach: Reach, told: dict[str, str]) -> None
         reach.confine()  # before there is another thread: the kernel takes rights from this one and its later ones
     os.environ.update(told)
     end_with_parent()
+
+
+def _keep_memory_here() -> None:
+    """Leave no core file, in which pixels would be; a limit of 1 keeps Linux from handing it to a program, too."""
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    least = 1 if most == resource.RLIM_INFINITY else min(1, most)
+    resource.setrlimit(resource.RLIMIT_CORE, (least, least))
 
 
 def _informed(news: dict[str, str], work: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:

@@ -6,6 +6,7 @@ import json
 import shutil
 import struct
 import subprocess
+from base64 import b64encode
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -231,6 +232,24 @@ def test_no_small_picture_of_before_the_steps_goes_out() -> None:
     plain = exif.PREFIX + block.tobytes().removeprefix(exif.PREFIX) + thumbnail
 
     assert b"\xff\xd8" not in metadata.outgoing(plain, "keep")
+
+
+@pytest.mark.parametrize("tag", [0x9286, 0xA20C, 0xC7A1, 0x010E, 0x9C9B])
+def test_no_picture_goes_out_in_a_tag_that_may_hold_anything(tag: int) -> None:
+    """A comment of the user, say, in which a program keeps a small picture, as it is or in Base64."""
+    thumbnail = photographs.jpeg(9, 160, 120)
+    for content in (thumbnail, b"ASCII\0\0\0" + thumbnail, b64encode(thumbnail), b"\xf0" * 3000):
+        said = {tag: content}
+        block = (exifs.block(first=said) if tag in metadata.FIRST_OUT else exifs.block(more=said)).tobytes()
+        assert content[8:2000] in block
+        assert content[8:72] not in metadata.outgoing(block, "keep")
+
+
+@pytest.mark.parametrize(
+    "comment", [b"ASCII\0\0\0at home", b"UNICODE\0" + "zu Hause".encode("utf-16-le"), b"\0" * 8 + b"x"]
+)
+def test_a_comment_of_the_user_goes_out_where_all_is_kept(comment: bytes) -> None:
+    assert comment in metadata.outgoing(exifs.block(more={0x9286: comment}).tobytes(), "keep")
 
 
 def test_what_is_stripped_adds_nothing_to_a_digest() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 import threading
@@ -12,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
-from pebble import ProcessPool
+from pebble import ProcessExpired, ProcessPool
 from tests import local_runs, photographs
 
 from imgflow_service.processor.crew import Crew, Task
@@ -83,6 +84,24 @@ def test_a_task_that_reaches_processes_as_they_are_given_up_fails_and_the_next_o
         with pytest.raises(BrokenProcessPool):
             forgotten.result(timeout=30)
         assert processes.schedule(abs, alone, -3).result(timeout=60) == 3
+
+
+def test_a_process_that_dies_over_a_picture_leaves_no_image_of_its_memory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Pixels of a photograph would be in it, of one that is to be covered as well."""
+    monkeypatch.chdir(tmp_path)  # where Linux puts it unless it is told otherwise
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
+    try:
+        with Processes(1, 1 << 30, "json", Reach()) as processes:
+            least = processes.schedule(resource.getrlimit, False, resource.RLIMIT_CORE).result(timeout=60)
+            with pytest.raises(ProcessExpired):
+                processes.schedule(os.abort, False).result(timeout=60)
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, before)
+    assert list(tmp_path.iterdir()) == []
+    assert least == (1, 1), "which keeps a program from being given it, too"
 
 
 def test_a_run_ends_though_its_only_slice_was_forgotten(given_up: None, tmp_path: Path) -> None:

@@ -78,6 +78,23 @@ def test_where_something_is_covered_outlines_bring_no_original_back(
     assert text.count('<g class="given">') == (output == "jpeg")
 
 
+def test_what_any_run_covers_is_shown_as_no_original_and_not_beside_a_run_that_shows_it(
+    directory_store: Store, tmp_path: Path
+) -> None:
+    asked(directory_store, tmp_path, "redact")
+    local_runs.submit(directory_store, "later", parse({"steps": ["scale:50%"]}))
+    index = Index(directory_store)
+    with serving(index) as address, httpx.Client(base_url=address, trust_env=False, timeout=SECONDS) as page:
+        original = page.get("/picture", params={**IMAGE, "side": "original"}).status_code
+        beside = page.get("/runs", params={"a": "mine", "b": "later"}).text
+        answers = {run: page.get("/picture", params={"run": run, "image": "a.jpg"}) for run in ("mine", "later")}
+    index.close()
+
+    assert original == 404
+    assert re.findall(r"picture\?run=(\w+)", beside) == ["mine"]
+    assert {run: answer.status_code for run, answer in answers.items()} == {"mine": 200, "later": 404}
+
+
 def test_what_an_earlier_run_found_is_not_outlined_where_the_newest_has_no_result(
     directory_store: Store, tmp_path: Path
 ) -> None:

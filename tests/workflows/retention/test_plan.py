@@ -19,11 +19,12 @@ from imgflow_steps.records.row import Row
 from imgflow_steps.records.rows import write_part
 from imgflow_steps.records.run import Run, save
 from imgflow_steps.records.summary import Phase, Summary
+from imgflow_steps.redact import STEP
 from imgflow_steps.store import Store, UnavailableError
 from imgflow_workflows.argo.schedule import Schedule
 from imgflow_workflows.retention import deletion as module
 from imgflow_workflows.retention.deletion import Deletion
-from imgflow_workflows.retention.plan import DAY, Item, Rules, RunIndex, What, age, plan, run_index
+from imgflow_workflows.retention.plan import DAY, Item, Rules, RunIndex, What, age, plan, run_index, uncovered
 
 NOW = 1.8e9
 MODEL = keys.model("a" * 64, ".onnx")
@@ -366,6 +367,34 @@ def test_after_a_deletion_the_same_pipeline_computes_anew_and_ends_whole(store: 
     assert deletion.kept == {}
     assert (summary.counts.processed, summary.counts.cached) == (3, 0)
     assert local_runs.pictures(store, "two") == pictures
+
+
+def test_what_an_older_version_of_redact_has_covered_goes_as_uncovered_and_doctor_names_it(store: Store) -> None:
+    """The version is raised where something stayed visible."""
+    run = Run(id="covers", municipality="Demo", pipeline=parse({"steps": ["redact"]}), created=NOW)
+    save(store, run)
+
+    def listed(**versions: int) -> tuple[list[str], list[str]]:
+        listing = Listing(listed=1, digest=run.digest, ended=NOW, versions=versions)
+        store.write(keys.listing_json(run.id), listing.model_dump_json().encode())
+        ended = Summary(
+            run=run.id,
+            municipality="Demo",
+            digest=run.digest,
+            status=Phase.SUCCEEDED,
+            exit=0,
+            counts=Counts(),
+            ended=NOW,
+        )
+        store.write(keys.summary_json(run.id), ended.model_dump_json().encode())
+        store.write(keys.published("Demo", run.digest, "a.jpg", "", "jpg"), b"picture")
+        runs = run_index(store)
+        going = [one.name for one in plan(store, runs, Rules(now=NOW, unredacted=True)) if not one.keep]
+        return going, [one.run.id for one in uncovered(runs, "Demo")]
+
+    assert listed(redact=STEP.version) == ([], [])
+    assert listed() == ([], []), "an imgflow that kept no versions"
+    assert listed(redact=STEP.version - 1) == ([f"Demo/{run.digest}", "covers"], ["covers"])
 
 
 def test_an_empty_store_has_nothing_to_delete(store: Store) -> None:

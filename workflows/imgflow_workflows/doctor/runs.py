@@ -216,7 +216,7 @@ def results_harmed(snapshot: Snapshot) -> Iterator[Diagnosis]:
 
 
 def uncovered(snapshot: Snapshot) -> Iterator[Diagnosis]:
-    """Pictures that other pipelines made of the same images, in which nothing is covered."""
+    """Pictures that other pipelines, or older versions of its steps, made of the same images, in which more is seen."""
     if not snapshot.uncovered:
         return
     evidence = tuple(Evidence(reason=f"run {run}", message=f"digest {digest}") for run, digest in snapshot.uncovered)

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.records import keys
 from imgflow_steps.records.row import Row
+from imgflow_steps.records.run import load
 from imgflow_steps.report.report import STYLE
 from imgflow_steps.store import NotFoundError, StoreError
 from imgflow_workflows.errors import ImgflowError
@@ -154,7 +155,8 @@ class Explorer:
         found, trouble = None, ""
         if a and b:
             try:
-                found = compare.compare(self.index.store, a, b)
+                unseen = [one.run.id for one in known if self.index.shows(one.run)]
+                found = compare.compare(self.index.store, a, b, unseen)
             except BadParametersError as error:
                 trouble = str(error)
         a, b = a or (choices[0][0] if choices else ""), b or (choices[min(1, len(choices) - 1)][0] if choices else "")
@@ -176,7 +178,7 @@ class Explorer:
         file = self.index.store.stat(keys.results_jsonl(keys.check_run(run)))
         found = seek(self.index.store, file, image) if file else []
         row = Row.model_validate_json(found[0]) if found else None
-        if not row or not row.outputs or not row.outputs[0].key:
+        if not row or not row.outputs or not row.outputs[0].key or self.index.shows(load(self.index.store, run)):
             return None
         small = row.thumbs[1] if len(row.thumbs) > 1 else ""
         for key in filter(None, (small, row.outputs[0].key)):

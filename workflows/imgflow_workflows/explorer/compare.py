@@ -15,7 +15,7 @@ from imgflow_steps.store import NotFoundError
 from imgflow_steps.store.leftovers import temporary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from imgflow_steps.records.row import Row
     from imgflow_steps.store import Store
@@ -32,8 +32,8 @@ class Compared:
     more: int = 0
 
 
-def compare(store: Store, a: str, b: str) -> Compared:
-    """Two runs that have ended. Raises BadParametersError where one has no results."""
+def compare(store: Store, a: str, b: str, unseen: Collection[str] = ()) -> Compared:
+    """Two runs that have ended; no picture is named of those ``unseen``. Raises BadParametersError without results."""
     found = Compared(dict.fromkeys(("alike", "that differ", f"only in {a}", f"only in {b}"), 0))
     with temporary() as name:
         for one, other in _pairs(*(_verdicts(store, run, Path(name, str(i))) for i, run in enumerate((a, b)))):
@@ -43,7 +43,7 @@ def compare(store: Store, a: str, b: str) -> Compared:
             total = "alike" if not what else "that differ" if one and other else f"only in {a if one else b}"
             found.totals[total] += 1
             if what and len(found.differing) < SHOWN:
-                sides = [_side(run, row) for run, row in ((a, one), (b, other))]
+                sides = [_side(run, row, seen=run not in unseen) for run, row in ((a, one), (b, other))]
                 found.differing.append((known.image, what, sides))
             elif what:
                 found.more += 1
@@ -80,8 +80,9 @@ def _difference(one: Row | None, other: Row | None) -> str:
     return f"other {' and '.join(words)}" if words else ""
 
 
-def _side(run: str, row: Row | None) -> tuple[str, str, str]:
+def _side(run: str, row: Row | None, *, seen: bool) -> tuple[str, str, str]:
     if row is None:
         return run, "", ""
-    address = "picture?" + urlencode({"run": run, "image": row.image}) if row.outputs and row.outputs[0].key else ""
+    there = seen and row.outputs and row.outputs[0].key
+    address = "picture?" + urlencode({"run": run, "image": row.image}) if there else ""
     return run, row.status.value, address

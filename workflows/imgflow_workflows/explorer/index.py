@@ -12,12 +12,13 @@ from imgflow_steps.contract.metadata import FIELDS
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_workflows.catalog import ask
 from imgflow_workflows.catalog.database import quoted, said
+from imgflow_workflows.runs.history import Record, records
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+    from imgflow_steps.records.run import Run
     from imgflow_steps.store import Store
-    from imgflow_workflows.runs.history import Record
 
 PATIENCE = 20.0  # seconds that one question may take
 KEY = ("municipality", "image")
@@ -36,6 +37,7 @@ class Index:
         self._table: _Table | None = None
         self.columns: dict[str, str] = {}
         self.newest: dict[str, Record] = {}  # the newest run of each municipality, whose results these are
+        self.covered: frozenset[str] = frozenset()  # municipalities in whose images a run covers something
         self.seconds = 0.0
         self.refresh()
 
@@ -51,9 +53,15 @@ class Index:
             before, self._table = self._table, _Table(base, stack.pop_all())
             self.columns = {name: str(kind) for name, kind, *_ in described}
             self.newest = {one.run.municipality: one for one in used}
+            known = (one for _, one in records(self.store) if isinstance(one, Record))
+            self.covered = frozenset(one.run.municipality for one in known if one.run.pipeline.hides)
             self.seconds = time.monotonic() - began
         if before:
             before.leave()
+
+    def shows(self, run: Run) -> bool:
+        """Whether pictures of a run show uncovered what another one covers."""
+        return run.municipality in self.covered and not run.pipeline.hides
 
     def close(self) -> None:
         """Let the table go."""

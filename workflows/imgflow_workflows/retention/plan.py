@@ -5,7 +5,8 @@ an unfinished run, a failed one that can still be retried, or a schedule need it
 a digest that stays, the newest run stays: it tells when the digest was used. Datasets are never looked at.
 
 Where only what shows something uncovered is to go, age and number do not matter: of a municipality whose images a
-pipeline covers, all digests and runs of other pipelines go, with their pictures, reports and pixels between steps.
+pipeline covers, all digests and runs of other pipelines go, with their pictures, reports and pixels between steps. So
+does what an older version of such a step made, which left something visible.
 
 Cost: three small documents per run, and a listing of everything that is to go. Memory grows with runs and digests,
 never with images.
@@ -195,7 +196,7 @@ def _scheduled(item: Item, users: list[Record], rules: Rules) -> str:
 
 def _covered(municipality: str, users: list[Record], runs: RunIndex) -> str:
     """Why what such runs made need not go, as it shows nothing that another pipeline covers; "" where it may."""
-    if users and all(one.run.pipeline.hides for one in users):
+    if users and all(one.covers for one in users):
         return "what is to be covered is covered in it"
     if not any(one.run.pipeline.hides and one.run.municipality == municipality for one in runs.records.values()):
         return f"no pipeline covers anything in images of {municipality}"

@@ -43,6 +43,13 @@ class Record:
         return (self.listing and self.listing.digest) or (self.summary and self.summary.digest) or self.run.digest
 
     @property
+    def covers(self) -> bool:
+        """Whether all is covered in its pictures that this imgflow covers: an older version of a step showed more."""
+        made = self.listing.versions if self.listing else {}
+        hiding = [call.step for call in self.run.pipeline.steps if call.step.hides]
+        return bool(hiding) and all(made.get(step.name, step.version) >= step.version for step in hiding)
+
+    @property
     def open(self) -> bool:
         """Whether it may go on: it is under way, or was interrupted."""
         return self.summary is None or self.summary.status is Phase.INTERRUPTED
