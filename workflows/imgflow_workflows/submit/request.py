@@ -70,6 +70,7 @@ class Request:
     choice: Choice = ALL
     once: bool = False
     take_over: bool = False
+    repair: bool = False  # pictures that are gone or damaged, as soon as nobody else works on the run
     resumed: bool = False  # with what an earlier attempt has brought into the store
 
     def upload(self, store: Store) -> Run:
