@@ -8,6 +8,7 @@ import unicodedata
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tests.tables import Tables
 
@@ -15,6 +16,7 @@ from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.records import keys
 from imgflow_steps.store import Store
 from imgflow_workflows.ingest.files import FileList
+from imgflow_workflows.ingest.table import Table
 from imgflow_workflows.transfer.copying import ingest
 
 
@@ -236,6 +238,18 @@ def test_a_column_that_is_called_rowid_does_not_mix_rows_up(tables: Tables, valu
     assert told == {"007.jpg": (first, "a"), "1.jpg": (second, "b")}
 
 
+def test_columns_of_parquet_are_those_of_the_file_and_new_names_are_told(tables: Tables) -> None:
+    path = tables.folder / "year=2026" / "table.parquet"
+    path.parent.mkdir()
+    columns = {"path": "../images/007.jpg", "a": "1", "A": "2", "": "3"}
+    pq.write_table(pa.Table.from_arrays([pa.array([value]) for value in columns.values()], names=list(columns)), path)
+
+    [row] = tables.bring(Table(path, say=tables.told.append))
+
+    assert list(row) == ["image", "path", "a", "A_2", "column_4"]
+    assert "column 'A' is there more than once; the one at place 3 becomes 'A_2'" in tables.told
+
+
 def test_a_table_without_a_header_loses_no_photograph_in_silence(tables: Tables) -> None:
     with pytest.raises(BadParametersError, match=r"its first row names a photograph, images/007\.jpg.*column names"):
         tables.bring(tables.table("images/007.jpg,x\nimages/1.jpg,y\n"))
@@ -421,7 +435,7 @@ def test_ids_of_parquet_are_what_they_were_before_some_program_changed_their_typ
 def test_columns_of_parquet_that_differ_in_case_alone_are_told_apart(tables: Tables) -> None:
     [row] = tables.bring(tables.parquet({"id": ["1"], "Year": [1], "year": [2]}))
 
-    assert {name: value for name, value in row.items() if "ear" in name} == {"Year": 1, "year_1": 2}
+    assert {name: value for name, value in row.items() if "ear" in name} == {"Year": 1, "year_2": 2}
 
 
 def test_the_only_column_of_names_of_images_says_where_they_are(tables: Tables) -> None:

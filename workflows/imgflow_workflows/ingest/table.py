@@ -132,12 +132,19 @@ class Table:
             raise BadParametersError(
                 f"{self.path}: its path is not UTF-8, as that of Parquet must be; copy it elsewhere"
             )
-        rows = base.sql("SELECT * FROM read_parquet($path)", params={"path": escape(str(self.path))})
-        names, renamed = named(rows.columns)
+        import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
+        from pyarrow import ArrowException  # noqa: PLC0415 - likewise
+
+        read = "read_parquet($path, hive_partitioning = false)"  # no column by the names of folders
+        rows = base.sql(f"FROM {read}", params={"path": escape(str(self.path))})
+        try:
+            names, renamed = named(pq.read_schema(self.path).names)  # DuckDB names apart what it takes for the same
+        except ArrowException as error:
+            raise BadParametersError(f"{self.path} cannot be read: {error}; nothing was copied") from error
         for note in renamed:
             self.say(note)
         shown = ", ".join(f"{quoted(old)} AS {quoted(new)}" for old, new in zip(rows.columns, names, strict=True))
-        base.execute(f"CREATE TABLE source AS SELECT {shown} FROM read_parquet(?)", [escape(str(self.path))])
+        base.execute(f"CREATE TABLE source AS SELECT {shown} FROM {read}", {"path": escape(str(self.path))})
         return ""
 
     def _read_text(self, base: DuckDBPyConnection, rows: Path, refuse: Refuse) -> str:
