@@ -64,7 +64,7 @@ def _in_words(store: Store, known: state.RunState, *, wide: bool) -> None:
             "Pipeline": " → ".join(run.pipeline.labels) + f" ({run.digest})",
             "Source": run.source or "the municipality's dataset",
             "Engine": run.engine,
-            "Layout": f"{listing.layout}: {listing.shards} shards, {listing.why}" if listing else "",
+            "Layout": f"{listing.layout}: {counted(listing.shards, 'shard')}, {listing.why}" if listing else "",
             "Version": run.version,
         }
     for name, value in facts.items():

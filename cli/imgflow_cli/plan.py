@@ -78,7 +78,7 @@ def _plan_in_words(store: Store, run: Run, listing: Listing) -> dict[str, str]:
         "Why": "; ".join(why) or "no earlier run has done any of these",
         "Pipeline": " → ".join(run.pipeline.labels) + f" → {run.pipeline.output.format} ({run.digest})",
         "Decode": f"{box}, {colour}",
-        "Shards": f"{listing.shards:,} of up to {listing.shard_size:,} images" if listing.shards else "none",
+        "Shards": f"{listing.shards:,} of up to {counted(listing.shard_size, 'image')}" if listing.shards else "none",
         "Layout": f"{listing.layout} ({listing.why})" if listing.shards else "none",
         "Between steps": (
             f"about {size(bytes_between(decode) * listing.shard_size)} a shard"
@@ -115,6 +115,8 @@ def took_in_words(prediction: Prediction) -> dict[str, str]:
 
 
 def _about(one: Range) -> str:
+    if one.high < SHORT:
+        return f"less than {SHORT}s"
     return f"about {_time(one.seconds)} ({_between(one)})"
 
 
@@ -124,7 +126,8 @@ def _least(one: Range) -> str:
 
 
 def _between(one: Range) -> str:
-    return f"{_time(one.low)} to {_time(one.high)}"
+    low, high = _time(one.low), _time(one.high)
+    return low if low == high else f"{low} to {high}"
 
 
 def _time(seconds: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,6 @@ from imgflow_steps.store import NotFoundError, open_source
 from imgflow_workflows.catalog import verdicts
 from imgflow_workflows.catalog.ask import select
 from imgflow_workflows.errors import ImgflowError
-from imgflow_workflows.results import intact
 from imgflow_workflows.results.destination import check_destination
 from imgflow_workflows.results.fetch import fetch
 from imgflow_workflows.runs import state
@@ -165,11 +165,9 @@ class Run:
         it goes on in place of whoever works on it, and is dead or gone.
         """
         with self._session.asking():
-            if repair:
-                intact.mark(self._store, self._now().run, intact.Look())
             wanted = Submission("", retry="rejected" if rejected else "", run=self.id, take_over=take_over)
             request = again(self._now().run, wanted, self._session.resolved.settings, self._store)
-            self._known = self._session.start(request)
+            self._known = self._session.start(replace(request, repair=repair))
         return self
 
     def logs(self, *, step: str = "", failed: bool = False) -> Iterator[str]:

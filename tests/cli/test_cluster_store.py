@@ -101,6 +101,9 @@ def test_hints_lead_to_the_same_place(imgflow: Cli, api: clusters.Api, monkeypat
         def submit(self, run: Run) -> None:
             """Somebody else's business."""
 
+        def abandon(self) -> None:
+            """Nothing of a run goes on here."""
+
     monkeypatch.setattr(submit, "open_engine", lambda *_: Elsewhere())
 
     done = imgflow("submit", "-m", "Demo", *IN_CITY, "--run", "mine")

@@ -43,6 +43,9 @@ class Elsewhere:
     def submit(self, run: Run) -> None:
         self.submitted.append(run)
 
+    def abandon(self) -> None:
+        """Nothing of a run goes on here."""
+
     def phase(self, run: str) -> Phase | None:
         if run not in {one.id for one in self.submitted}:
             return None

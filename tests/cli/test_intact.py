@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests import photographs
 
-from imgflow_steps.records import keys
+from imgflow_steps.records import keys, lease
 from imgflow_steps.store import Store, open_store
+from imgflow_workflows.results import intact
 
 if TYPE_CHECKING:
     from tests import servers
@@ -118,12 +120,51 @@ def test_a_repair_that_is_stopped_halfway_is_finished_by_any_run(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("imgflow_cli.commands.submit.launch.start", stopped)
+        patch.setattr("imgflow_workflows.engines.local.LocalEngine.submit", stopped)
         imgflow("retry", "demo-1", "--repair")
     done = imgflow("submit", "-m", "Demo", *STEPS, "-o", "json")
 
     assert (done.code, done.json["counts"]["processed"], done.json["counts"]["cached"]) == (0, 3, 1)
     assert pictures(store) == before
+
+
+@pytest.mark.parametrize("made", ["directory"], indirect=True)
+def test_a_repair_of_a_run_that_somebody_works_on_is_refused_and_changes_no_row(
+    imgflow: Cli, made: tuple[Store, dict[str, str]]
+) -> None:
+    store, _ = made
+    harm(store)
+    rows = {one.key for one in store.entries("results/") if "/rows/" in one.key}
+    lease.place(store, lease.Lease(run="demo-1", engine="local", holder="ada@elsewhere", token="hers", mark="0-1-2"))
+
+    refused = imgflow("retry", "demo-1", "--repair")
+
+    assert (refused.code, "ada@elsewhere works on run demo-1" in refused.err) == (1, True)
+    assert {one.key for one in store.entries("results/") if "/rows/" in one.key} == rows
+
+
+@pytest.mark.parametrize("made", ["directory"], indirect=True)
+def test_nobody_gets_a_run_while_its_pictures_are_compared(
+    imgflow: Cli, made: tuple[Store, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To compare a million pictures takes longer than a lease lasts that nobody renews."""
+    monkeypatch.setattr(lease, "RENEW", 0.05)
+    store, _ = made
+    renewed: list[int] = []
+    mark = intact.mark
+
+    def slowly(*arguments: Any) -> int:
+        for _ in range(100):
+            time.sleep(0.05)
+            if (there := lease.read(store, "demo-1")) and there[0].renewed:
+                renewed.append(there[0].renewed)
+                break
+        return mark(*arguments)
+
+    monkeypatch.setattr(intact, "mark", slowly)
+
+    assert imgflow("retry", "demo-1", "--repair").code == 0
+    assert renewed
 
 
 def test_pictures_that_the_store_knows_by_their_md5_are_not_read(

@@ -232,3 +232,13 @@ def test_cells_of_several_lines_are_one_cell_of_a_csv(imgflow: Cli, flags: tuple
 
     [_, row] = csv.reader(io.StringIO(text, newline=""), delimiter=flags[1] if flags else ",")
     assert row == ["a\nb", "c\rd", "e\r\nf"]
+
+
+@pytest.mark.parametrize("output", ["table", "csv", "json"])
+def test_a_day_that_python_cannot_hold_is_shown_as_text_and_costs_no_other(imgflow: Cli, output: str) -> None:
+    days = "SELECT x FROM (VALUES (timestamp '20000-01-01'), (timestamp '2026-11-28 12:00:00')) AS t(x)"
+
+    done = imgflow("query", days, "-o", output)
+
+    assert done.code == 0, done.err
+    assert all(day in done.out for day in ("20000-01-01 00:00:00", "2026-11-28 12:00:00"))

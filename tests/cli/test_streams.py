@@ -194,6 +194,8 @@ def test_what_is_asked_elsewhere_is_answered_from_a_folder_that_is_gone(store: S
     [
         (MemoryError(), "no more memory"),
         (RuntimeError("can't start new thread"), "no more memory or threads"),
+        (ImportError("READ THIS\n\nnumpy.so: failed to map segment from shared object\n"), "no more memory"),
+        (ImportError("libx.so: cannot allocate memory in static TLS block"), "no more memory"),
         (OSError(12, "Cannot allocate memory"), "no more memory or processes"),
         (OSError(24, "Too many open files"), "no more open files"),
         (PermissionError(13, "Permission denied", "there/a.jpg"), "there/a.jpg: Permission denied"),

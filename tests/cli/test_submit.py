@@ -184,6 +184,21 @@ def test_a_model_file_travels_into_the_store_under_its_hash(imgflow: Cli, demo: 
     assert demo.read(f"models/{digest}.txt") == model.read_bytes()
 
 
+def test_a_file_of_the_store_is_known_by_what_it_holds_and_not_by_its_name(imgflow: Cli, demo: Store) -> None:
+    submit = (*QUICK, "--set", "infer.labels=ours/labels.txt", "-o", "json")
+    runs = []
+    for text in (b"one\ntwo\nthree\nfour\n", b"a\nb\nc\nd\n", b"one\ntwo\nthree\nfour\n"):
+        demo.write("ours/labels.txt", text)
+        planned = imgflow("plan", "-m", "Demo", "--set", "infer.labels=ours/labels.txt", "-o", "json").json
+        runs.append(imgflow(*submit).json)
+        key = f"models/{hashlib.sha256(text).hexdigest()}.txt"
+        assert load(demo, runs[-1]["run"]).pipeline.steps[2].params.model_dump()["labels"] == key
+        assert demo.read(key) == text
+        assert planned["digest"] == runs[-1]["digest"]
+
+    assert [run["counts"]["processed"] for run in runs] == [3, 3, 0]
+
+
 @pytest.mark.parametrize("path", ["nowhere.onnx", "./nowhere.onnx", "/nowhere.onnx"])
 def test_a_model_that_is_nowhere_is_told_before_anything_is_written(imgflow: Cli, demo: Store, path: str) -> None:
     done = imgflow(*QUICK, "--set", f"infer.model={path}")

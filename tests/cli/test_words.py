@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import time
 import zipfile
 from itertools import pairwise
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests import photographs
 
+from imgflow_cli.commands.verify import in_words
 from imgflow_cli.plan import took_in_words
 from imgflow_steps.pipeline.lint import doubts
 from imgflow_steps.pipeline.model import parse
@@ -20,6 +22,7 @@ from imgflow_steps.records import keys
 from imgflow_steps.records.prediction import Basis, Prediction, Range, StepPrediction
 from imgflow_steps.report.figures import number
 from imgflow_steps.store import Store
+from imgflow_workflows.results.verify import Verified
 from imgflow_workflows.runs.progress import Line, Pace, describe
 
 if TYPE_CHECKING:
@@ -184,3 +187,29 @@ def test_an_address_that_is_no_webhook_s_is_told_with_where_it_comes_from(
 
     assert json.loads(done.out)["error"]["exit"] == 2
     assert "IMGFLOW_NOTIFY_URL, is not a web address" in done.out
+
+
+def test_of_one_thing_nothing_is_told_in_the_plural(imgflow: Cli, store: Store) -> None:
+    store.write(keys.images("Demo") + "a.jpg", photographs.jpeg(1))
+    run = imgflow("submit", "-m", "Demo", "--steps", "scale:50%", "--workers", "1", "-o", "name").out.strip()
+
+    said = [
+        imgflow("fetch", run, "got").out,
+        imgflow("get", run, "-o", "wide").out,
+        imgflow("plan", "-m", "Demo", "--steps", "scale:60%", "--shard-size", "1").out,
+        in_words(Verified(pictures=1, images=1, covered=1)),
+    ]
+
+    assert "1 of 1 picture copied" in said[0]
+    assert "of up to 1 image\n" in said[2]
+    assert re.findall(r"\b1 [a-z]+s\b", "\n".join(said)) == []
+
+
+def test_times_that_are_too_short_for_a_number_are_said_once() -> None:
+    short = Range(seconds=0.01, low=0.01, high=0.02)
+    basis = Basis(run="a", municipality="Demo", images=1, like="elsewhere")
+    step = StepPrediction(**short.model_dump(), step="scale", basis=basis)
+    words = took_in_words(Prediction(images=1, steps=[step], wall=short, pace="2 processes"))
+
+    assert words["Core time"] == "less than 0.1s of one core, for all images"
+    assert words["Time"] == "less than 0.1s after the listing, with 2 processes"

@@ -31,6 +31,7 @@ MEANING = {
 }
 
 
+UNMAPPED = ("failed to map segment", "cannot allocate memory")  # of the loader, for a compiled module
 DAMAGED = (
     "was it written by another version of imgflow? If not, restore it from a backup, or delete the run and submit "
     "again; results stay"
@@ -114,6 +115,8 @@ def _lacking(error: Exception) -> str:
     """What the system gives no more of, "" where the error is another one."""
     match error:
         case MemoryError():
+            return "memory"
+        case ImportError() if any(words in str(error).casefold() for words in UNMAPPED):
             return "memory"
         case RuntimeError() if "start new thread" in str(error):
             return "memory or threads"

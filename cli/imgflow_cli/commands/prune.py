@@ -19,7 +19,7 @@ from imgflow_workflows.errors import ExitCode, ImgflowError
 from imgflow_workflows.retention.deletion import Deletion
 from imgflow_workflows.retention.plan import UNCOVERING, Item, Rules, RunIndex, What, age, plan, run_index
 from imgflow_workflows.settings import PLACES, Resolved
-from imgflow_workflows.text import duration, size
+from imgflow_workflows.text import counted, duration, size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,7 +112,7 @@ def _delete(store: Store, runs: RunIndex, items: Sequence[Item], voice: Voice) -
     """What stayed after all, by name, with the reason. Raises ImgflowError when interrupted."""
     try:
         with status_line(voice) as show:
-            deletion = Deletion(store, runs, tell=lambda objects: show(f"{objects:,} objects deleted"))
+            deletion = Deletion(store, runs, tell=lambda objects: show(f"{counted(objects, 'object')} deleted"))
             for item in items:
                 if not item.keep:
                     deletion.delete(item)

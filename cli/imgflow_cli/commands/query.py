@@ -21,6 +21,7 @@ from imgflow_cli.output import Voice, emit, fitting, printable, table
 from imgflow_cli.streams import binary, data
 from imgflow_steps.records.results import MARK, for_excel, harmless
 from imgflow_steps.store import Store
+from imgflow_workflows.catalog import values
 from imgflow_workflows.catalog.ask import answer, answering
 from imgflow_workflows.errors import ImgflowError
 from imgflow_workflows.settings import PLACES, Resolved
@@ -76,7 +77,7 @@ def query(
 
 def _rows(answer: RecordBatchReader) -> Iterator[tuple[Any, ...]]:
     for batch in answer:
-        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        yield from values.rows(batch)
 
 
 def _table(answer: RecordBatchReader, voice: Voice, *, wide: bool) -> None:

@@ -13,7 +13,8 @@ from imgflow_workflows import argo
 from imgflow_workflows.connect import chart_options
 from imgflow_workflows.errors import ExitCode, ImgflowError, translate
 from imgflow_workflows.settings import DEFAULT, Resolved
-from imgflow_workflows.submit.request import Submission, describe, named_files
+from imgflow_workflows.submit.named_files import named_files
+from imgflow_workflows.submit.request import Submission, describe
 
 if TYPE_CHECKING:
     from imgflow_workflows.settings import Settings

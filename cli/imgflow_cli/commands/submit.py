@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -31,13 +32,11 @@ from imgflow_steps.store import Store
 from imgflow_workflows.argo import schedule_name
 from imgflow_workflows.connect import open_argo, open_engine, where
 from imgflow_workflows.errors import ImgflowError
-from imgflow_workflows.results import intact
 from imgflow_workflows.runs import state
 from imgflow_workflows.settings import PLACES, Resolved
 from imgflow_workflows.submit import launch
 from imgflow_workflows.submit.follow import Follower
 from imgflow_workflows.submit.request import Request, Submission, again, begin, build
-from imgflow_workflows.text import counted
 
 
 @takes_settings(*PLACES, "workers", *CUTS)
@@ -146,12 +145,7 @@ def retry(
         "", retry="rejected" if rejected else "", run=state.find(store, run, municipality), take_over=take_over
     )
     known = state.read(store, submission.run)
-    request = again(known.run, submission, resolved.settings, store)
-    if repair:
-        look = intact.Look()
-        images = intact.mark(store, known.run, look)
-        found = f"{counted(images, 'image')} with gone or damaged ones"
-        voice.say(f"{counted(look.pictures, 'picture')} compared: {found}")
+    request = replace(again(known.run, submission, resolved.settings, store), repair=repair)
     _run(request, resolved, store, voice, output, notify, patient=watch or wait, silent=wait and not watch)
 
 

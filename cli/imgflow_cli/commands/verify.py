@@ -68,7 +68,7 @@ def in_words(verified: Verified) -> str:
     """How it stands, in one line."""
     faults = [f"{counted(count, 'image')}: {fault}" for fault, count in verified.faults.items()]
     made = f"{counted(verified.pictures, 'picture')} of {counted(verified.images, 'image')} made again"
-    covered = [f"{verified.covered:,} boxes covered in them"] if verified.covered else []
+    covered = [f"{counted(verified.covered, 'box')} covered in them"] if verified.covered else []
     covered += [f"{counted(verified.manual, 'box')} of them given by people"] if verified.manual else []
     return " · ".join([made, *covered, *(faults or ["the same bytes"])])
 

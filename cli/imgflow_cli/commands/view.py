@@ -16,6 +16,7 @@ from imgflow_steps.store import Store
 from imgflow_workflows.connect import where
 from imgflow_workflows.errors import ImgflowError
 from imgflow_workflows.settings import PLACES, Resolved
+from imgflow_workflows.text import counted
 
 NEEDED = ("duckdb", "pyarrow", "starlette", "uvicorn", "python_multipart")
 
@@ -51,7 +52,7 @@ def view(
     try:
         listening = _listen(host, port)
         ((images,),) = index.ask("SELECT count(*) FROM images")
-        voice.say(f"{images:,} images read in {index.seconds:.1f} s; Ctrl-C ends it")
+        voice.say(f"{counted(images, 'image')} read in {index.seconds:.1f} s; Ctrl-C ends it")
         for record in index.newest.values():
             say_unfinished(record, resolved.command, voice)
         if not _is_own(host):

@@ -75,7 +75,7 @@ class Basis(BaseModel):
 
     def __str__(self) -> str:
         """In words."""
-        return f"{self.images:,} images of run {self.run}: {SPOKEN[self.like]}"
+        return f"{self.images:,} image{'' if self.images == 1 else 's'} of run {self.run}: {SPOKEN[self.like]}"
 
 
 class StepPrediction(Range):

@@ -80,7 +80,7 @@ def _layout(asked: str, shards: int, shard_bytes: int, *, local: bool) -> tuple[
         return "fused", f"{shards} shards are more than the {STEPS_SHARDS} for which a pod per step pays"
     if shard_bytes > STEPS_BYTES:
         return "fused", f"about {shard_bytes >> 20} MB a shard between steps are more than {STEPS_BYTES >> 20} MB"
-    return "steps", f"{shards} shards of about {max(1, shard_bytes >> 20)} MB between steps"
+    return "steps", f"{shards} shard{'' if shards == 1 else 's'} of about {max(1, shard_bytes >> 20)} MB between steps"
 
 
 def bytes_between(plan: DecodePlan) -> int:

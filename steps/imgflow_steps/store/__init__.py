@@ -124,8 +124,8 @@ class Store(Protocol):
     def doubt(self) -> None:
         """Another process has found it silent: until it answers, ask once and briefly, unless nobody waits."""
 
-    def sweep(self) -> None:
-        """Remove what processes of this machine had begun to write when they were killed."""
+    def sweep(self, ended: str = "") -> None:
+        """Remove what processes of this machine, or of the container that has ``ended``, left when they were killed."""
 
 
 def open_store(url: str) -> Store:

@@ -154,9 +154,9 @@ class Directory:
                 for folder in path.parents[: key.count("/")]:
                     folder.rmdir()
 
-    def sweep(self) -> None:
+    def sweep(self, ended: str = "") -> None:
         """See ``Store``."""
-        leftovers.sweep(self._root / walk.HIDDEN)
+        leftovers.sweep(self._root / walk.HIDDEN, ended=ended)
 
     def doubt(self) -> None:
         """See ``Store``; a file system is never asked twice."""

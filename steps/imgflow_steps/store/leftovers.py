@@ -15,6 +15,7 @@ from pathlib import Path
 from uuid import uuid4
 
 MARK = re.compile(r"([0-9a-f]{8})-(\d+)-(\d+)-")  # machine, process, and when that began: numbers are used again
+MACHINE = "IMGFLOW_MACHINE"  # of a container: how whoever starts it knows its files
 FOLDER = "imgflow-"  # what temporary folders begin with, and names of locks
 LOCKS = Path("/dev/shm")  # noqa: S108 - where Linux keeps locks between processes
 
@@ -45,12 +46,16 @@ def of_this_machine(name: str) -> bool:
     return found is not None and found[1] == machine()
 
 
-def sweep(folder: Path, prefix: str = "") -> None:
-    """Remove what dead processes left in a folder, below names that begin with ``prefix``; whatever resists stays."""
+def sweep(folder: Path, prefix: str = "", *, ended: str = "") -> None:
+    """Remove what dead processes left in a folder, below names that begin with ``prefix``; whatever resists stays.
+
+    So does everything go of the machine that has ``ended``, which was a container.
+    """
     with suppress(OSError), os.scandir(folder) as entries:
         left = [entry for entry in entries if entry.name.startswith(prefix)]
         for entry in left:
-            if dead(entry.name.removeprefix(prefix)):
+            name = entry.name.removeprefix(prefix)
+            if dead(name) or (ended and name.startswith(f"{ended}-")):
                 if entry.is_dir(follow_symlinks=False):
                     shutil.rmtree(entry.path, ignore_errors=True)
                 else:
@@ -85,10 +90,17 @@ class Temporary:
 @lru_cache(maxsize=8)
 def machine() -> str:
     """This machine since it was started, or this container: within it, numbers of processes mean the same."""
+    if given := os.environ.get(MACHINE):
+        return given
     known = [platform.node()]
     with suppress(OSError):  # only Linux has them
         known += [Path("/proc/sys/kernel/random/boot_id").read_text(), f"{Path('/proc/self/ns/pid').readlink()}"]
     return hashlib.sha256("\0".join(known).encode()).hexdigest()[:8]
+
+
+def machine_of(container: str) -> str:
+    """What ``machine`` is to be in a container that this machine starts under that name."""
+    return hashlib.sha256(f"{machine()}\0{container}".encode()).hexdigest()[:8]
 
 
 @lru_cache(maxsize=8)

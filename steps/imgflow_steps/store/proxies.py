@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from ipaddress import ip_address, ip_network
@@ -13,6 +14,8 @@ from urllib3 import PoolManager, ProxyManager, make_headers
 from imgflow_steps.contract.redaction import conceal
 from imgflow_steps.contract.step import BadParametersError
 
+WITH_PORT = re.compile(r"([^:]+|\[[^]]+\]):([0-9]+)")  # of a name or an address; one of IPv6 has brackets then
+
 
 def proxy_of(address: str, environment: Mapping[str, str]) -> str:
     """The address of the proxy to a server; "" is none, as for this machine itself and for what NO_PROXY names.
@@ -22,7 +25,7 @@ def proxy_of(address: str, environment: Mapping[str, str]) -> str:
     server = urlsplit(address)
     name = next((name for name in _names(server.scheme) if environment.get(name)), "")
     excepted = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
-    if not name or _is_direct(server.hostname or "", server.netloc, excepted):
+    if not name or _is_direct(server.hostname or "", port_of(address), excepted):
         return ""
     value = environment[name].strip()
     proxy = value if "://" in value else f"http://{value}"
@@ -60,22 +63,30 @@ def _names(scheme: str) -> list[str]:
     return [form for name in (f"{scheme}_proxy", "all_proxy") for form in (name, name.upper())]
 
 
-def _is_direct(host: str, netloc: str, excepted: str) -> bool:
+def _is_direct(host: str, port: int, excepted: str) -> bool:
     """Whether a host is this machine, or one of those that NO_PROXY names by name, address or network."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
+    address = None
     with suppress(ValueError):
         address = ip_address(host)
-        return address.is_loopback or any(_holds(network.strip(), address) for network in excepted.split(","))
-    names = [name.strip().lower().lstrip("*.") for name in excepted.split(",") if name.strip()]
-    return "*" in excepted.split(",") or any(_ends(one, name) for one in (host, netloc.lower()) for name in names)
+    if address and address.is_loopback:
+        return True
+    return any(_covers(name.strip().lower(), host, port, address) for name in excepted.split(","))
+
+
+def _covers(name: str, host: str, port: int, address: Any) -> bool:
+    """Whether a name of NO_PROXY, which may have a port, means a server."""
+    found = WITH_PORT.fullmatch(name)
+    if found and int(found[2]) != port:
+        return False
+    plain = (found[1] if found else name).strip("[]")
+    if address is None:
+        return plain == "*" or _ends(host, plain.lstrip("*."))
+    with suppress(ValueError):
+        return plain == "*" or address in ip_network(plain, strict=False)
+    return False
 
 
 def _ends(host: str, name: str) -> bool:
     return bool(name) and f".{host}".endswith(f".{name}")
-
-
-def _holds(network: str, address: Any) -> bool:
-    with suppress(ValueError):
-        return network == "*" or address in ip_network(network, strict=False)
-    return False

@@ -208,7 +208,7 @@ class S3:
             for error in self._ask(told, partial(self._remove, plain)):
                 raise refused(error.code, error.message or "", self._place, error.name or "", 403)
 
-    def sweep(self) -> None:
+    def sweep(self, ended: str = "") -> None:
         """See ``Store``. A server shows nothing that is unfinished; a bucket's lifecycle rule removes it."""
 
     def doubt(self) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from imgflow_steps.infer import CUDA
 from imgflow_steps.store import PATIENCE, walk
+from imgflow_steps.store.leftovers import MACHINE
 from imgflow_steps.store.variables import PROXIES, has_source, of_source
 from imgflow_steps.worker import landlock, privileges, refused
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from imgflow_steps.store.settings import S3Settings
 
 # Variables that a computing process is given, and what the names of others begin with.
-KEPT: tuple[str, ...] = ("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP", "VIRTUAL_ENV")
+KEPT: tuple[str, ...] = ("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP", "VIRTUAL_ENV", MACHINE)
 KEPT += ("PYDANTIC_DISABLE_PLUGINS", "LD_LIBRARY_PATH", "LD_PRELOAD")
 FAMILIES = ("LC_", "PYTHON", "OPENBLAS_", "OPENCV_", "OMP_", "MKL_", "ORT_", "GLIBC_", "MALLOC_", "COVERAGE_", "DYLD_")
 # And what it is told once it runs, where its store is S3: its first environment is to be read by others of this user.

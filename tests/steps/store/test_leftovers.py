@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from imgflow_steps.store import leftovers
+from imgflow_steps.worker import reach
 
 WRITES = """
 import os, signal, sys
@@ -92,6 +93,22 @@ def test_what_a_process_that_lives_has_begun_to_write_stays(tmp_path: Path, writ
     writing.communicate()
 
     assert begun <= there
+
+
+def test_a_container_marks_its_files_as_whoever_starts_it_says(tmp_path: Path) -> None:
+    """Its own name for itself is known to nobody outside, who could not tell what it left once it is gone."""
+    named = leftovers.machine_of("container")
+    script = "from imgflow_steps.store import leftovers; print(leftovers.mark())"
+    told = {**os.environ, leftovers.MACHINE: named}
+    for given in (told, reach.environment(told)):  # also what decodes photographs there, with little of it
+        done = subprocess.run([sys.executable, "-c", script], env=given, capture_output=True, text=True, check=True)
+        assert done.stdout.startswith(f"{named}-")
+    (tmp_path / f"{named}-7-1234-abcd").touch()
+    (tmp_path / f"{leftovers.machine_of('other')}-7-1234-abcd").touch()
+
+    leftovers.sweep(tmp_path, ended=named)
+
+    assert [path.name for path in tmp_path.iterdir()] == [f"{leftovers.machine_of('other')}-7-1234-abcd"]
 
 
 @pytest.mark.parametrize(

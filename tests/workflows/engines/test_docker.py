@@ -24,7 +24,7 @@ from imgflow_steps.pipeline.model import Pipeline, parse
 from imgflow_steps.records import keys
 from imgflow_steps.records.run import Run, save
 from imgflow_steps.records.summary import Phase, Summary, read_summary
-from imgflow_steps.store import Store, UnavailableError, open_store
+from imgflow_steps.store import Store, UnavailableError, leftovers, open_store
 from imgflow_steps.worker.runner import run_job
 from imgflow_workflows.engines import jobs
 from imgflow_workflows.engines.docker import DockerEngine
@@ -186,6 +186,24 @@ def test_what_the_platform_failed_once_is_tried_again(
     DockerEngine(directory_store, workers=1, command=command).submit(run)
     assert summary_of(directory_store, run).status is Phase.SUCCEEDED
     assert containers(here) == [*["imgflow-again-list-00000"] * 2, "imgflow-again-collect-00000"]
+
+
+def test_what_a_killed_container_had_begun_to_write_is_gone_and_that_of_others_stays(
+    directory_store: Store, command: str, here: Path
+) -> None:
+    (here / "broken").write_text("137 1")
+    unfinished = Path(directory_store.url, ".tmp")
+    unfinished.mkdir(parents=True)
+    machines = [leftovers.machine_of(f"imgflow-again-{step}-00000") for step in ("list", "fused")]
+    for machine in machines:
+        (unfinished / f"{machine}-7-1234-abcd").write_bytes(b"half a picture")
+    run = new_run(directory_store, "again")
+
+    DockerEngine(directory_store, workers=1, command=command).submit(run)
+
+    assert [path.name for path in unfinished.iterdir()] == [f"{machines[1]}-7-1234-abcd"]
+    told = [word for word in (here / "calls").read_text().split() if "IMGFLOW_MACHINE" in word]
+    assert told[0] == f"--env=IMGFLOW_MACHINE={machines[0]}"
 
 
 def test_after_three_times_the_error_says_what_the_container_said(

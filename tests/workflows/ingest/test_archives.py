@@ -10,7 +10,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from tests import photographs
 
+from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.records import keys
 from imgflow_steps.store import Store
 from imgflow_workflows.ingest.archive import Tar, Zip
@@ -76,3 +78,42 @@ def test_a_disk_that_is_full_where_an_archive_is_unpacked_is_not_the_photographs
 
     with pytest.raises(OSError, match=os.strerror(number)):
         run(kind(path), directory_store)
+
+
+@pytest.mark.parametrize("name", ["a//1.jpg", "a/./1.jpg", "./a/1.jpg", ".//a/1.jpg"])
+@pytest.mark.parametrize("kind", [Zip, Tar])
+def test_a_member_is_named_as_the_file_that_it_becomes_when_it_is_unpacked(
+    directory_store: Store, tmp_path: Path, kind: type[Zip | Tar], name: str
+) -> None:
+    path = tmp_path / "photos"
+    if kind is Zip:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(name, photographs.jpeg(1))
+    else:
+        with tarfile.open(path, "w") as packed:
+            member = tarfile.TarInfo(name)
+            member.size = len(photographs.jpeg(1))
+            packed.addfile(member, io.BytesIO(photographs.jpeg(1)))
+
+    ingest(kind(path), directory_store, "Demo", tell=lambda _: None)
+
+    assert [found.key for found in directory_store.entries("datasets/")] == ["datasets/Demo/images/a/1.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\x28\xb5\x2f\xfd" + bytes(40), "is compressed with zstd; pack it as .tar.gz, or unpack it first"),
+        (b"", "is damaged: file could not be opened successfully; copy it again from where it comes"),
+    ],
+)
+def test_a_tar_that_is_not_read_is_called_what_it_is(
+    directory_store: Store, tmp_path: Path, content: bytes, words: str
+) -> None:
+    path = tmp_path / "photos.tar"
+    path.write_bytes(content)
+
+    with pytest.raises(BadParametersError) as refusal:
+        ingest(Tar(path), directory_store, "Demo", tell=lambda _: None)
+
+    assert str(refusal.value) == f"{path} {words}"

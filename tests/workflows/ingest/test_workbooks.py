@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import openpyxl
@@ -48,7 +48,7 @@ def test_cells_keep_their_values_and_a_note_names_the_sheet(tmp_path: Path) -> N
     with select(store, "SELECT * EXCLUDE (municipality) FROM catalog ORDER BY image", "") as answer:
         rows = [tuple(row.values()) for row in answer.read_all().to_pylist()]
     assert [row[1:3] for row in rows] == [("a.jpg", 2020), ("b.jpg", 2021)]
-    assert [str(row[3]) for row in rows] == ["2020-05-01 12:30:00", "2021-05-02"]
+    assert [str(row[3]) for row in rows] == ["2020-05-01 12:30:00", "2021-05-02 00:00:00"]
     assert [row[4:] for row in rows] == [(1.5, True, "007"), (2.0, False, "008")]
     assert "reading sheet Fotos of Fotos.xlsx" in notes
 
@@ -121,3 +121,72 @@ def test_what_is_not_a_workbook_or_swells_when_it_is_unpacked_is_refused(
 def test_a_sheet_is_only_of_a_table(tmp_path: Path) -> None:
     with pytest.raises(ImgflowError, match="--sheet and --encoding are about a table"):
         source_of(str(tmp_path), "", "", hosts=(), lenient=False, say=print, sheet="one")
+
+
+def rows_of(path: Path) -> tuple[list[str], tuple[str, ...]]:
+    """The lines of the CSV that a workbook becomes, and what was told."""
+    told = workbook.read(path, path.with_name("rows.csv"))
+    return path.with_name("rows.csv").read_text().splitlines(), told.notes
+
+
+def test_a_time_at_midnight_does_not_make_text_of_a_column_of_times(tmp_path: Path) -> None:
+    times = [[datetime(2026, 1, 1, 13, 5)], [datetime(2026, 1, 2)], [None]]  # noqa: DTZ001 - Excel knows no zone
+    days: list[list[object]] = [[date(2026, 1, 1)], [date(2026, 1, 2)]]
+
+    assert rows_of(made(tmp_path / "times.xlsx", ("one", [["at"], *times])))[0][:2] == [
+        "2026-01-01 13:05:00",
+        "2026-01-02 00:00:00",
+    ]
+    assert rows_of(made(tmp_path / "days.xlsx", ("one", [["on"], *days])))[0] == ["2026-01-01", "2026-01-02"]
+
+
+def test_a_duration_of_more_than_a_day_is_written_as_excel_shows_it(tmp_path: Path) -> None:
+    path = made(tmp_path / "x.xlsx", ("one", [["took"], [timedelta(hours=30, minutes=5, seconds=7)]]))
+
+    assert rows_of(path)[0] == ["30:05:07"]
+
+
+def test_a_sheet_that_is_hidden_is_not_taken_before_one_that_people_see(tmp_path: Path) -> None:
+    path = made(tmp_path / "x.xlsx", ("secret", [["path"], ["a.jpg"]]), ("seen", [["path"], ["b.jpg"]]))
+    book = openpyxl.load_workbook(path)
+    book["secret"].sheet_state = "hidden"
+    book.active = 1
+    book.save(path)
+
+    lines, notes = rows_of(path)
+
+    assert lines == ["b.jpg"]
+    assert notes == ("reading sheet seen of x.xlsx; the others are secret; --sheet names another one",)
+
+
+def test_cells_that_are_merged_over_rows_are_told_to_have_one_value(tmp_path: Path) -> None:
+    path = made(tmp_path / "x.xlsx", ("one", [["path", "street"], ["a.jpg", "High Street"], ["b.jpg", None]]))
+    book = openpyxl.load_workbook(path)
+    book["one"].merge_cells("B2:B3")
+    book.save(path)
+
+    lines, notes = rows_of(path)
+
+    assert lines == ["a.jpg,High Street", "b.jpg,"]
+    assert "1 merged cell of x.xlsx over several rows: only the first of these has the value" in notes
+
+
+def test_formulas_that_nobody_has_computed_are_told_and_those_with_a_value_are_not(tmp_path: Path) -> None:
+    path = made(tmp_path / "x.xlsx", ("one", [["path", "n"], ["a.jpg", "=1+1"], ["b.jpg", "=2+2"]]))
+    lines, notes = rows_of(path)
+    with zipfile.ZipFile(path) as book, zipfile.ZipFile(tmp_path / "y.xlsx", "w") as computed:
+        for part in book.namelist():
+            computed.writestr(part, book.read(part).replace(b"<v></v>", b"<v>2</v>").replace(b"<v />", b"<v>2</v>"))
+
+    told = "2 formulas of x.xlsx without a value, read as empty: open it in Excel and save it"
+    assert (lines, told in notes) == (["a.jpg,", "b.jpg,"], True)
+    assert rows_of(tmp_path / "y.xlsx") == (["a.jpg,2", "b.jpg,2"], ("reading sheet one of y.xlsx",))
+
+
+def test_a_formula_that_gives_an_empty_text_is_nothing_to_be_told(tmp_path: Path) -> None:
+    path = made(tmp_path / "x.xlsx", ("one", [["path", "n"], ["a.jpg", '=""']]))
+    with zipfile.ZipFile(path) as book, zipfile.ZipFile(tmp_path / "y.xlsx", "w") as computed:
+        for part in book.namelist():
+            computed.writestr(part, book.read(part).replace(b'<c r="B2">', b'<c r="B2" t="str">'))
+
+    assert rows_of(tmp_path / "y.xlsx") == (["a.jpg,"], ("reading sheet one of y.xlsx",))

@@ -24,7 +24,7 @@ from imgflow_steps.infer import CUDA
 from imgflow_steps.records import keys
 from imgflow_steps.records.run import Run, load
 from imgflow_steps.records.summary import Phase, read_summary
-from imgflow_steps.store import Store, UnavailableError
+from imgflow_steps.store import Store, UnavailableError, leftovers
 from imgflow_steps.store.variables import BUNDLES, SOURCE
 from imgflow_steps.worker.reach import Reach
 from imgflow_workflows.engines.attempts import attempts
@@ -106,6 +106,7 @@ class DockerEngine(Here):
                 return _result(job, process.returncode, answer, name, _tail(log))
         finally:
             self._running.discard(name)
+            self._store.sweep(leftovers.machine_of(name))
 
     def _image(self, job: Job, run: Run) -> str:
         return f"{self._prefix}{container_of(job, run)}:{self._tag}"
@@ -232,6 +233,7 @@ def run_arguments(job: Job, run: Run, store: str, name: str, told: Mapping[str, 
         "--rm",
         "--interactive",
         f"--env={LIFELINE}=1",
+        f"--env={leftovers.MACHINE}={leftovers.machine_of(name)}",
         f"--name={name}",
         *step,
         *locked,

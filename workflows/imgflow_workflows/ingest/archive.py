@@ -32,6 +32,7 @@ RATIO = 100  # times that an archive may grow when it is unpacked; photographs h
 ENCRYPTED = 1  # flag of a zip's member
 PACKED = "it is a link, a device or a pipe, not a file; pack files themselves"
 SMALL = 256 << 20  # bytes up to which it may grow as it likes
+COMPRESSED = {b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4", b"\x1f\x9d": "compress", b"LZIP": "lzip"}
 LATEST = 1 << 33  # seconds since the epoch, in the year 2242: what file systems can write down
 DAMAGED = (
     zipfile.BadZipFile,
@@ -50,6 +51,13 @@ def archive_kind(path: Path) -> str:
     if zipfile.is_zipfile(path) or path.suffix.lower() == ".zip":
         return "zip"
     return "tar" if _is_tar(path) or ".tar" in path.name.lower() else ""
+
+
+def _unread(path: Path) -> str:
+    """How a file is compressed, where that is a way that nothing here unpacks; else ""."""
+    with path.open("rb") as file:
+        head = file.read(8)
+    return next((kind for mark, kind in COMPRESSED.items() if head.startswith(mark)), "")
 
 
 def _is_tar(path: Path) -> bool:
@@ -129,6 +137,10 @@ class Tar:
     def photos(self, store: Store, municipality: str, refuse: Refuse) -> Iterator[Iterator[Photo]]:
         """See ``Source``."""
         with _readable(self.path):
+            if kind := _unread(self.path):
+                raise BadParametersError(
+                    f"{self.path} is compressed with {kind}; pack it as .tar.gz, or unpack it first"
+                )
             self._check()
             archive = tarfile.open(self.path)  # noqa: SIM115 - it is closed below
         with archive, _folder() as folder:
@@ -232,7 +244,8 @@ def _version(path: Path, size: int, stamp: int) -> str:
 
 
 def _plain(name: str) -> str:
-    return name.removeprefix("./")
+    """A member's name as that of a file below a folder: some programs write ``./a``, ``a//b`` or ``a/./b``."""
+    return "/".join(part for part in name.split("/") if part not in {"", "."})
 
 
 def _slashed_name(member: zipfile.ZipInfo) -> str:
@@ -256,7 +269,8 @@ def _readable(path: Path) -> Iterator[None]:
     except DAMAGED as error:
         if _full(error):
             raise
-        raise BadParametersError(f"{path} is damaged: {error}; copy it again from where it comes") from error
+        first = str(error).partition("\n")[0].rstrip(":")  # tarfile tells all ways in which it did not work
+        raise BadParametersError(f"{path} is damaged: {first}; copy it again from where it comes") from error
 
 
 def _full(error: Exception) -> bool:

@@ -15,7 +15,7 @@ from imgflow_steps.records.merge import joined
 from imgflow_steps.store import Store, open_store
 from imgflow_workflows.catalog.database import ROWS, database, quoted
 from imgflow_workflows.ingest.places import Say
-from imgflow_workflows.ingest.table import SUFFIXES, Table
+from imgflow_workflows.ingest.table import SUFFIXES, Table, number_of_row
 from imgflow_workflows.submit.request import check_municipality
 from imgflow_workflows.text import counted
 
@@ -87,8 +87,8 @@ def _rows(base: DuckDBPyConnection, columns: Mapping[str, Reading], path: Path) 
     label = f"nullif(trim({quoted(plain['label'])}::VARCHAR), '')" if "label" in plain else "NULL"
     written = ", ".join(f"nullif(trim({quoted(plain[name])}::VARCHAR), '')" for name in numbers)
     read = ", ".join(f"TRY_CAST({columns[plain[name]].sql} AS DOUBLE)" for name in numbers)
-    told = f"rowid + 1, {quoted(plain['image'])}::VARCHAR AS image, {label}, {written}, {read}"
-    rows = base.cursor().execute(f"SELECT {told} FROM source ORDER BY image NULLS FIRST, rowid")
+    told = f"{number_of_row(base)} + 1, {quoted(plain['image'])}::VARCHAR AS image, {label}, {written}, {read}"
+    rows = base.cursor().execute(f"SELECT {told} FROM source ORDER BY image NULLS FIRST, 1")
     while batch := rows.fetchmany(ROWS):
         for number, image, name, *cells in batch:
             values = tuple(cells[4:])

@@ -18,6 +18,7 @@ DELIMITERS = (",", ";", "\t", "|")
 RECORDS = 200  # by which delimiters are told apart
 CELL = 1 << 24  # characters of one cell
 SEP = re.compile(r'"?sep=(.)"?\n?', re.IGNORECASE)  # a line that Excel writes and reads
+END_OF_DOS = "\x1a"  # at the end of a file
 UNNAMED = re.compile(r"column_\d+")  # what a column is called that has no name
 BINARY = {b"PK\3\4": "an Excel workbook or another zip", b"\xd0\xcf\x11\xe0": "an old Excel workbook"}
 
@@ -146,7 +147,7 @@ def _write(lines: Iterator[str], path: Path, before: int) -> dict[int, str]:
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for number, line in enumerate(lines, before + 1):
             try:
-                file.write(line)
+                file.write(line.removesuffix(END_OF_DOS))  # no other line ends without an end
             except UnicodeEncodeError as error:
                 undecoded[number] = f"it is not in UTF-8 at character {error.start + 1}"
                 file.write("\n")  # so that the next ones keep their numbers

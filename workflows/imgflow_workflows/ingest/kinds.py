@@ -93,7 +93,9 @@ def _reading(base: DuckDBPyConnection, column: str, kinds: Sequence[Kind], delim
         return Reading(whole[0].sql, f"column {column}: {said}" if said else "")
     count, nearest = max(zip(found, kinds, strict=True), key=lambda pair: pair[0])
     if count < total * DOUBT:
-        return Reading(asis)
+        grouped = delimiter != "," and _row(base, f"SELECT bool_and({_whole(text, GROUPED)}) FROM source") == (True,)
+        doubt = f"column {column} is text: its points may be decimals or between thousands"
+        return Reading(asis, doubt if grouped else "")
     (other,) = _row(base, f"SELECT min({text}) FROM source WHERE {nearest.sql} IS NULL")
     return Reading(asis, f"column {column} is text: {count:,} of {total:,} values are {nearest.word}, {other!r} is not")
 

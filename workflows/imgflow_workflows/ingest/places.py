@@ -69,6 +69,11 @@ def of_table(base: DuckDBPyConnection, path: Path, asked_for: Columns, say: Say)
     ids = unicodedata.normalize("NFC", asked_for.ids) or _first(columns, IDS)
     if not paths and not ids:
         paths = _by_values(base, list(columns))
+        if names_image(paths):
+            raise BadParametersError(
+                f"{path}: its first row names a photograph, {paths}, and the names of columns are missing; "
+                "put a row with column names, such as path, above it"
+            )
     if not paths and not ids:
         raise BadParametersError(
             f"{path} has the columns {', '.join(columns)}. Which of them names the photographs? "
@@ -107,11 +112,18 @@ def _by_path(files: Files, folder: Path, value: str) -> LocatedPhotograph:
 
 def _by_id(files: Files, folder: Path, value: str) -> LocatedPhotograph:
     """An id's file: the id itself where that has an image's suffix, else the first of the suffixes that is there."""
-    usual = [f"{value.strip()}{suffix}" for suffix in ("", ".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")]
-    candidates = usual if Path(value).suffix.lower() in keys.IMAGE_SUFFIXES else usual[1:]
+    suffixes = ("", ".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
+    plain = value.strip()
+    usual = [f"{one}{suffix}" for one in dict.fromkeys((plain, plain.removesuffix(".0"))) for suffix in suffixes]
+    candidates = usual if names_image(value) else [one for one in usual if names_image(one)]
     found = next(filter(None, map(files.find, candidates)), None)
     path, status = found or (candidates[0], None)
     return below(path), str(folder / path), status
+
+
+def names_image(text: str) -> bool:
+    """Whether a text ends as the name of an image does."""
+    return Path(text.strip()).suffix.lower() in keys.IMAGE_SUFFIXES
 
 
 def _first(columns: Mapping[str, str], names: tuple[str, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -71,7 +72,11 @@ class Table:
     def photos(self, store: Store, municipality: str, refuse: Refuse) -> Iterator[Iterator[Photo]]:
         """See ``Source``. The table is understood before anything is copied; when all is, the catalog is written."""
         with database() as (base, folder):
-            told = _query(self.read_source(base, folder, refuse))
+            columns = self.read_source(base, folder, refuse)
+            names, renamed = _names(list(columns))
+            for note in renamed:
+                self.say(note)
+            told = _query(names, list(columns.values()), number_of_row(base))
             with self._readable():
                 self._find(base, places.of_table(base, self.path, self._asked, self.say), refuse)
                 base.execute(f"CREATE TABLE told AS {told}")
@@ -127,12 +132,19 @@ class Table:
             raise BadParametersError(
                 f"{self.path}: its path is not UTF-8, as that of Parquet must be; copy it elsewhere"
             )
-        rows = base.sql("SELECT * FROM read_parquet($path)", params={"path": escape(str(self.path))})
-        names, renamed = named(rows.columns)
+        import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
+        from pyarrow import ArrowException  # noqa: PLC0415 - likewise
+
+        read = "read_parquet($path, hive_partitioning = false)"  # no column by the names of folders
+        rows = base.sql(f"FROM {read}", params={"path": escape(str(self.path))})
+        try:
+            names, renamed = named(pq.read_schema(self.path).names)  # DuckDB names apart what it takes for the same
+        except ArrowException as error:
+            raise BadParametersError(f"{self.path} cannot be read: {error}; nothing was copied") from error
         for note in renamed:
             self.say(note)
         shown = ", ".join(f"{quoted(old)} AS {quoted(new)}" for old, new in zip(rows.columns, names, strict=True))
-        base.execute(f"CREATE TABLE source AS SELECT {shown} FROM read_parquet(?)", [escape(str(self.path))])
+        base.execute(f"CREATE TABLE source AS SELECT {shown} FROM {read}", {"path": escape(str(self.path))})
         return ""
 
     def _read_text(self, base: DuckDBPyConnection, rows: Path, refuse: Refuse) -> str:
@@ -181,7 +193,9 @@ class Table:
             refuse(refusal)
 
         base.execute("CREATE TABLE photos (row BIGINT, image VARCHAR, place BLOB, bytes BIGINT, version VARCHAR)")
-        rows = base.cursor().execute(f"SELECT rowid, {_plain(base, column)} FROM source ORDER BY rowid")
+        rows = base.cursor().execute(
+            f"SELECT {number_of_row(base)} AS number, {_plain(base, column)} FROM source ORDER BY 1"
+        )
         while batch := rows.fetchmany(ROWS):
             found = [one for row, value in batch if (one := self._row(row, value, place, missing, note))]
             if found:
@@ -271,11 +285,31 @@ def _plain(base: DuckDBPyConnection, column: str) -> str:
     return f"CASE WHEN isfinite({name}) THEN {name}{'::HUGEINT' if whole == [(True,)] else ''}::VARCHAR END"
 
 
-def _query(columns: Mapping[str, Reading]) -> str:
-    """The query for what the table says of each photograph."""
-    named = {name: quoted(f"source_{name}" if name.casefold() in OURS else name) for name in columns}
-    shown = ", ".join(f"{how.sql} AS {named[name]}" for name, how in columns.items())
-    return (
-        f"SELECT image, source.* EXCLUDE (number) FROM photos "
-        f"JOIN (SELECT rowid AS number, {shown} FROM source) AS source ON number = photos.row"
-    )
+def number_of_row(base: DuckDBPyConnection) -> str:
+    """SQL for the number of a row of ``source``, from 0, which a column called ``rowid`` hides."""
+    hidden = "rowid" in map(str.casefold, base.sql("FROM source").columns)
+    return "(row_number() OVER () - 1)" if hidden else "rowid"
+
+
+def _names(columns: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What columns are called in the catalog, which has some of its own, and which are called otherwise there."""
+    taken = {column.casefold() for column in columns}
+    names, notes = list(columns), []
+    for place, column in enumerate(columns):
+        if column.casefold() in OURS:
+            free = (name for i in itertools.count(1) if (name := f"source_{column}{'' if i == 1 else f'_{i}'}"))
+            names[place] = next(name for name in free if name.casefold() not in taken)
+            taken.add(names[place].casefold())
+            notes.append(
+                f"the catalog has a column {column.casefold()} of its own: that of the table becomes {names[place]!r}"
+            )
+    return names, notes
+
+
+def _query(names: Sequence[str], readings: Sequence[Reading], number: str) -> str:
+    """The query for what the table says of each photograph, its columns called by these names."""
+    shown = "".join(f", {how.sql} AS {quoted(name)}" for name, how in zip(names, readings, strict=True))
+    told = "".join(f", source.{quoted(name)}" for name in names)
+    alias = next(name for i in itertools.count(1) if (name := f"number_{i}") not in map(str.casefold, names))
+    rows = f"SELECT {number} AS {alias}{shown} FROM source"
+    return f"SELECT image{told} FROM photos JOIN ({rows}) AS source ON source.{alias} = photos.row"

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_workflows.ingest.delimited import Delimited, named
-from imgflow_workflows.text import size
+from imgflow_workflows.text import counted, size
 
 SUFFIXES = frozenset({".xlsx", ".xlsm"})
+UNCOMPUTED = re.compile(  # a formula as programs other than Excel write it; one that gives an empty text has t="str"
+    rb'<c\b(?![^>]*\bt="str")[^>]*>\s*<f\b[^>]*(?:/>|>[^<]*</f>)\s*(?:<v\s*/>|<v></v>)?\s*</c>'
+)
 UNPACKED = 1 << 30  # bytes of all parts of a workbook, which are read as a whole
 
 
@@ -22,22 +26,41 @@ def read(path: Path, rows: Path, sheet: str = "") -> Delimited:
     Dates become ISO 8601, whole numbers have no point, and cells with an error of Excel are empty.
     Raises BadParametersError where it is not a workbook, is locked by a password, or has no such sheet.
     """
-    from python_calamine import CalamineError, PasswordError, load_workbook  # noqa: PLC0415 - an extra
+    from python_calamine import CalamineError, PasswordError, SheetVisibleEnum, load_workbook  # noqa: PLC0415 - an extra
 
     _check_size(path)
     try:
         with load_workbook(path) as book:
-            name, cells, others = _chosen(path, {one: book.get_sheet_by_name(one) for one in book.sheet_names}, sheet)
+            seen = sorted(book.sheets_metadata, key=lambda one: one.visible != SheetVisibleEnum.Visible)
+            sheets = {one.name: book.get_sheet_by_name(one.name) for one in seen}
+            name, cells, others = _chosen(path, sheets, sheet)
+            merged = sheets[name].merged_cell_ranges if cells else None
     except PasswordError:
         raise BadParametersError(f"{path} is locked by a password; nothing was copied. Save it without one") from None
     except CalamineError as error:
         raise BadParametersError(f"{path} cannot be read as a workbook: {error}; nothing was copied") from None
     header, *body = cells or [[]]
     columns, renamed = named([_text(cell) for cell in header])
+    timed = {place for row in body for place, cell in enumerate(row) if isinstance(cell, datetime)}
     with rows.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([_text(cell) for cell in row] for row in body)
+        csv.writer(file, lineterminator="\n").writerows(
+            [_text(_at_midnight(cell) if place in timed else cell) for place, cell in enumerate(row)] for row in body
+        )
     more = f"; the others are {', '.join(others)}; --sheet names another one" if others else ""
-    return Delimited("utf-8", ",", columns, 1, (f"reading sheet {name} of {path.name}{more}", *renamed))
+    notes = (f"reading sheet {name} of {path.name}{more}", *renamed, *_doubts(path, merged or ()))
+    return Delimited("utf-8", ",", columns, 1, notes)
+
+
+def _doubts(path: Path, merged: Sequence[tuple[tuple[int, int], tuple[int, int]]]) -> Iterator[str]:
+    """What a reader of cells does not see as whoever looks at them in Excel does."""
+    tall = sum(first[0] < last[0] for first, last in merged)
+    if tall:
+        yield f"{counted(tall, 'merged cell')} of {path.name} over several rows: only the first of these has the value"
+    with ZipFile(path) as parts:
+        sheets = (parts.read(one) for one in parts.namelist() if one.startswith("xl/worksheets/"))
+        empty = sum(len(UNCOMPUTED.findall(sheet)) for sheet in sheets)
+    if empty:
+        yield f"{counted(empty, 'formula')} of {path.name} without a value, read as empty: open it in Excel and save it"
 
 
 def _check_size(path: Path) -> None:
@@ -54,7 +77,7 @@ def _check_size(path: Path) -> None:
         )
 
 
-def _chosen(path: Path, sheets: dict[str, object], wanted: str) -> tuple[str, Sequence[Sequence[object]], list[str]]:
+def _chosen(path: Path, sheets: Mapping[str, object], wanted: str) -> tuple[str, Sequence[Sequence[object]], list[str]]:
     """Name and rows of a sheet, and the names of the others that have rows."""
     filled = {name: cells for name, sheet in sheets.items() if any(map(any, cells := list(_rows(sheet))))}
     if wanted and wanted not in sheets:
@@ -75,6 +98,19 @@ def _rows(sheet: object) -> Iterator[list[object]]:
     yield from cells
 
 
+def _at_midnight(cell: object) -> object:
+    """A day as the time at which it begins: in a column of times, Excel has no other number for that."""
+    if isinstance(cell, date) and not isinstance(cell, datetime):
+        return datetime.combine(cell, time())
+    return cell
+
+
+def _duration(cell: timedelta) -> str:
+    """Hours, which may be more than a day has, minutes and seconds, as Excel shows them."""
+    minutes, seconds = divmod(round(cell.total_seconds()), 60)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}"
+
+
 def _text(cell: object) -> str:
     match cell:
         case bool():
@@ -86,5 +122,5 @@ def _text(cell: object) -> str:
         case date():
             return cell.isoformat()
         case timedelta():
-            return str(cell)
+            return _duration(cell)
     return str(cell).replace("\r\n", "\n").replace("\r", "\n")  # as a CSV is read, whose rows end in one way

@@ -20,7 +20,7 @@ from imgflow_steps.store.threads import ahead, crew
 from imgflow_workflows.catalog import verdicts
 from imgflow_workflows.results.file_names import Picture, pictures, places
 from imgflow_workflows.results.skips import SHOWN, SkippedFile, SkipReason, Skips
-from imgflow_workflows.text import size
+from imgflow_workflows.text import counted, size
 
 if TYPE_CHECKING:
     from imgflow_steps.records.run import Run
@@ -43,7 +43,7 @@ class FetchProgress(Skips):
     def in_words(self) -> str:
         """The same in one line."""
         words = [
-            f"{self.copied:,} of {self.total:,} pictures copied ({size(self.bytes)})",
+            f"{self.copied:,} of {counted(self.total, 'picture')} copied ({size(self.bytes)})",
             f"{self.present:,} there already",
         ]
         return " · ".join([*words, *(f"{number:,} skipped: {reason}" for reason, number in self.refused.items())])

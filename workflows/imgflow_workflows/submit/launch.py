@@ -16,6 +16,7 @@ from imgflow_steps.records.summary import Phase, read_summary
 from imgflow_steps.store import DeniedError, StoreError, UnavailableError, UnwritableError
 from imgflow_steps.worker.notify import Webhook
 from imgflow_workflows.errors import ExitCode, ImgflowError, translate
+from imgflow_workflows.results import intact
 from imgflow_workflows.runs import state
 from imgflow_workflows.runs.progress import following
 from imgflow_workflows.standing import OPEN
@@ -25,7 +26,7 @@ from imgflow_workflows.submit.deduplicate import looking
 from imgflow_workflows.submit.follow import Follower, mark, wait
 from imgflow_workflows.submit.reporting import reporting
 from imgflow_workflows.submit.request import Request, check_same, new_id
-from imgflow_workflows.text import near_duplicates
+from imgflow_workflows.text import counted, near_duplicates
 
 if TYPE_CHECKING:
     from imgflow_steps.records.run import Run
@@ -77,21 +78,18 @@ def start(request: Request, engine: Engine, store: Store, follower: Follower) ->
         say(f"run {request.run.id} was suspended and is resumed")
         return
     held = lease.claim(store, request.run, engine, phase, take_over=request.take_over, say=say, command=command)
-    try:
+    if held is None:
         check_same(store, request.run)
-        if held is None:
-            say(f"run {request.run.id} is under way already; nothing was started")
-            return
-        run = _written(request, store, say)
-    except BaseException:
-        if held:
-            held.release()
-        raise
-    if engine.detached:
-        _submit(run, engine, held)
+        say(f"run {request.run.id} is under way already; nothing was started")
         return
-    with held.renewed(engine.abandon):
-        _follow(run, engine, store, held, follower)
+    with held.renewed(engine.abandon, kept=engine.detached):
+        check_same(store, request.run)
+        run = _written(request, store, say)
+        held.check(command)
+        if engine.detached:
+            engine.submit(run)
+        else:
+            _follow(run, engine, store, held, follower)
     held.check(command)
 
 
@@ -104,16 +102,13 @@ def _written(request: Request, store: Store, say: Callable[[str], None]) -> Run:
     stale = [found.key for found in store.entries(keys.progress(run.id))]
     store.delete([keys.summary_json(run.id), keys.listing_json(run.id), *stale])  # an earlier attempt's
     save(store, run)
+    if request.repair:
+        found = intact.Look()
+        images = intact.mark(store, run, found)
+        harmed = f"{counted(images, 'image')} with gone or damaged ones"
+        say(f"{counted(found.pictures, 'picture')} compared: {harmed}")
     say(f"run {run.id}")
     return run
-
-
-def _submit(run: Run, engine: Engine, held: Held) -> None:
-    try:
-        engine.submit(run)
-    except BaseException:
-        held.release()
-        raise
 
 
 def _follow(run: Run, engine: Engine, store: Store, held: Held, follower: Follower) -> None:

@@ -34,18 +34,24 @@ class Held:
         self.lost = ""
 
     @contextmanager
-    def renewed(self, abandon: Callable[[], None]) -> Iterator[None]:
-        """Renew it meanwhile, and give it back at the end; ``abandon`` is called when somebody has taken it."""
+    def renewed(self, abandon: Callable[[], None], *, kept: bool = False) -> Iterator[None]:
+        """Renew it meanwhile, and give it back at the end; ``abandon`` is called when somebody has taken it.
+
+        One that is ``kept`` is that of a Workflow by then, and given back only where none was started.
+        """
         thread = threading.Thread(target=self._renew, args=[abandon], name="lease", daemon=True)
         thread.start()
+        given = False
         try:
             yield
+            given = kept
         finally:
             self._over.set()
             thread.join()
-            self.release()
+            if not given:
+                self._release()
 
-    def release(self) -> None:
+    def _release(self) -> None:
         """Give it back; where the store is away it expires by itself."""
         if not self.lost:
             with suppress(StoreError):

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgflow_steps import __version__
 from imgflow_steps.collect import Collect
 from imgflow_steps.contract.redaction import has_user, redacted
-from imgflow_steps.contract.step import file_fields
 from imgflow_steps.list import List
 from imgflow_steps.pipeline.model import Pipeline
 from imgflow_steps.pipeline.notation import nearest
@@ -22,7 +20,7 @@ from imgflow_steps.records import boxes, keys
 from imgflow_steps.records.run import Run, load
 from imgflow_steps.records.sections import column
 from imgflow_steps.records.sharding import NO_STEPS
-from imgflow_steps.store import expanded, names, open_source
+from imgflow_steps.store import expanded, open_source
 from imgflow_steps.store.leftovers import temporary
 from imgflow_steps.worker.memory import sensible
 from imgflow_workflows.catalog import sections
@@ -32,6 +30,7 @@ from imgflow_workflows.runs.state import municipalities, readable
 from imgflow_workflows.submit import changes, openable, pipeline_file
 from imgflow_workflows.submit.deduplicate import Selected, once
 from imgflow_workflows.submit.default import DEFAULT
+from imgflow_workflows.submit.named_files import copy, from_here, from_store, named_files
 from imgflow_workflows.submit.presence import check_images
 
 if TYPE_CHECKING:
@@ -70,6 +69,8 @@ class Request:
     choice: Choice = ALL
     once: bool = False
     take_over: bool = False
+    repair: bool = False  # pictures that are gone or damaged, as soon as nobody else works on the run
+    own: Mapping[str, str] = field(default_factory=dict)  # names of files of the store, by keys that say what they hold
     resumed: bool = False  # with what an earlier attempt has brought into the store
 
     def upload(self, store: Store) -> Run:
@@ -89,6 +90,9 @@ class Request:
         for key, path in self.files.items():
             if store.stat(key) is None:
                 store.upload(path, key)
+        for key, name in self.own.items():
+            if store.stat(key) is None:
+                copy(store, name, key)
         return self.run.model_copy(update={"left_out": left_out})
 
     @contextmanager
@@ -134,9 +138,11 @@ def build(
             "collect.sections: a column of the catalog is read now, and --cron runs later", "choose folder or none"
         )
     sections.check(store, request.run)
-    for label, field, value in named_files(request.run.pipeline):
-        if value not in request.files and (names.unstorable(value) or store.stat(value) is None):
-            raise ImgflowError(f"{label}.{field}: there is no file {value!r} here, and no such key in {store.url}")
+    pipeline, own = from_store(request.run.pipeline, store)
+    request = replace(request, run=request.run.model_copy(update={"pipeline": pipeline}), own=own)
+    for label, name, value in named_files(request.run.pipeline):
+        if value not in {*request.files, *own} and store.stat(value) is None:
+            raise ImgflowError(f"{label}.{name}: there is no file {value!r} here, and no such key in {store.url}")
     if not (later or scheduled or submission.choice):
         check_images(store, request.run)
     name = request.run.municipality
@@ -154,7 +160,7 @@ def describe(submission: Submission, settings: Settings) -> Request:
     pipeline, listing, collect = changes.made(pipeline, listing, Collect(), wishes)
     if pipeline.hides and listing.layout == "steps":
         raise ImgflowError(NO_STEPS)
-    pipeline, files = _with_keys(pipeline, folder)
+    pipeline, files = from_here(pipeline, folder)
     openable.check(pipeline, files, in_containers=settings.engine != "local")
     run_id = keys.check_run(submission.run) if submission.run else new_id(municipality)
     run = Run(
@@ -293,23 +299,3 @@ def _pipeline(submission: Submission) -> tuple[Pipeline, Path]:
     else:
         return DEFAULT, Path()
     return written.pipeline(), written.folder
-
-
-def named_files(pipeline: Pipeline) -> Iterator[tuple[str, str, str]]:
-    """Step, parameter and value of every parameter that names a file."""
-    for label, call in zip(pipeline.labels, pipeline.steps, strict=True):
-        for name in file_fields(call.params):
-            yield label, name, getattr(call.params, name)
-
-
-def _with_keys(pipeline: Pipeline, folder: Path) -> tuple[Pipeline, dict[str, Path]]:
-    """The pipeline with store keys where its parameters name files of this machine, and those files."""
-    files: dict[str, Path] = {}
-    for label, name, value in named_files(pipeline):
-        path = pipeline_file.file_of(value, folder)
-        if path:
-            with path.open("rb") as file:
-                key = keys.model(hashlib.file_digest(file, "sha256").hexdigest(), path.suffix)
-            files[key] = path
-            pipeline = pipeline.with_params(pipeline.labels.index(label) + 1, **{name: key})
-    return pipeline, files

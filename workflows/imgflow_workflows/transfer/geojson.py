@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from imgflow_steps.records import merge
 from imgflow_steps.store.leftovers import temporary
 from imgflow_steps.store.names import unstorable
+from imgflow_workflows.catalog import values
 from imgflow_workflows.catalog.ask import select
 from imgflow_workflows.catalog.choice import Choice, choose
 from imgflow_workflows.transfer.export import Exported
@@ -74,7 +75,7 @@ def _rows(origin: Store, municipality: str, chosen: Path | None, *, results: boo
         written = answer.schema.names
         names = [f"catalog_{name}" if name in written[i + 1 :] else name for i, name in enumerate(written)]
         for batch in answer:
-            for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            for row in values.rows(batch):
                 yield dict(zip(names, row, strict=True))
 
 

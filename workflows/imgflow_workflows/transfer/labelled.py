@@ -18,6 +18,7 @@ from imgflow_steps.records.rows import merged
 from imgflow_steps.store import NotFoundError, Store, StoredObject, UnreadableError
 from imgflow_steps.store.leftovers import temporary
 from imgflow_steps.store.threads import ahead, crew
+from imgflow_workflows.catalog import values
 from imgflow_workflows.catalog.choice import choose
 from imgflow_workflows.catalog.keep import download
 from imgflow_workflows.results.skips import Refuse, SkippedFile, SkipReason
@@ -224,4 +225,4 @@ def _catalog(path: Path) -> Iterator[dict[str, Any]]:
     import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
 
     for batch in pq.ParquetFile(path).iter_batches(1000):
-        yield from batch.to_pylist()
+        yield from (dict(zip(batch.schema.names, row, strict=True)) for row in values.rows(batch))
