@@ -13,6 +13,7 @@ Settings are those of the command line, and so are the errors: an ``ImgflowError
 """
 
 from imgflow.answers import Answers, Plan, Preview
+from imgflow.dataset import Dataset
 from imgflow.flow import Flow, connect
 from imgflow.run import Run
 from imgflow.sheet import ContactSheet, contact_sheet
@@ -23,6 +24,7 @@ from imgflow_workflows.remote import Processed, Service
 __all__ = [
     "Answers",
     "ContactSheet",
+    "Dataset",
     "Flow",
     "ImgflowError",
     "Plan",

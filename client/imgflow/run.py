@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from imgflow import pictures, tables, view
 from imgflow.answers import Answers
+from imgflow.dataset import Columns, Dataset, Transform, beside
 from imgflow.view import Report
 from imgflow_steps.contract.options import SUFFIX
 from imgflow_steps.records import keys
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from imgflow_workflows.results.diff import Comparison
     from imgflow_workflows.results.fetch import FetchSummary
     from imgflow_workflows.tuning import Proposal
+
+T = TypeVar("T")
 
 
 class Run:
@@ -99,6 +102,25 @@ class Run:
 
         shown = pictures.read(self._store, named(), pictures.ANY)
         return ((name, self._outlined(picture, *asked.pop(name))) for name, picture in shown) if boxes else shown
+
+    @overload
+    def dataset(
+        self, *, columns: Sequence[str] = (), where: str = "", limit: int = 0
+    ) -> Dataset[tuple[Image, Columns]]: ...
+    @overload
+    def dataset(
+        self, *, columns: Sequence[str] = (), where: str = "", limit: int = 0, transform: Transform[T]
+    ) -> Dataset[T]: ...
+    def dataset(
+        self, *, columns: Sequence[str] = (), where: str = "", limit: int = 0, transform: Transform[Any] = beside
+    ) -> Dataset[Any]:
+        """Its pictures by number, sorted by name, for loaders of training data: ``DataLoader(run.dataset())``.
+
+        Each is a picture and a dict of its columns, which are chosen as for ``results``, or what ``transform`` makes
+        of these two.
+        """
+        with self._session.asking(), verdicts.made(self._store, self._ended().run, columns, where, limit) as rows:
+            return Dataset(self._session, rows.read_all(), transform)
 
     def image(self, image: str, piece: str = "", *, boxes: bool = False) -> Image:
         """The picture that it made of an image, or one of several: ``run.image("a/x.jpg", "r1c1")``.

@@ -45,11 +45,11 @@ class Session:
     """What a flow and its runs have in common. ``settings`` are in use until it is closed, or nobody needs it."""
 
     def __init__(self, resolved: Resolved, *, show: bool) -> None:
+        self.asked, self._show = resolved, show  # what a cluster tells of its store is not part of it
         with translated(), ExitStack() as stack:
             self.resolved = located(resolved)
             self._place = stack.enter_context(reached(self.resolved))
             self.close = weakref.finalize(self, stack.pop_all().close)
-        self._show = show
 
     @property
     def store(self) -> Store:

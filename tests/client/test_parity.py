@@ -29,6 +29,10 @@ worst: list[str] = [one.image for one in run.diff(flow.run("other")).worst]
 changes: dict[str, str] = {one.setting: one.proposed for one in run.tune()}
 wrong: list[str] = [check.mend for check in flow.doctor() if check.state.value == "wrong"]
 lines: list[str] = list(run.logs(failed=True))
+pairs = run.dataset(columns=["season"])
+season: str = pairs[0][1]["season"]
+widths: imgflow.Dataset[int] = run.dataset(transform=lambda picture, columns: picture.width)
+total: int = sum(widths[:10])
 """
 
 

@@ -30,12 +30,20 @@ def verdicts(
     return select(store, sql + _at_most(limit), run.municipality, run=run)
 
 
+def made(
+    store: Store, run: Run, columns: Sequence[str] = (), where: str = "", limit: int = 0
+) -> AbstractContextManager[RecordBatchReader]:
+    """The rows of pictures that a run made, as ``verdicts`` chooses them, with the key of each before all columns."""
+    there = "output_key != ''" + (f" AND (\n{where}\n)" if where else "")
+    return verdicts(store, run, ["results.output_key", *(columns or ALL)], there, limit)
+
+
 def pictures(store: Store, run: Run, where: str = "", limit: int = 0) -> Iterator[tuple[str, str, str]]:
     """Image, piece and key of every picture that a run made, as ``verdicts`` chooses them."""
-    made = "output_key != ''" + (f" AND (\n{where}\n)" if where else "")
-    with verdicts(store, run, ["results.image", "results.piece", "results.output_key"], made, limit) as rows:
+    with made(store, run, ["results.image", "results.piece"], where, limit) as rows:
         for batch in rows:
-            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+            keys, images, pieces = (column.to_pylist() for column in batch.columns)
+            yield from zip(images, pieces, keys, strict=True)
 
 
 def images(store: Store, run: Run, where: str = "", limit: int = 0) -> Iterator[str]:
