@@ -41,7 +41,7 @@ FORMATS = {
 ENDS_EARLY: dict[str, Callable[[bytes], bool]] = {
     "JPEG": lambda data: not data[-64:].rstrip(b"\0").endswith(b"\xff\xd9"),
     "PNG": png.ends_early,
-    "WEBP": lambda data: int.from_bytes(data[4:8], "little") + 8 > len(data),
+    "WEBP": webp.ends_early,
     "TIFF": lambda _: False,  # its own module has said so by then
     "GIF": lambda data: not data.endswith(b";"),
     "BMP": lambda data: int.from_bytes(data[2:6], "little") > len(data),
@@ -49,6 +49,9 @@ ENDS_EARLY: dict[str, Callable[[bytes], bool]] = {
     "HEIF": heif.ends_early,
 }
 LACKING = re.compile(r"truncated|not enough image data", re.IGNORECASE)  # as Pillow says it
+# As libraries say that data is damaged, and that a picture inside of HEIF is of another kind than they read.
+DAMAGED = re.compile(r"data stream|decoder|frame|plugin|cannot load|could not|failed to|out of range", re.IGNORECASE)
+OTHER_CODING = re.compile(r"has not been built in|unsupported (?:codec|feature)", re.IGNORECASE)
 # As libraries say it. What libheif calls an allocation beyond its security limit is the file's fault.
 OF_MEMORY = re.compile(r"out of memory|insufficient memory|memory allocation(?!.*security limit)", re.IGNORECASE)
 
@@ -328,7 +331,11 @@ def _canonical(image: Image.Image, plan: DecodePlan) -> Pixels:
 
 def _orientation(image: Image.Image) -> int:
     try:
-        value = image.getexif().get(Base.Orientation, 1)
+        turned = image.format in {"AVIF", "HEIF"}  # by the file itself, to which XMP may not add
+        value = (_exif_alone(image) if turned else image.getexif()).get(Base.Orientation)
+        if value is None:
+            found = None if turned else metadata.TURN.search(metadata.packet_of(image.info))
+            return int(found[1]) if found else 1
         return int(value[0] if isinstance(value, (bytes, tuple)) else value)  # of type BYTE, or more than one
     except MemoryError:
         raise
@@ -336,10 +343,21 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
+def _exif_alone(image: Image.Image) -> Image.Exif:
+    found = Image.Exif()
+    found.load(image.info.get("exif") or b"")
+    return found
+
+
 def _verdict(data: bytes, name: str, error: Exception) -> Rejected:
     if (LACKING.search(str(error)) and name != "TIFF") or ENDS_EARLY[name](data):
         return Rejected("truncated", f"this {name} ends before its picture does ({len(data)} bytes)")
     reason = str(error) or type(error).__name__
+    if name == "HEIF" and OTHER_CODING.search(reason):
+        how = "in a coding that is not read; save it as JPEG or PNG"
+        return Rejected("unsupported-mode", f"this {name} holds its picture {how}")
+    if DAMAGED.search(reason):
+        reason = "its data is damaged"
     if isinstance(error, UnidentifiedImageError):  # its text holds a memory address, which differs from run to run
         reason = "its header is damaged"
     return Rejected("undecodable", f"this {name} cannot be decoded: {reason}")
