@@ -16,6 +16,8 @@ INFO = 40  # bytes of the header that every version begins with
 BITFIELDS, ALPHA_BITFIELDS = 3, 6
 MASKS = (0xFF0000, 0xFF00, 0xFF)  # red, green, blue of 32 bits, as Pillow has it
 ALPHA = 0xFF000000
+HEADERS = frozenset({12, 40, 52, 56, 64, 108, 124})  # bytes of those that Pillow reads
+DEPTHS = frozenset({1, 4, 8, 16, 24, 32})
 OTHERS = {4: "JPEG", 5: "PNG"}  # compressions
 COLOURS = 46  # where the number of colours of the palette stands
 
@@ -33,6 +35,14 @@ def repaired(data: bytes) -> bytes:
     start, size, width, height, _, bits, compression = struct.unpack_from("<IIiiHHI", data, 10)
     if compression in OTHERS:
         raise Rejected("unsupported-mode", f"this BMP holds a {OTHERS[compression]}, as for a printer; save it as that")
+    odd = (
+        f"a header of {size} bytes" if size not in HEADERS
+        else f"{bits} bits a pixel" if size >= INFO and bits not in DEPTHS
+        else f"a compression that nobody knows ({compression})" if size >= INFO and compression > ALPHA_BITFIELDS
+        else ""
+    )  # fmt: skip
+    if odd:
+        raise Rejected("unsupported-mode", f"this BMP has {odd}, which is not read; save it as PNG")
     [colours] = struct.unpack_from("<I", data, COLOURS)
     whole = len(data) == int.from_bytes(data[2:6], "little") and start == 14 + size + (4 << bits)
     if size >= INFO and bits <= 8 and colours > 1 << bits and whole:  # noqa: PLR2004 - bits of places in a palette

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 XMP = 256 << 10  # bytes of a block that are looked at
 TITLE = re.compile(rb"<dc:title\b[^<>]{0,200}>\s{0,99}<rdf:Alt>\s{0,99}<rdf:li\b[^<>]{0,200}>([^<>]{1,2000})</rdf:li>")
 TITLE_SHORT = re.compile(rb"\bdc:title=\"([^\"<>]{1,2000})\"")
-TURN = re.compile(rb"\btiff:Orientation(?:=\"|>)([1-8])\b")
+TURN = re.compile(rb"\btiff:Orientation\s{0,9}(?:=\s{0,9}[\"']|>)\s{0,9}([1-8])\b")
 TAKEN = re.compile(rb"\b(?:exif:DateTimeOriginal|photoshop:DateCreated)(?:=\"|>)([-0-9T:.+Z]{19,40})")
 
 FIRST_OUT = frozenset({0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298, 0x9C9B, 0x9C9D, 0x9C9E})  # Make, Artist…
@@ -33,10 +33,16 @@ SAYS_WHERE = frozenset({0x9286, 0xA420})  # UserComment may hold anything, Image
 
 def read(info: Mapping[Any, Any]) -> ExifValues:
     """What the blocks say that Pillow found beside a picture."""
-    block, packet = info.get("exif"), info.get("xmp") or info.get("XML:com.adobe.xmp")
-    if not block and not packet and "Raw profile type exif" not in info:
+    packet = packet_of(info)
+    if not info.get("exif") and not packet and "Raw profile type exif" not in info:
         return {}
-    return of_blocks(exif_of(info), packet.encode() if isinstance(packet, str) else packet or b"")
+    return of_blocks(exif_of(info), packet)
+
+
+def packet_of(info: Mapping[Any, Any]) -> bytes:
+    """The packet of XMP beside a picture, as Pillow found it."""
+    packet = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""
+    return packet.encode() if isinstance(packet, str) else packet if isinstance(packet, bytes) else b""
 
 
 def exif_of(info: Mapping[Any, Any]) -> bytes:

@@ -22,8 +22,10 @@ COLOUR, PALETTE = 2, 3  # colour types
 # Column and row where each pass of Adam7 begins, and the steps between its pixels.
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 KEYS = {0: 2, COLOUR: 6}  # bytes of a transparent colour, where there may be one
+LONGEST_KEY = 256  # bytes of transparency that a palette can have
 SIZES = {b"gAMA": 4, b"sRGB": 1, b"cHRM": 32}  # bytes of chunks that tell of colours
 PROFILE = 1 << 20  # bytes of a profile or a text, unpacked, that Pillow takes
+RAW_PROFILE = b"Raw profile type "
 PIECE = 1 << 20  # bytes that are unpacked at a time
 
 
@@ -159,7 +161,8 @@ def repaired(data: bytes) -> bytes:
         if chunk.name == b"IHDR":
             colour = chunk.body[9] if len(chunk.body) > 9 else -1  # noqa: PLR2004 - where the colour type stands
         if chunk.name in {b"IHDR", b"PLTE", b"IDAT", b"IEND"} or _needed(chunk, colour):
-            kept.append(_written(chunk.name, bytes(chunk.body)))
+            most = LONGEST_KEY if chunk.name == b"tRNS" else None
+            kept.append(_written(chunk.name, bytes(chunk.body[:most])))
     whole = kept and not ends_early(data)
     return data if not whole else data[:START] + b"".join(kept)
 
@@ -177,8 +180,17 @@ def _needed(chunk: Chunk, colour: int) -> bool:
         return packed[:1] == b"\0" and _unpacks(packed[1:])
     if chunk.name == b"iTXt":
         keyword, _, rest = bytes(chunk.body).partition(b"\0")
-        return keyword == b"XML:com.adobe.xmp" and rest[:1] == b"\0" and len(rest) < PROFILE
-    return chunk.name == b"eXIf" or (chunk.name == b"tEXt" and bytes(chunk.body[:17]) == b"Raw profile type ")
+        packed = rest[2:].split(b"\0", 2)[-1] if rest[:1] == b"\1" else b""
+        fits = _unpacks(packed) if packed else rest[:1] == b"\0" and len(rest) < PROFILE
+        return keyword == b"XML:com.adobe.xmp" and fits
+    return chunk.name == b"eXIf" or _is_raw_profile(chunk)
+
+
+def _is_raw_profile(chunk: Chunk) -> bool:
+    """Whether it tells EXIF as ImageMagick writes it, plain or packed."""
+    if chunk.name not in {b"tEXt", b"zTXt"} or bytes(chunk.body[:17]) != RAW_PROFILE:
+        return False
+    return chunk.name == b"tEXt" or _unpacks(bytes(chunk.body).partition(b"\0")[2][1:])
 
 
 def _unpacks(packed: bytes) -> bool:

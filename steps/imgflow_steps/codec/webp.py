@@ -10,6 +10,17 @@ NAME = re.compile(rb"[A-Za-z0-9 ]{4}")  # of a chunk
 FLAGS = {b"ICCP": 0x20, b"EXIF": 0x08, b"XMP ": 0x04}  # of VP8X: what stands beside the picture
 
 
+def ends_early(data: bytes) -> bool:
+    """Whether the file stops before it or one of its chunks does, by what these say of their size."""
+    at = 12
+    while at + 8 <= len(data) and NAME.fullmatch(data[at : at + 4]):
+        at += 8 + int.from_bytes(data[at + 4 : at + 8], "little")
+        if at > len(data):
+            return True
+        at += at % 2
+    return int.from_bytes(data[4:8], "little") + 8 > len(data)
+
+
 def repaired(data: bytes) -> bytes:
     """The same picture with the chunks that the file holds whole, counted anew (RFC 9649, 2.3 to 2.7).
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from tests import photographs
 
 from imgflow_steps import codec
-from imgflow_steps.codec import colour
+from imgflow_steps.codec import colour, decoding
 from imgflow_steps.contract.options import DecodePlan, Limits
 from imgflow_steps.contract.sample import Rejected
 from imgflow_steps.pixels.arrays import MODES
@@ -215,3 +215,15 @@ def test_the_thinnest_pictures_come_in(kind: str, longest: int, plan: DecodePlan
 def test_pixels_of_every_channel_count_are_what_steps_are_promised() -> None:
     shapes = {image.convert(mode).mode: mode for image, _, _, mode in KINDS.values()}
     assert set(shapes) == set(MODES)
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_small_and_large_pictures_are_turned_alike(mode: str, turn: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = photographs.pixels(3, 31, 17).convert(mode)
+    picture.getexif()[0x0112] = turn
+    out = BytesIO()
+    picture.save(out, "PNG", exif=picture.getexif())
+    small = codec.decode(out.getvalue(), DecodePlan(), Limits()).pixels
+    monkeypatch.setattr(decoding, "SMALL", 0)
+    np.testing.assert_array_equal(small, codec.decode(out.getvalue(), DecodePlan(), Limits()).pixels)

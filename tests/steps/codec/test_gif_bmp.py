@@ -135,3 +135,15 @@ def test_a_bmp_that_holds_another_file_is_named(compression: int, inside: str) -
     with pytest.raises(Rejected, match=f"holds a {inside}") as verdict:
         decoded(with_palette(compression, b"whatever", bits=0))
     assert verdict.value.code == "unsupported-mode"
+
+
+@pytest.mark.parametrize(("at", "value", "words"), [(28, 2, "2 bits"), (14, 16, "header"), (30, 99, "compression")])
+def test_a_bmp_of_a_kind_that_is_not_read_is_named(at: int, value: int, words: str) -> None:
+    out = BytesIO()
+    PHOTOGRAPH.save(out, "BMP")
+    data = bytearray(out.getvalue())
+    data[at : at + 2] = struct.pack("<H", value)
+    with pytest.raises(Rejected) as verdict:
+        decoded(bytes(data))
+    assert verdict.value.code == "unsupported-mode"
+    assert words in verdict.value.message

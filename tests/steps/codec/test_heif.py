@@ -140,3 +140,16 @@ def test_what_it_is_decides_and_not_its_name() -> None:
     jpeg = BytesIO()
     PHOTOGRAPH.save(jpeg, "JPEG")
     assert decoded(jpeg.getvalue()).format == "jpeg"  # as some services hand them out, under a name of .heic
+
+
+def test_xmp_does_not_turn_a_picture_that_its_own_file_would() -> None:
+    packet = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    assert decoded(avif(xmp=packet)).pixels.shape == (80, 120, 3)
+
+
+def test_a_coding_that_is_not_read_is_named_and_not_called_damage() -> None:
+    data = bytearray(avif())
+    data[8:12] = b"heic"
+    with pytest.raises(Rejected) as verdict:
+        decoded(bytes(data))
+    assert (verdict.value.code, "plugin" in verdict.value.message) == ("unsupported-mode", False)

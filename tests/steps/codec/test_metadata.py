@@ -255,3 +255,17 @@ def test_a_comment_of_the_user_goes_out_where_all_is_kept(comment: bytes) -> Non
 def test_what_is_stripped_adds_nothing_to_a_digest() -> None:
     assert "metadata" not in Encoding().model_dump()
     assert Encoding(metadata="keep").model_dump()["metadata"] == "keep"
+
+
+@pytest.mark.parametrize("form", ["JPEG", "TIFF", "PNG", "WEBP"])
+@pytest.mark.parametrize(
+    "said",
+    ["tiff:Orientation='6'", 'tiff:Orientation = "6"', "tiff:Orientation=\n '6'"],
+    ids=["quotes", "spaces", "lines"],
+)
+def test_xmp_turns_a_picture_however_it_is_written(form: str, said: str) -> None:
+    packet = exifs.XMP.format(attributes=said, elements="").encode()
+    data = exifs.photograph(form, exif=b"", xmp=packet)
+    assert told(data)["orientation"] == 6
+    plain = decode(exifs.photograph(form, exif=b"", xmp=b""), DecodePlan(), Limits()).pixels
+    assert decode(data, DecodePlan(), Limits()).pixels.shape == (plain.shape[1], plain.shape[0], 3)

@@ -174,3 +174,32 @@ def test_linear_light_is_shown_as_browsers_show_it() -> None:
         np.testing.assert_array_equal(same[0, :, 0], np.arange(256))
     clear = beside(by_pillow(Image.new("RGBA", (2, 2), (55, 55, 55, 55))), chunk(b"gAMA", struct.pack(">I", 100_000)))
     assert decoded(clear)[0, 0].tolist() == [128, 128, 128, 55]
+
+
+ON_ITS_SIDE = b"Exif\0\0MM\0*\0\0\0\x08\0\1\x01\x12\0\3\0\0\0\1\0\6\0\0" + bytes(4)
+XMP_ON_ITS_SIDE = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+TURNED = {
+    "as ImageMagick writes it": chunk(
+        b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(b"\nexif\n38\n" + ON_ITS_SIDE.hex().encode() + b"\n")
+    ),
+    "packed XMP": chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(XMP_ON_ITS_SIDE)),
+}
+
+
+@pytest.mark.parametrize("said", TURNED)
+def test_its_way_up_is_kept_where_something_else_is_damaged(said: str) -> None:
+    data = beside(by_pillow(), SIDE_DATA["text with a wrong checksum"], TURNED[said])
+    assert decoded(data).shape == (40, 24, 3)
+
+
+def test_more_transparencies_than_a_palette_can_have_are_left_out() -> None:
+    palette, rows = chunk(b"PLTE", bytes(range(6))), bytes([0, 0x80] * 2)
+    too_many = decoded(png((2, 2), 1, 3, rows, palette, chunk(b"tRNS", bytes([7, 9] + [255] * 300))))
+    np.testing.assert_array_equal(too_many, decoded(png((2, 2), 1, 3, rows, palette, chunk(b"tRNS", bytes([7, 9])))))
+
+
+def test_damage_is_told_without_the_words_of_a_library() -> None:
+    rows = bytes(1 + 3 * 40) * 24
+    broken = by_pillow()[:33] + chunk(b"IDAT", b"x" * 500) + chunk(b"IEND", b"")
+    for data in (broken, png((40, 24), 8, 2, b"\7" * len(rows))):
+        assert rejected(data).message == "this PNG cannot be decoded: its data is damaged"

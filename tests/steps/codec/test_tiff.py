@@ -190,3 +190,48 @@ def test_a_fax_is_what_tifffile_reads(compression: str, photometric: int, *, bac
         assert verdict.value.code == "truncated"
     sparse = tiffs.filed({**tags, 262: photometric, 266: 2 if backwards else 1, 257: 48}, [stored, b""], sparse=[1])
     np.testing.assert_array_equal(decoded(sparse)[:24], decoded(data))
+
+
+# Several pictures in a file
+
+SMALL = np.full((4, 5, 3), 9, np.uint8)
+FULL_TAGS = {256: 40, 257: 24, 258: [8] * 3, 259: 1, 262: RGB, 277: 3, 278: 24}
+SMALL_TAGS = FULL_TAGS | {256: 5, 257: 4, 278: 4}
+
+
+def pictures(first: dict[int, Any], second: dict[int, Any], *, below: bool) -> bytes:
+    """The small picture with tags ``first``, then the full one; ``below``: in a directory that the first points at."""
+    body = SMALL.tobytes() + COLOUR.tobytes()
+    full_at = 8 + len(body)
+    full = FULL_TAGS | {273: 8 + SMALL.size, 279: COLOUR.size} | second
+    directory = tiffs.directory(full, full_at, order="<", big=False)
+    at = full_at + len(directory) + len(directory) % 2
+    small = SMALL_TAGS | {273: 8, 279: SMALL.size} | first | ({330: full_at} if below else {})
+    start = tiffs.directory(small, at, order="<", big=False)
+    link = 2 + 12 * len(small)
+    if not below:
+        start = start[:link] + full_at.to_bytes(4, "little") + start[link + 4 :]
+    return tiffs.header(at, order="<", big=False) + body + directory.ljust(at - full_at, b"\0") + start
+
+
+@pytest.mark.parametrize(
+    "mark", [{254: 1}, {255: 2}, {254: 4, 262: 4}], ids=["reduced", "reduced, as of old", "a mask"]
+)
+@pytest.mark.parametrize("below", [False, True], ids=["behind it", "below it"])
+def test_a_small_picture_that_says_it_is_one_is_not_taken_for_the_photograph(
+    mark: dict[int, Any], *, below: bool
+) -> None:
+    data = pictures(mark | {274: 3}, {}, below=below)
+    np.testing.assert_array_equal(decoded(data), COLOUR[::-1, ::-1])
+    head = codec.header(data, Limits())
+    assert (head.width, head.height) == (40, 24)
+
+
+def test_the_small_picture_of_a_raw_photograph_is_not_taken_for_it() -> None:
+    verdict = verdict_on(pictures({254: 1}, {262: 32803}, below=True))
+    assert (verdict.code, "raw sensor data" in verdict.message) == ("unsupported-mode", True)
+
+
+def test_a_first_picture_without_a_mark_is_the_picture_and_so_is_an_only_one() -> None:
+    np.testing.assert_array_equal(decoded(pictures({}, {}, below=False)), SMALL)
+    np.testing.assert_array_equal(decoded(pictures({254: 1}, {254: 1}, below=True)), SMALL)

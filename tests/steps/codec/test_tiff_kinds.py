@@ -105,6 +105,14 @@ def test_the_tag_says_what_colours_a_jpeg_has_and_not_its_own_marks() -> None:
     assert worst(as_rgb, np.asarray(PHOTO.convert("YCbCr"))) < 30
 
 
+def test_a_jpeg_whose_chroma_is_shared_has_luma_and_chroma_whatever_the_tag_says() -> None:
+    out = BytesIO()
+    PHOTO.save(out, "JPEG", quality=95)
+    tags = {256: 40, 257: 24, 258: [8] * 3, 259: JPEG, 277: 3, 278: 24}
+    as_rgb, as_ycbcr = (decoded(tiffs.filed({**tags, 262: kind}, [out.getvalue()])) for kind in (RGB, YCBCR))
+    np.testing.assert_array_equal(as_rgb, as_ycbcr)
+
+
 def test_jpegs_in_planes_are_put_together() -> None:
     planes = [COLOUR[:, :, i : i + 1] for i in range(3)]
     stored = [jpeg_of(tile, "GRAYSCALE") for plane in planes for tile in tiles(plane)]

@@ -87,3 +87,21 @@ def test_a_picture_that_lost_bytes_in_its_middle_is_not_read_with_those_that_fol
     with pytest.raises(Rejected) as verdict:
         decoded(data[:at] + data[at + lost :])
     assert verdict.value.code == "truncated"
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+def test_a_picture_that_is_cut_is_truncated_although_the_file_was_counted_anew(lossless: bool) -> None:
+    for data in (webp(lossless=lossless), webp(PHOTOGRAPH.convert("RGBA"), lossless=lossless)):
+        for part in (0.3, 0.6, 0.9):
+            cut = data[: int(len(data) * part)]
+            with pytest.raises(Rejected) as verdict:
+                decoded(cut[:4] + struct.pack("<I", len(cut) - 8) + cut[8:])
+            assert verdict.value.code == "truncated"
+
+
+def test_damage_is_told_without_the_words_of_a_library() -> None:
+    larger = extended(0).replace((59).to_bytes(3, "little"), (99).to_bytes(3, "little"), 1)
+    for data in (larger, b"RIFF\x20\0\0\0WEBP" + chunk(b"VP8 ", b"x" * 20)):
+        with pytest.raises(Rejected) as verdict:
+            decoded(data)
+        assert verdict.value.message == "this WEBP cannot be decoded: its data is damaged"

@@ -7,7 +7,6 @@ picture: so neither a damaged profile nor a 64-bit header costs one. All others 
 from __future__ import annotations
 
 import ctypes
-import re
 from contextlib import suppress
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, _imaging
 
+from imgflow_steps.codec import metadata
 from imgflow_steps.codec.tiff import chunks, planes, tags
 from imgflow_steps.codec.tiff import layout as kinds
 from imgflow_steps.codec.tiff.layout import Layout
@@ -42,7 +42,6 @@ COPIED = (  # tags that tell a decoder how to unpack
     tags.PREDICTOR, tags.YCBCR_COEFFICIENTS, tags.YCBCR_SUBSAMPLING,
     tags.REFERENCE_BLACK_WHITE, *tags.OLD_JPEG,
 )  # fmt: skip
-XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:=\"|>)([1-8])")  # an attribute or an element
 
 # libtiff would write what it finds wrong to stderr, where nobody could tell of which image: we say so ourselves.
 with suppress(AttributeError, OSError):  # a Pillow that was built otherwise keeps it to itself
@@ -73,7 +72,7 @@ def orientation(layout: Layout) -> int:
         turn = layout.directory.first(tags.ORIENTATION, 0)
     except Rejected:  # what is wrong with it costs the turn, not the picture
         turn = 0
-    found = XMP_ORIENTATION.search(layout.directory.blob(tags.XMP)) if turn == 0 else None
+    found = metadata.TURN.search(layout.directory.blob(tags.XMP)) if turn == 0 else None
     return int(found[1]) if found else turn or 1
 
 

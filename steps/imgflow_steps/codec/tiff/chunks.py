@@ -183,7 +183,8 @@ def _whole_jpeg(stored: bytes, layout: Layout) -> bytes:
     head = jpeg_segments.read(joined)
     if head is None:
         raise Rejected("undecodable", "the header of its JPEG is damaged")
-    transform = 1 if layout.photometric == kinds.YCBCR else 0
+    shared = layout.photometric == kinds.RGB and len({component[1:] for component in head.components}) > 1
+    transform = 1 if layout.photometric == kinds.YCBCR or shared else 0  # red, green and blue are never shared
     mark = jpeg_segments.Segment(jpeg_segments.ADOBE, b"Adobe\0\x64\0\0\0\0" + bytes([transform]))
     needed = (one for one in head.segments if one.marker in jpeg_segments.CODING | jpeg_segments.FRAMES)
     plain = replace(head, segments=(mark, *needed))

@@ -6,7 +6,8 @@ Layouts of header, directory and entry: TIFF 6.0, section 2, and for 64-bit offs
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +33,8 @@ TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES, INK_SET, EXTRA_SAMPLES, SAMPL
 )
 JPEG_TABLES, YCBCR_COEFFICIENTS, YCBCR_SUBSAMPLING, REFERENCE_BLACK_WHITE, XMP, ICC = 347, 529, 530, 532, 700, 34675
 DNG_VERSION = 50706
+KIND, OLD_KIND, BELOW = 254, 255, 330  # NewSubfileType, SubfileType, SubIFDs
+REDUCED_OR_MASK, OLD_REDUCED = 0b101, 2
 OLD_JPEG = range(512, 522)
 
 PIXELS = frozenset({
@@ -39,9 +42,10 @@ PIXELS = frozenset({
     PLANAR, T4_OPTIONS, T6_OPTIONS, PREDICTOR, COLOR_MAP, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES, INK_SET,
     EXTRA_SAMPLES, SAMPLE_FORMAT, JPEG_TABLES, YCBCR_COEFFICIENTS, YCBCR_SUBSAMPLING, REFERENCE_BLACK_WHITE, *OLD_JPEG,
 })  # fmt: skip
-TAGS_READ = PIXELS | {ORIENTATION, XMP, ICC, DNG_VERSION}  # all others are nobody's business here
+TAGS_READ = PIXELS | {ORIENTATION, XMP, ICC, DNG_VERSION, KIND, OLD_KIND, BELOW}  # others are nobody's business
 
 SHORT, LONG, RATIONAL, UNDEFINED = 3, 4, 5, 7
+MOST_PICTURES = 32  # of a file that are looked at
 BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 WHOLE = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 8: "i2", 9: "i4", 13: "u4", 16: "u8", 17: "i8", 18: "u8"}
 
@@ -67,6 +71,14 @@ class Directory:
     size: int
     values: Mapping[int, Value]
     missing: frozenset[int]
+    following: int  # where the next directory stands; 0 for none
+
+    @property
+    def beside(self) -> bool:
+        """Whether it says that its picture is a small one of another, or a mask."""
+        with suppress(Rejected):
+            return bool(self.first(KIND, 0) & REDUCED_OR_MASK) or self.first(OLD_KIND, 0) == OLD_REDUCED
+        return False
 
     @property
     def kind(self) -> str:
@@ -118,15 +130,42 @@ class Directory:
 def read(data: bytes) -> Directory:
     """The first directory of a file that begins with one of TIFF's four magic numbers.
 
-    Of a tag that stands there twice the first counts, as in libtiff. Raises Rejected: truncated.
+    Where that says that it is a small picture or a mask, it is the first behind or below it that does not, with the
+    orientation of the very first: cameras and scanners write so. Raises Rejected: truncated.
     """
     order = "<" if data[:2] == b"II" else ">"
     big = 43 in data[2:4]  # noqa: PLR2004 - BigTIFF's number, where TIFF has 42
+    word, kind = ("Q", "BigTIFF") if big else ("I", "TIFF")
+    try:
+        (start,) = struct.unpack_from(f"{order}{word}", data, 8 if big else 4)
+    except struct.error as error:
+        raise Rejected("truncated", f"this {kind} ends before its directory ({len(data)} bytes)") from error
+    first = _read(data, start, order, big=big)
+    return first if not first.beside else _picture(data, first)
+
+
+def _picture(data: bytes, first: Directory) -> Directory:
+    waiting, seen = [*first.whole(BELOW, MOST_PICTURES), first.following], {0}
+    while waiting and len(seen) <= MOST_PICTURES:
+        start = waiting.pop(0)
+        if start in seen:
+            continue
+        seen.add(start)
+        with suppress(Rejected):
+            found = _read(data, start, first.order, big=first.big)
+            if not found.beside and found.names(WIDTH):
+                upright = {tag: value for tag, value in first.values.items() if tag in {ORIENTATION, XMP}}
+                return replace(found, values={**upright, **found.values})
+            waiting.append(found.following)
+    return first
+
+
+def _read(data: bytes, start: int, order: str, *, big: bool) -> Directory:
+    """One directory. Of a tag that stands there twice the first counts, as in libtiff."""
     word = "Q" if big else "I"
     entry = struct.Struct(f"{order}HH{word}")
     size, kind = entry.size + struct.calcsize(f"={word}"), "BigTIFF" if big else "TIFF"
     try:
-        (start,) = struct.unpack_from(f"{order}{word}", data, 8 if big else 4)
         (count,) = struct.unpack_from(f"{order}{'Q' if big else 'H'}", data, start)
     except struct.error as error:
         raise Rejected("truncated", f"this {kind} ends before its directory ({len(data)} bytes)") from error
@@ -147,7 +186,9 @@ def read(data: bytes) -> Directory:
             missing.add(tag)
         elif length:
             values[tag] = Value(form, number, data[where : where + length])
-    return Directory(order, big, len(data), values, frozenset(missing - values.keys()))
+    behind = first + count * size
+    following = int.from_bytes(data[behind : behind + struct.calcsize(f"={word}")], "little" if order == "<" else "big")
+    return Directory(order, big, len(data), values, frozenset(missing - values.keys()), following)
 
 
 def whole(order: str, numbers: Sequence[int] | NDArray[np.int64]) -> Value:
