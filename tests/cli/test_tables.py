@@ -64,7 +64,11 @@ def test_words_of_the_last_column_continue_below_it_where_a_terminal_has_no_room
 
 
 def test_columns_without_room_stand_below_the_first_ones() -> None:
-    rows = [["NAME", "STATUS", "ENGINE", "WHY"], ["a-long-name", "ok", "local", "it is so"], ["b", "failed", "argo", ""]]
+    rows = [
+        ["NAME", "STATUS", "ENGINE", "WHY"],
+        ["a-long-name", "ok", "local", "it is so"],
+        ["b", "failed", "argo", ""],
+    ]
 
     assert list(folded(rows, 20)) == [
         "NAME         STATUS",
