@@ -136,7 +136,7 @@ def _follow(run: Run, engine: Engine, store: Store, held: Held, follower: Follow
 
 
 def _failed(error: Exception, store: Store, run: Run, command: str) -> None:
-    """Write down why a run ended. Raises ImgflowError with what to do, where the store is away, denies or has damage."""
+    """Write down why a run ended. Raises ImgflowError with what to do, where the store is at fault."""
     if isinstance(error, (DamagedError, DeniedError, UnavailableError)):
         hint = f"`{command} retry {run.id}` resumes it"
         code = ExitCode.FAILED if isinstance(error, (DamagedError, UnwritableError)) else ExitCode.UNREACHABLE
