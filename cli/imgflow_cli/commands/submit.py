@@ -77,7 +77,7 @@ def submit(
         source,
         run=run,
         take_over=take_over,
-        cuts=[flag(name) for name in CUTS if resolved.origins[name] == flag(name)],
+        cuts=tuple(flag(name) for name in CUTS if resolved.origins[name] == flag(name)),
         **making.wishes(),
         **choice.wishes(),
         **listing.wishes(),
