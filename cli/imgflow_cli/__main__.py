@@ -68,6 +68,7 @@ def _run(argv: list[str]) -> int:
             sys.stderr.write(error.format_message() + "\n")
             return ExitCode.USAGE
         message = error.format_message().replace(": Value error, ", ": ")  # pydantic's words for a wrong choice
+        message = re.sub(r"\s*\n\t", " ", message)  # typer's list of choices
         return _fail(ImgflowError(message, _usage(error)), argv)
     except ReaderGoneError:
         return BROKEN_PIPE

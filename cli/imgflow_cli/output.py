@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
+from imgflow_cli.columns import folded
 from imgflow_cli.templates import Template
 
 Format = Literal["name", "json", "yaml", "wide"]
@@ -60,11 +62,15 @@ def _template(data: Any, form: Template) -> None:
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Columns as kubectl prints them: capitals above, two spaces between, the last one as long as it is."""
+    """Columns as kubectl prints them: capitals above, two spaces between; on a terminal as wide as that."""
     cells = [list(headers), *([printable(str(cell)) for cell in row] for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
-    for row in cells:
-        emit("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for line in folded(cells, room()):
+        emit(line)
+
+
+def room() -> int:
+    """Characters of a line of standard output; a pipe has any width."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
 
 
 def fitting(

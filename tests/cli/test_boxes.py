@@ -226,6 +226,14 @@ def test_what_is_printed_can_be_given_again(imgflow: Cli, city: Store) -> None:
     }  # fmt: skip
 
 
+def test_programs_get_one_document_of_what_was_given_or_removed(imgflow: Cli, city: Store) -> None:
+    given = give(imgflow, HEADER + "a.png,face,8,8,24,24\nb.png,,,,,\n", "-o", "json")
+    removed = [imgflow("boxes", "-m", "Demo", "--remove", "-o", "json").json for _ in range(2)]
+
+    assert given.json == {"municipality": "Demo", "images": 2, "boxes": 1}
+    assert [one["removed"] for one in removed] == [True, False]
+
+
 def test_verify_report_why_and_query_tell_a_box_by_people_from_one_of_a_model(imgflow: Cli, city: Store) -> None:
     give(imgflow, HEADER + "a.png,face,64,40,88,56\n")
     submit(imgflow, "one")

@@ -108,6 +108,33 @@ def as_parquet() -> str:
     return "truth.parquet"
 
 
+def as_german_csv() -> str:
+    cells = [[str(cell).replace(".", ",") if i > 1 else cell for i, cell in enumerate(row)] for row in rows()]
+    with Path("truth.csv").open("w", newline="", encoding="cp1252") as file:
+        csv.writer(file, delimiter=";").writerows(
+            [["image", "label", "x", "y", "w", "h"], *cells, ["Süd.jpg", *[""] * 5]]
+        )
+    return "truth.csv"
+
+
+def test_a_table_as_a_german_excel_writes_it_says_the_same(imgflow: Cli, run: MadeRun) -> None:
+    plain = imgflow("evaluate", "@latest", as_csv(), "-o", "json").json
+    german = imgflow("evaluate", "@latest", as_german_csv(), "-o", "json").json
+
+    assert plain["labels"] == german["labels"]
+    assert "Süd.jpg" in german["not_compared"]
+
+
+def test_a_table_without_the_columns_of_boxes_is_told_which_it_has(imgflow: Cli, run: MadeRun) -> None:
+    Path("truth.csv").write_text("Datei,label\na.jpg,face\n")
+
+    done = imgflow("evaluate", "@latest", "truth.csv")
+
+    assert done.code == 2
+    assert "it has the columns Datei, label, and needs image, label, x, y, w, h" in done.err
+    assert "KeyError" not in done.err
+
+
 @pytest.mark.parametrize("write", [coco, yolo, as_csv, as_parquet])
 def test_a_truth_is_read_however_it_is_written(imgflow: Cli, run: MadeRun, write: Any) -> None:
     told = imgflow("evaluate", "@latest", write(), "-o", "json").json

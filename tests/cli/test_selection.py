@@ -134,6 +134,11 @@ def test_chosen_images_that_are_not_there_are_counted_and_told(imgflow: Cli, sho
     assert (done.json["counts"]["listed"], done.json["absent"]) == (1, 2)
     assert "Not there     2 chosen images, which the dataset does not hold" in imgflow("get", "@latest").out
     assert "2 chosen images not there" in imgflow("plan", *wanted).out
+    doctor = imgflow("doctor", "@latest")
+    assert "2 chosen images are not there (some-absent)" in doctor.out
+    assert f"seen: {FIRST}.jpg" in doctor.out
+    assert "Nothing is wrong with it." not in doctor.out
+    assert doctor.code == 0
 
 
 def test_a_municipality_without_a_catalog_is_told_how_to_get_one(imgflow: Cli, demo: Store) -> None:

@@ -99,8 +99,19 @@ def test_a_run_id_never_means_two_things(imgflow: Cli, demo: Store, flags: tuple
     assert "with its original options" in imgflow("submit", "--run", "mine", *flags).err
 
 
-@pytest.mark.parametrize("flags", [("--include", "a*"), ("--exclude", "a*"), ("--follow-links",), ("--checksum",)])
-def test_a_run_that_is_resumed_takes_no_other_rules_of_what_is_listed(
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--include", "a*"),
+        ("--exclude", "a*"),
+        ("--follow-links",),
+        ("--checksum",),
+        ("--layout", "steps"),
+        ("--shard-size", "1"),
+        ("--nodes", "2"),
+    ],
+)
+def test_a_run_that_is_resumed_takes_no_other_rules_of_what_is_listed_or_how_it_is_cut(
     imgflow: Cli, demo: Store, flags: tuple[str, ...]
 ) -> None:
     imgflow(*QUICK, "--run", "mine")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.terminals import in_terminal
 
+from imgflow_cli.columns import folded
+from imgflow_cli.commands.runs import COLUMNS, WIDE
 from imgflow_cli.output import fitting
 
 if TYPE_CHECKING:
@@ -47,6 +49,43 @@ def test_the_first_column_is_always_there_and_long_cells_are_cut() -> None:
     assert (names, hidden) == (["A"], ["B"])
     assert rows == [["x" * 39 + "…"]]
     assert fitting([], [], 80) == ([], [], [])
+
+
+def test_words_of_the_last_column_continue_below_it_where_a_terminal_has_no_room() -> None:
+    rows = [["CHECK", "SEEN"], ["space", "many bytes are free in /a/long/path/that/is/copied"], ["store", "ok"]]
+
+    assert list(folded(rows, 34)) == [
+        "CHECK  SEEN",
+        "space  many bytes are free in",
+        "       /a/long/path/that/is/copied",
+        "store  ok",
+    ]
+    assert list(folded(rows, 80))[1] == "space  many bytes are free in /a/long/path/that/is/copied"
+
+
+def test_columns_without_room_stand_below_the_first_ones() -> None:
+    rows = [
+        ["NAME", "STATUS", "ENGINE", "WHY"],
+        ["a-long-name", "ok", "local", "it is so"],
+        ["b", "failed", "argo", ""],
+    ]
+
+    assert list(folded(rows, 20)) == [
+        "NAME         STATUS",
+        "  ENGINE  WHY",
+        "a-long-name  ok",
+        "  local   it is so",
+        "b            failed",
+        "  argo",
+    ]
+
+
+@pytest.mark.usefixtures("answered")
+@pytest.mark.parametrize("command", [("doctor",), ("tune", "one"), ("steps",), ("prune", "-o", "wide")])
+def test_tables_of_sentences_are_no_wider_than_a_terminal(command: tuple[str, ...]) -> None:
+    shown, _ = in_terminal(*command, COLUMNS="80")
+
+    assert max(len(line) for line in shown.splitlines() if str(Path.cwd()) not in line) <= 80
 
 
 @pytest.mark.usefixtures("answered")
@@ -100,5 +139,6 @@ def test_runs_are_a_line_each_on_a_narrow_terminal(imgflow: Cli) -> None:
     assert header.split() == ["NAME", "STATUS", "PROCESSED", "CACHED", "REJECTED", "FAILED"]
     assert first.startswith(name)
     assert max(map(len, narrow.splitlines())) <= 80
-    assert "LISTED  PROCESSED  CACHED" in wide
+    assert wide.split()[:13] == [*COLUMNS, *WIDE]
+    assert max(map(len, wide.splitlines())) <= 80
     assert "LISTED  PROCESSED  CACHED" in imgflow("ls").out  # a pipe has any width

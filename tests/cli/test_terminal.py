@@ -71,6 +71,13 @@ def test_help_tells_commands_and_exit_codes(imgflow: Cli) -> None:
     assert "4 more images rejected than" in shown.out
 
 
+def test_choices_of_an_argument_that_is_missing_are_named_without_tabs(imgflow: Cli) -> None:
+    done = imgflow("completion")
+
+    assert done.code == 2
+    assert done.err.startswith("Error: Missing argument 'bash|zsh|fish'. Choose from: bash, zsh, fish\n")
+
+
 def test_no_arguments_show_the_help(imgflow: Cli) -> None:
     shown = imgflow()
 

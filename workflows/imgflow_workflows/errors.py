@@ -61,8 +61,7 @@ def translate(error: Exception) -> ImgflowError | None:
     from pydantic import ValidationError  # noqa: PLC0415 - only when something went wrong
 
     from imgflow_steps.contract.step import BadParametersError, unreadable  # noqa: PLC0415 - likewise
-    from imgflow_steps.records.rows import RowsUnreadableError  # noqa: PLC0415 - likewise
-    from imgflow_steps.store import NotFoundError, StoreError, UnwritableError  # noqa: PLC0415 - likewise
+    from imgflow_steps.store import DamagedError, NotFoundError, StoreError, UnwritableError  # noqa: PLC0415 - likewise
 
     match error:
         case ImgflowError():
@@ -72,7 +71,7 @@ def translate(error: Exception) -> ImgflowError | None:
         case UnwritableError():
             return ImgflowError(str(error), "then run the same command again to resume", ExitCode.FAILED)
         case StoreError():
-            there = isinstance(error, RowsUnreadableError)  # the store answers, and what it holds is damaged
+            there = isinstance(error, DamagedError)
             return ImgflowError(str(error), code=ExitCode.FAILED if there else ExitCode.UNREACHABLE)
         case ValidationError(__notes__=[_, *_]):
             return ImgflowError(f"a document in the store is damaged: {unreadable(error)}", DAMAGED, ExitCode.FAILED)

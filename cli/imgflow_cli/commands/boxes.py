@@ -41,7 +41,8 @@ def boxes(
     encoding: EncodingFlag = "",
     sheet: SheetFlag = "",
     output: Annotated[
-        Literal["table", "csv", "json", "yaml"], typer.Option("--output", "-o", help="How the table is printed.")
+        Literal["table", "csv", "json", "yaml"],
+        typer.Option("--output", "-o", help="How the table, or what was done with it, is printed."),
     ] = "table",
     quiet: QuietFlag = False,
 ) -> None:
@@ -60,14 +61,24 @@ def boxes(
     if remove:
         there = store.stat(keys.boxes(name)) is not None
         store.delete([keys.boxes(name)])
-        emit(f"{printable(name)}: {'boxes removed' if there else 'there were no boxes'}")
+        said = "boxes removed" if there else "there were no boxes"
+        _tell(name, said, {"removed": there}, output)
         return
     if given is None:
         _print(store, name, output)
         return
     head = bring(given, store, name, source=source, say=voice.say, ahead=ahead, encoding=encoding, sheet=sheet)
-    emit(f"{printable(name)}: {counted(head.boxes, 'box')} in {counted(head.images, 'image')}")
+    said = f"{counted(head.boxes, 'box')} in {counted(head.images, 'image')}"
+    _tell(name, said, {"images": head.images, "boxes": head.boxes}, output)
     voice.say(next_command)
+
+
+def _tell(municipality: str, said: str, facts: dict[str, Any], output: str) -> None:
+    """What was done, for people or programs."""
+    if output in {"json", "yaml"}:
+        document({"municipality": municipality, **facts}, output)
+    else:
+        emit(f"{printable(municipality)}: {said}")
 
 
 def _print(store: Store, municipality: str, output: str) -> None:

@@ -18,7 +18,7 @@ from imgflow_workflows.doctor import run_survey
 from imgflow_workflows.doctor.checks import Check, State
 from imgflow_workflows.doctor.diagnosis import diagnose
 from imgflow_workflows.doctor.environment import checks
-from imgflow_workflows.doctor.runs import some_rejected
+from imgflow_workflows.doctor.runs import notes
 from imgflow_workflows.doctor.snapshot import Snapshot, seconds
 from imgflow_workflows.errors import ExitCode, ImgflowError
 from imgflow_workflows.kube.discovery import CREDENTIALS
@@ -146,9 +146,8 @@ def _say_findings(snapshot: Snapshot, output: str | None) -> ExitCode:
         status = snapshot.status.value if snapshot.status else None
         known = [asdict(finding) for finding in found]
         about = {"run": snapshot.run, "engine": snapshot.engine, "status": status}
-        beside = some_rejected(snapshot)
-        notes = [asdict(beside)] if beside else []
-        document({**about, "findings": known, "notes": notes, "unread": snapshot.unread}, output)
+        beside = [asdict(one) for one in notes(snapshot)]
+        document({**about, "findings": known, "notes": beside, "unread": snapshot.unread}, output)
     elif output == "name":
         for finding in found:
             emit(finding.cause)
@@ -162,11 +161,11 @@ def _say_findings(snapshot: Snapshot, output: str | None) -> ExitCode:
 
 def _in_words(snapshot: Snapshot, found: list[Diagnosis]) -> Iterator[str]:
     yield f"Run {snapshot.run}: {snapshot.status.value if snapshot.status else 'not known'}"
+    beside = notes(snapshot)
     if not found:
-        yield "Nothing is wrong with it."
-    beside = some_rejected(snapshot)
+        yield "Nothing is wrong with the run itself." if beside else "Nothing is wrong with it."
     numbered = [(f"{number}. ", finding) for number, finding in enumerate(found, 1)]
-    for number, finding in [*numbered, *([("", beside)] if beside else [])]:
+    for number, finding in [*numbered, *(("", one) for one in beside)]:
         yield ""
         yield f"{number}{finding.what} ({finding.cause})"
         for one in finding.evidence[:SHOWN]:

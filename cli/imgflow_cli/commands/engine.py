@@ -16,6 +16,7 @@ from imgflow_workflows.connect import of_run, open_engine
 from imgflow_workflows.errors import ExitCode, ImgflowError
 from imgflow_workflows.runs import state
 from imgflow_workflows.settings import PLACES, Resolved
+from imgflow_workflows.standing import OPEN
 from imgflow_workflows.submit import lease
 
 if TYPE_CHECKING:
@@ -57,7 +58,10 @@ def stop(resolved: Resolved, store: Store, run: RunArgument, municipality: Munic
 
     A run on this machine ends with Ctrl-C where it was started. `imgflow retry RUN` resumes it with it.
     """
-    engine, run_id = _engine_of(resolved, store, run, municipality)
+    known = state.read(store, state.find(store, run, municipality))
+    engine, run_id = open_engine(of_run(resolved.settings, known.run), store), known.run.id
+    if not engine.detached and known.status not in OPEN:
+        raise ImgflowError(f"run {run_id} has ended: {known.status.value}", f"`imgflow get {run_id}` shows how")
     engine.stop(run_id)
     emit(run_id)
 

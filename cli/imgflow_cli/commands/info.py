@@ -91,7 +91,7 @@ def _fields(step: Step) -> list[tuple[str, FieldInfo]]:
 
 
 def _names(step: Step) -> str:
-    return ",".join(step.params.model_fields) or "-"
+    return ", ".join(step.params.model_fields) or "-"
 
 
 def _default(field: FieldInfo) -> str:

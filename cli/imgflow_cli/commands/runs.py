@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 import tempfile
 import time
 import webbrowser
@@ -15,7 +13,7 @@ import typer
 
 from imgflow_cli import outcome
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, QuietFlag, RunArgument, takes_settings
-from imgflow_cli.output import Voice, document, emit, printable, table
+from imgflow_cli.output import Voice, document, emit, printable, room, table
 from imgflow_cli.progress import display
 from imgflow_cli.saved import save
 from imgflow_steps.records.summary import Phase
@@ -80,7 +78,7 @@ def ls(
 def _narrowed(rows: list[list[object]]) -> tuple[list[str], list[list[object]]]:
     """Headers and rows without columns that would break the lines of a terminal."""
     headers = list(COLUMNS)
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    width = room()
     for name in SPARED:
         widths = [max(len(str(cell)) for cell in column) for column in zip(headers, *rows, strict=True)]
         if sum(widths) + 2 * len(widths) - 2 <= width:

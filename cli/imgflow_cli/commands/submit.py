@@ -33,7 +33,7 @@ from imgflow_workflows.argo import schedule_name
 from imgflow_workflows.connect import open_argo, open_engine, where
 from imgflow_workflows.errors import ImgflowError
 from imgflow_workflows.runs import state
-from imgflow_workflows.settings import PLACES, Resolved
+from imgflow_workflows.settings import PLACES, Resolved, flag
 from imgflow_workflows.submit import launch
 from imgflow_workflows.submit.follow import Follower
 from imgflow_workflows.submit.request import Request, Submission, again, begin, build
@@ -76,6 +76,7 @@ def submit(
         source,
         run=run,
         take_over=take_over,
+        cuts=tuple(flag(name) for name in CUTS if resolved.origins[name] == flag(name)),
         **making.wishes(),
         **choice.wishes(),
         **listing.wishes(),

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from imgflow_steps.contract.step import unreadable
 from imgflow_steps.records.row import Row
-from imgflow_steps.store import NotFoundError, StoreError
+from imgflow_steps.store import DamagedError, NotFoundError
 from imgflow_steps.store.leftovers import temporary
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ Line = tuple[
 ]  # image's key, minus ended, JSON: tuples in order are a row file in order, newest first
 
 
-class RowsUnreadableError(StoreError):
+class RowsUnreadableError(DamagedError):
     """The rows below a prefix cannot be read: damaged, of another version, or never at rest."""
 
 

@@ -51,6 +51,10 @@ class UnreadableError(UnavailableError):
     """What lies at this key cannot be read; the rest of the store may be well: a disk with a damaged place."""
 
 
+class DamagedError(StoreError):
+    """The store answers, and what it holds at some key is damaged or of another version: asking again is no use."""
+
+
 class KeyRefusedError(StoreError):
     """This store cannot hold such a key."""
 

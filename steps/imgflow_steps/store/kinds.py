@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from imgflow_steps.store import DeniedError, SilentError, StoreError, UnavailableError, UnreadableError, UnwritableError
+from imgflow_steps.store import (
+    DamagedError,
+    DeniedError,
+    SilentError,
+    StoreError,
+    UnavailableError,
+    UnreadableError,
+    UnwritableError,
+)
 
-KINDS = {kind.__name__: kind for kind in (DeniedError, SilentError, UnreadableError, UnwritableError)}
+KINDS = {kind.__name__: kind for kind in (DamagedError, DeniedError, SilentError, UnreadableError, UnwritableError)}
 
 
 def kind(error: StoreError) -> str:

@@ -271,6 +271,14 @@ def test_photographs_may_be_in_a_folder_whose_name_is_not_utf_8(
         ingest(tables.table(b"PAR1", "table.parquet"), tables.store, "Demo", tell=lambda _: None)
 
 
+def test_a_photograph_in_two_rows_is_named_once_and_what_is_wanted_is_said(tables: Tables) -> None:
+    with pytest.raises(BadParametersError) as error:
+        tables.bring(tables.table("path\nimages/007.jpg\nimages/007.jpg\n"))
+
+    assert str(error.value).count("007.jpg") == 1
+    assert str(error.value).endswith("nothing was copied. Every photograph has one row")
+
+
 def test_two_paths_to_photographs_of_one_name_are_an_error(tables: Tables) -> None:
     tables.photo("tables/images/007.jpg")
 

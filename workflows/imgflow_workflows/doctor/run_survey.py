@@ -6,12 +6,16 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from imgflow_steps.records import keys
+from imgflow_steps.records import keys, selection
+from imgflow_steps.records.merge import without
 from imgflow_steps.records.progress import ProgressReader, read_shards
+from imgflow_steps.records.row import read_entries
 from imgflow_steps.records.run import load
 from imgflow_steps.store import StoreError
+from imgflow_steps.store.leftovers import temporary
 from imgflow_workflows.engines.argo import open_cluster
 from imgflow_workflows.kube.client import TIMEOUT, WORKFLOW_LABEL, connect, translated
 from imgflow_workflows.results import intact
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 SHARDS = 20  # that were given up, and whose last words are read
 LOOKING = 20.0  # seconds for reading pictures whose checksum nobody tells
 HARMED = 100  # pictures named
+NAMED = 100  # images that are not there
 
 Facts = dict[str, Any]  # fields of a Snapshot
 Read = Callable[[], Any]  # gives an answer of the API whose ``data`` is JSON
@@ -34,14 +39,30 @@ def of_store(store: Store, run_id: str) -> Facts:
     """What the store says of a run. Raises NotFoundError when it has none of that name, and what stores raise."""
     run = load(store, run_id)
     progress = ProgressReader(store, run_id).read()
-    return _results(store, run, progress) | {
-        "municipality": run.municipality,
-        "created": run.created,
-        "seconds": run.pipeline.limits.seconds,
-        "progress": progress,
-        "shards": [shard for shard in read_shards(store, run_id) if shard.error][:SHARDS],
-        "uncovered": _uncovered(store, run) if run.pipeline.hides else [],
-    }
+    return (
+        _results(store, run, progress)
+        | _absent(store, run, progress)
+        | {
+            "municipality": run.municipality,
+            "created": run.created,
+            "seconds": run.pipeline.limits.seconds,
+            "progress": progress,
+            "shards": [shard for shard in read_shards(store, run_id) if shard.error][:SHARDS],
+            "uncovered": _uncovered(store, run) if run.pipeline.hides else [],
+        }
+    )
+
+
+def _absent(store: Store, run: Run, progress: Progress) -> Facts:
+    """Images that the run was about and that were not listed."""
+    absent = progress.listing.absent if progress.listing else 0
+    if not absent:
+        return {}
+    with temporary() as folder:
+        store.download(run.selection, chosen := folder / "selection.jsonl")
+        store.download(keys.listing(run.id), listed := folder / "listing.jsonl")
+        there = (entry.image for entry in read_entries(listed))
+        return {"absent": absent, "absent_images": [*islice(without(selection.read(chosen), there), NAMED)]}
 
 
 def _uncovered(store: Store, run: Run) -> list[tuple[str, str]]:

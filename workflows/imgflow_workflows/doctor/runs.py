@@ -180,6 +180,21 @@ def some_rejected(snapshot: Snapshot) -> Diagnosis | None:
     return Diagnosis("some-rejected", what, *_rejected(snapshot, summary))
 
 
+def some_absent(snapshot: Snapshot) -> Diagnosis | None:
+    """What a run that succeeded was to take, and did not find: the choice stays, and photographs may be deleted."""
+    if snapshot.status is not Phase.SUCCEEDED or not snapshot.absent:
+        return None
+    are = "is" if snapshot.absent == 1 else "are"
+    evidence = tuple(Evidence(message=name) for name in snapshot.absent_images)
+    mend = (f"{snapshot.retry}  # once they are",)
+    return Diagnosis("some-absent", f"{counted(snapshot.absent, 'chosen image')} {are} not there", evidence, mend)
+
+
+def notes(snapshot: Snapshot) -> list[Diagnosis]:
+    """What is to be known of the images of a run that succeeded."""
+    return [one for one in (some_rejected(snapshot), some_absent(snapshot)) if one]
+
+
 def _rejected(snapshot: Snapshot, summary: Summary) -> tuple[tuple[Evidence, ...], tuple[str, ...]]:
     """What was rejected, by its codes, and what can be done."""
     evidence = tuple(

@@ -48,6 +48,8 @@ class Snapshot(BaseModel):
     limits: dict[str, str] = Field(default_factory=dict)  # ConfigMap imgflow-limits
     harmed: dict[str, int] = Field(default_factory=dict)  # pictures by what is wrong with them
     harmed_keys: list[tuple[str, str]] = Field(default_factory=list)  # first ones: what is wrong, and where
+    absent: int = 0  # images that were chosen, and are not there
+    absent_images: list[str] = Field(default_factory=list)  # the first ones
     uncovered: list[tuple[str, str]] = Field(default_factory=list)  # run and digest that show what this run covers
     store_error: str = ""
     secret_works: bool = False  # the store takes what Secret imgflow-s3 says now

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -78,10 +79,9 @@ def _read(path: Path) -> dict[str, Labelled]:
             case ".json":
                 return _coco(json.loads(path.read_text(encoding="utf-8-sig")))
             case ".csv":
-                with path.open(encoding="utf-8-sig", newline="") as file:
-                    return _table(csv.DictReader(file))
+                return _table(path, _csv(path))
             case ".parquet":
-                return _table(_parquet(path))
+                return _table(path, _parquet(path))
     except (ValueError, KeyError, TypeError, AttributeError, OSError, yaml.YAMLError) as error:
         what = f"{error.strerror}" if isinstance(error, OSError) and error.strerror else repr(error)
         raise BadParametersError(f"{path} cannot be read as boxes of images: {what}") from error
@@ -128,15 +128,33 @@ def _yolo_box(words: list[str], names: Mapping[int, str]) -> Truth:
     return Truth(Box(label, 1.0, middle_x - width / 2, middle_y - height / 2, width, height))
 
 
-def _table(rows: Iterable[Mapping[str, Any]]) -> dict[str, Labelled]:
+def _table(path: Path, rows: Iterable[Mapping[str, Any]]) -> dict[str, Labelled]:
     """A row per box; an image in which nothing is has one row without a label."""
     found: dict[str, Labelled] = {}
     for row in rows:
+        if not row.keys() >= {"image", "label"} or (row["label"] and not row.keys() >= set(COLUMNS)):
+            raise BadParametersError(
+                f"{path} cannot be read as boxes of images: it has the columns {', '.join(map(str, row))}, and needs "
+                f"{', '.join(COLUMNS)}"
+            )
         boxes = found.setdefault(str(row["image"]), Labelled()).boxes
         if row["label"] not in {None, ""}:
             x, y, w, h = (float(row[name]) for name in COLUMNS[2:])
             boxes.append(Truth(Box(str(row["label"]), 1.0, x, y, w, h)))
     return found
+
+
+def _csv(path: Path) -> Iterator[dict[str, Any]]:
+    """Rows as spreadsheets write them: perhaps not in UTF-8, perhaps with semicolons and decimal commas."""
+    raw = path.read_bytes()
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = raw.decode("cp1252")
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    for row in csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter):
+        numbers = {name: (row.get(name) or "").replace(",", ".") for name in COLUMNS[2:] if name in row}
+        yield row if delimiter == "," else {**row, **numbers}
 
 
 def _parquet(path: Path) -> Iterator[dict[str, Any]]:

@@ -212,8 +212,11 @@ class Table:
         ).fetchone()
         if twice:
             image, *raw = twice
-            where = ", ".join(place.decode(errors=ANY) for place in raw)
-            raise BadParametersError(f"{self.path}: several rows are about {image} ({where}); nothing was copied")
+            places = [place.decode(errors=ANY) for place in dict.fromkeys(raw)]
+            where = f" ({', '.join(places)})" if len(places) > 1 else ""
+            raise BadParametersError(
+                f"{self.path}: several rows are about {image}{where}; nothing was copied. Every photograph has one row"
+            )
 
     def _row(
         self, row: int, value: str | None, place: places.Place, missing: Missing, refuse: Refuse

@@ -13,7 +13,7 @@ from imgflow_steps.pipeline.lint import doubts
 from imgflow_steps.records import keys
 from imgflow_steps.records.run import save
 from imgflow_steps.records.summary import Phase, read_summary
-from imgflow_steps.store import DeniedError, StoreError, UnavailableError, UnwritableError
+from imgflow_steps.store import DamagedError, DeniedError, StoreError, UnavailableError, UnwritableError
 from imgflow_steps.worker.notify import Webhook
 from imgflow_workflows.errors import ExitCode, ImgflowError, translate
 from imgflow_workflows.results import intact
@@ -131,10 +131,10 @@ def _follow(run: Run, engine: Engine, store: Store, held: Held, follower: Follow
 
 
 def _failed(error: Exception, store: Store, run: Run, command: str) -> None:
-    """Write down why a run ended. Raises ImgflowError with what to do, where the store is away or says no."""
-    if isinstance(error, (DeniedError, UnavailableError)):
+    """Write down why a run ended. Raises ImgflowError with what to do, where the store is at fault."""
+    if isinstance(error, (DamagedError, DeniedError, UnavailableError)):
         hint = f"`{command} retry {run.id}` resumes it"
-        code = ExitCode.FAILED if isinstance(error, UnwritableError) else ExitCode.UNREACHABLE
+        code = ExitCode.FAILED if isinstance(error, (DamagedError, UnwritableError)) else ExitCode.UNREACHABLE
         mark(store, run, Phase.FAILED, code, str(error))
         raise ImgflowError(str(error), hint, code) from error
     known = translate(error)

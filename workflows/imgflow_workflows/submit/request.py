@@ -58,6 +58,7 @@ class Submission:
     exclude: Sequence[str] = ()
     follow: bool = False  # links that lead out of a source, too
     checksum: bool = False  # files of a directory are known again by their content
+    cuts: Sequence[str] = ()  # flags that say how it is cut into shards; what they say is in the settings
 
 
 @dataclass(frozen=True, slots=True)
