@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 FIELDS = {"actions": ("actions", "actions[]"), "files": ("files", "files[]")}
 WAIT = 60.0  # seconds that a client may wait for a job, at most
 LOOK = 0.2  # seconds between two looks at a job that somebody waits for
+OPERATIONS = 64 << 10  # bytes of all lists of operations of a request: each goes over every file, and is checked first
 QUIET = 15.0  # seconds without an event after which a stream shows that it lives
 PAGE = 100
 FRESH = {"Cache-Control": "no-store"}
@@ -153,7 +154,7 @@ async def _taken(front: Front, request: Request) -> Job:
         async with _form(front, request, place) as form:
             texts = [text for name in FIELDS["actions"] for text in form.fields.get(name, ())]
             files = [file for file in form.files if file.field in FIELDS["files"]]
-            read = [_pipeline(front, text, at) for at, text in enumerate(texts)]
+            read = await asyncio.to_thread(_pipelines, front, texts)
             if not files or not read:
                 missing = "files" if not files else "actions"
                 raise Problem("bad-request", f"the form has no {missing}; send -F 'actions={{…}}' -F files=@a.jpg")
@@ -192,6 +193,13 @@ def _fingerprint(read: list[str], files: list[forms.File]) -> str:
     for file in files:
         digest.update(json.dumps([file.name, file.size]).encode() + hashlib.sha256(file.read()).digest())
     return digest.hexdigest()
+
+
+def _pipelines(front: Front, texts: list[str]) -> list[str]:
+    """All lists of operations, checked. Raises Problem."""
+    if sum(map(len, texts)) > OPERATIONS:
+        raise Problem("too-many-bytes", f"the operations have more than {OPERATIONS} bytes; send several requests")
+    return [_pipeline(front, text, at) for at, text in enumerate(texts)]
 
 
 def _pipeline(front: Front, text: str, at: int) -> str:

@@ -1,0 +1,58 @@
+"""What clients of every kind do with HTTP itself: slow, impatient, in many parts, with caches between."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+from tests import photographs
+from tests.service.conftest import NewStore
+from tests.services import SECONDS, Served, Start
+
+PHOTO = photographs.jpeg(1, 64, 48)
+
+
+def said(front: Served, *parts: bytes) -> bytes:
+    """What a connection answers to these bytes, until it ends or says nothing more."""
+    answer = b""
+    with socket.create_connection(("127.0.0.1", front.ports["http"]), timeout=SECONDS) as connection:
+        for part in parts:
+            connection.sendall(part)
+        while data := connection.recv(1 << 16):
+            answer += data
+    return answer
+
+
+def test_a_body_that_does_not_come_in_the_time_of_its_request_is_not_waited_for(front: Served) -> None:
+    head = f"POST /v1/images HTTP/1.1\r\nHost: a\r\nX-Timeout: 0.5\r\nContent-Length: {len(PHOTO)}\r\n\r\n"
+    answer = said(front, head.encode(), PHOTO[:10])
+    assert b" 504 " in answer.partition(b"\r\n")[0]
+    assert b'"timeout"' in answer
+
+
+def test_a_client_whose_body_was_refused_unsent_is_told_that_the_connection_ends(front: Served) -> None:
+    head = "POST /v1/images?widht=3 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n"
+    answer = said(front, head.encode())
+    assert b" 400 " in answer.partition(b"\r\n")[0]
+    assert b"connection: close" in answer
+
+
+def test_a_method_that_is_not_done_is_told_with_those_that_are(front: Served) -> None:
+    answer = front.client.put("/v1/images")
+    assert (answer.status_code, answer.headers.get("allow")) == (405, "POST")
+
+
+def test_caches_know_that_an_answer_depends_on_what_was_accepted(front: Served) -> None:
+    assert front.client.post("/v1/images", content=PHOTO).headers.get("vary") == "Accept"
+
+
+def test_lists_of_operations_without_end_are_refused_while_others_are_answered(
+    start_service: Start, processor: Served, new_store: NewStore
+) -> None:
+    front = start_service(
+        "api", **new_store(), IMGFLOW_SERVE_API_PROCESSORS=f"127.0.0.1:{processor.ports['grpc']}"
+    )
+    many = json.dumps({"operations": [["blur", "median"]] * 2000})
+    form = [("actions", (None, many)) for _ in range(20)] + [("files", ("a.jpg", PHOTO))]
+    answer = front.client.post("/process", files=form)
+    assert (answer.status_code, answer.json()["code"]) == (413, "too-many-bytes")
