@@ -56,3 +56,18 @@ def test_lists_of_operations_without_end_are_refused_while_others_are_answered(
     form = [("actions", (None, many)) for _ in range(20)] + [("files", ("a.jpg", PHOTO))]
     answer = front.client.post("/process", files=form)
     assert (answer.status_code, answer.json()["code"]) == (413, "too-many-bytes")
+
+
+def test_a_client_that_asks_for_http_2_beside_its_picture_has_it_over_http_1(front: Served) -> None:
+    asks = "Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\nUpgrade: h2c\r\n"
+    head = f"POST /v1/images HTTP/1.1\r\n{asks}Host: a\r\nContent-Length: {len(PHOTO)}\r\n\r\n"
+    last = b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    answer = said(front, head.encode(), PHOTO, last)
+    assert b" 200 " in answer.partition(b"\r\n")[0]
+    assert b"image/jpeg" in answer
+    assert answer.endswith(b"ok\n")
+
+
+def test_a_head_without_end_is_refused(front: Served) -> None:
+    head = b"GET /livez HTTP/1.1\r\nHost: a\r\nX-A: " + b"a" * (80 << 10)
+    assert b" 400 " in said(front, head).partition(b"\r\n")[0]
