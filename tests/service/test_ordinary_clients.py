@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
+from pathlib import Path
 
+import pytest
 from tests import photographs
 from tests.service.conftest import NewStore
 from tests.services import SECONDS, Served, Start
@@ -49,9 +51,7 @@ def test_caches_know_that_an_answer_depends_on_what_was_accepted(front: Served) 
 def test_lists_of_operations_without_end_are_refused_while_others_are_answered(
     start_service: Start, processor: Served, new_store: NewStore
 ) -> None:
-    front = start_service(
-        "api", **new_store(), IMGFLOW_SERVE_API_PROCESSORS=f"127.0.0.1:{processor.ports['grpc']}"
-    )
+    front = start_service("api", **new_store(), IMGFLOW_SERVE_API_PROCESSORS=f"127.0.0.1:{processor.ports['grpc']}")
     many = json.dumps({"operations": [["blur", "median"]] * 2000})
     form = [("actions", (None, many)) for _ in range(20)] + [("files", ("a.jpg", PHOTO))]
     answer = front.client.post("/process", files=form)
@@ -59,7 +59,7 @@ def test_lists_of_operations_without_end_are_refused_while_others_are_answered(
 
 
 def test_a_client_that_asks_for_http_2_beside_its_picture_has_it_over_http_1(front: Served) -> None:
-    asks = "Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\nUpgrade: h2c\r\n"
+    asks = "Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk\r\nUpgrade: h2c\r\n"
     head = f"POST /v1/images HTTP/1.1\r\n{asks}Host: a\r\nContent-Length: {len(PHOTO)}\r\n\r\n"
     last = b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
     answer = said(front, head.encode(), PHOTO, last)
@@ -71,3 +71,25 @@ def test_a_client_that_asks_for_http_2_beside_its_picture_has_it_over_http_1(fro
 def test_a_head_without_end_is_refused(front: Served) -> None:
     head = b"GET /livez HTTP/1.1\r\nHost: a\r\nX-A: " + b"a" * (80 << 10)
     assert b" 400 " in said(front, head).partition(b"\r\n")[0]
+
+
+@pytest.fixture
+def with_jobs(start_service: Start, processor: Served, tmp_path: Path) -> Served:
+    """A front with a store in a directory."""
+    behind = f"127.0.0.1:{processor.ports['grpc']}"
+    return start_service("api", IMGFLOW_STORE=str(tmp_path), IMGFLOW_SERVE_API_PROCESSORS=behind)
+
+
+@pytest.mark.parametrize("prefer", ["respond-async, WAIT=50", 'wait="50"', "wait=1000"])
+def test_what_a_client_prefers_is_heeded_as_far_as_it_goes(with_jobs: Served, prefer: str) -> None:
+    form = [("actions", (None, '{"operations": [["blur", "median"]]}')), ("files", ("a.jpg", PHOTO))]
+    assert with_jobs.client.post("/process", files=form, headers={"Prefer": prefer}).status_code == 200
+
+
+@pytest.mark.parametrize("field", ["file", "actions"])
+def test_a_file_of_another_field_is_not_dropped_without_a_word(with_jobs: Served, field: str) -> None:
+    form = [("actions", (None, '{"operations": [["blur", "median"]]}'))]
+    form += [("files", ("a.jpg", PHOTO)), (field, ("b.jpg", PHOTO))]  # type: ignore[list-item]  # bytes are fine
+    answer = with_jobs.client.post("/process", files=form)
+    assert answer.status_code == 400
+    assert repr(field) in answer.json()["detail"]

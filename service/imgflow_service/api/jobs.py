@@ -38,7 +38,7 @@ OPERATIONS = 64 << 10  # bytes of all lists of operations of a request: each goe
 QUIET = 15.0  # seconds without an event after which a stream shows that it lives
 PAGE = 100
 FRESH = {"Cache-Control": "no-store"}
-PREFER = re.compile(r"wait=(\d+)")
+PREFER = re.compile(r"(?:^|[,;\s])wait=\"?(\d{1,9})", re.IGNORECASE)
 QUERY = {"wait", "after", "limit"}
 
 
@@ -137,7 +137,8 @@ def waited(request: Request) -> float:
     if unknown := request.query_params.keys() - QUERY:
         raise Problem("bad-request", f"there is no parameter {min(unknown)[:80]!r}; there is: wait")
     preferred = PREFER.search(request.headers.get("prefer", ""))
-    text = request.query_params.get("wait", preferred[1] if preferred else "0")
+    most = min(int(preferred[1]), WAIT) if preferred else 0  # RFC 7240: a wish, never a fault
+    text = request.query_params.get("wait", str(most))
     try:
         seconds = float(text)
     except ValueError:
@@ -154,6 +155,8 @@ async def _taken(front: Front, request: Request) -> Job:
         async with _form(front, request, place) as form:
             texts = [text for name in FIELDS["actions"] for text in form.fields.get(name, ())]
             files = [file for file in form.files if file.field in FIELDS["files"]]
+            if others := [file.field for file in form.files if file.field not in FIELDS["files"]]:
+                raise Problem("bad-request", f"a file came as {others[0][:80]!r}, which is not read; send it as files")
             read = await asyncio.to_thread(_pipelines, front, texts)
             if not files or not read:
                 missing = "files" if not files else "actions"

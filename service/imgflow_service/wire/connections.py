@@ -1,7 +1,7 @@
 """What uvicorn leaves open of a connection: how large the head of a request may be, how long it may take, and h2c.
 
-Clients such as Java's HttpClient ask with their first request whether HTTP/2 is spoken. RFC 9110 lets a server pass that
-over; uvicorn's parser takes it for the end of the request, and the body is lost.
+Clients such as Java's HttpClient ask with their first request whether HTTP/2 is spoken. RFC 9110 lets a server pass
+that over; uvicorn's parser takes it for the end of the request, and the body is lost.
 """
 
 from __future__ import annotations
