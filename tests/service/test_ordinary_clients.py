@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests import photographs
@@ -82,14 +83,17 @@ def with_jobs(start_service: Start, processor: Served, tmp_path: Path) -> Served
 
 @pytest.mark.parametrize("prefer", ["respond-async, WAIT=50", 'wait="50"', "wait=1000"])
 def test_what_a_client_prefers_is_heeded_as_far_as_it_goes(with_jobs: Served, prefer: str) -> None:
-    form = [("actions", (None, '{"operations": [["blur", "median"]]}')), ("files", ("a.jpg", PHOTO))]
+    form: list[tuple[str, Any]] = [
+        ("actions", (None, '{"operations": [["blur", "median"]]}')),
+        ("files", ("a.jpg", PHOTO)),
+    ]
     assert with_jobs.client.post("/process", files=form, headers={"Prefer": prefer}).status_code == 200
 
 
 @pytest.mark.parametrize("field", ["file", "actions"])
 def test_a_file_of_another_field_is_not_dropped_without_a_word(with_jobs: Served, field: str) -> None:
-    form = [("actions", (None, '{"operations": [["blur", "median"]]}'))]
-    form += [("files", ("a.jpg", PHOTO)), (field, ("b.jpg", PHOTO))]  # type: ignore[list-item]  # bytes are fine
+    actions = (None, '{"operations": [["blur", "median"]]}')
+    form: list[tuple[str, Any]] = [("actions", actions), ("files", ("a.jpg", PHOTO)), (field, ("b.jpg", PHOTO))]
     answer = with_jobs.client.post("/process", files=form)
     assert answer.status_code == 400
     assert repr(field) in answer.json()["detail"]
