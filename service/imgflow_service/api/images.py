@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
-from collections.abc import Coroutine
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -37,7 +35,7 @@ def router(front: Front) -> APIRouter:
         seconds = seconds_left(request.headers, front.settings.timeout)
         fresh = "no-cache" in request.headers.get("cache-control", "")
         with front.admission.place() as place:
-            upload = await _in_time(_upload(front, request, place, seconds), seconds)
+            upload = await _upload(front, request, place, seconds)
             read = (time.perf_counter() - started) * 1000
             named, left, state = choice.named(upload.name), seconds - read / 1000, request.state
             work = front.picture(upload.data, named, left, state.request_id, state.trace, fresh=fresh)
@@ -61,20 +59,13 @@ def router(front: Front) -> APIRouter:
     return routes
 
 
-async def _in_time(reading: Coroutine[Any, Any, bodies.Upload], seconds: float) -> bodies.Upload:
-    """What came within a request's time: a client that sends slower would hold its place for ever."""
-    try:
-        async with asyncio.timeout(seconds):
-            return await reading
-    except TimeoutError:
-        raise Problem("timeout", f"the body did not come within {seconds:g} seconds") from None
-
-
 async def _upload(front: Front, request: Request, place: Place, seconds: float) -> bodies.Upload:
     limits = front.settings.limits
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        with await forms.read(request, place, limits, files=1) as form:
+        async with bodies.within(seconds):
+            read = await forms.read(request, place, limits, files=1)
+        with read as form:
             if not form.files:
                 raise Problem("bad-request", "the form holds no file")
             [file] = form.files
