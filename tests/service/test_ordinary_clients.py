@@ -27,7 +27,8 @@ def said(front: Served, *parts: bytes) -> bytes:
 
 
 def test_a_body_that_does_not_come_in_the_time_of_its_request_is_not_waited_for(front: Served) -> None:
-    head = f"POST /v1/images HTTP/1.1\r\nHost: a\r\nX-Timeout: 0.5\r\nConnection: close\r\nContent-Length: {len(PHOTO)}\r\n\r\n"
+    asks = "Host: a\r\nX-Timeout: 0.5\r\nConnection: close"
+    head = f"POST /v1/images HTTP/1.1\r\n{asks}\r\nContent-Length: {len(PHOTO)}\r\n\r\n"
     answer = said(front, head.encode(), PHOTO[:10])
     assert b" 504 " in answer.partition(b"\r\n")[0]
     assert b'"timeout"' in answer
