@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -18,6 +19,8 @@ from imgflow_steps.worker.memory import usable_cores
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 PREFIX = "IMGFLOW_SERVE_"
+BROKERS = {"sentinel", "redis+socket"}  # besides redis and rediss, whose URLs are read here
+SECRET = {"keys", "jobs.broker"}  # settings whose value no error shows
 MIB, GIB = 1 << 20, 1 << 30
 Listed = tuple[str, ...]
 
@@ -31,7 +34,7 @@ class Part(BaseModel):
 class ServiceLimits(Limits):
     """What a single image may cost, as in a pipeline, and how many may come at a time."""
 
-    bytes: int = Field(default=32 * MIB, ge=1, description="Size of one encoded image, in bytes.")
+    bytes: int = Field(default=32 * MIB, ge=1, le=1000 * MIB, description="Size of one encoded image, in bytes.")
     files: int = Field(default=100, ge=1, le=1000, description="Images of one request.")
 
     @property
@@ -43,26 +46,30 @@ class ServiceLimits(Limits):
 class ApiSettings(Part):
     """Where the API listens, and how much it takes on at a time."""
 
-    host: str = Field(default="127.0.0.1", description="Address to listen at.")
+    host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen at.")
     port: int = Field(default=8080, ge=0, le=65_535, description="Port of HTTP; 0: any.")
     grpc_port: int = Field(default=50051, ge=0, le=65_535, description="Port of imagescaler.ImageScaler; 0: any.")
     metrics_port: int = Field(default=5001, ge=0, le=65_535, description="Port of /metrics; 0: any.")
     inflight: int = Field(default=64, ge=1, le=10_000, description="Requests with an image at a time.")
     bytes: int = Field(default=256 * MIB, ge=1, description="Bytes of bodies taken on at a time.")
     reading: int = Field(default=32 * MIB, ge=1, description="Bytes of them in memory at a time; the rest wait.")
-    processors: str = Field(default="127.0.0.1:50061", description="Where processors are, as gRPC names them.")
+    processors: str = Field(
+        default="127.0.0.1:50061", pattern=r"^\S+$", description="Where processors are, as gRPC names them."
+    )
 
 
 class ProcessorSettings(Part):
     """Where a processor listens, and how much it takes on at a time."""
 
-    host: str = Field(default="127.0.0.1", description="Address to listen at.")
+    host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen at.")
     port: int = Field(default=50061, ge=0, le=65_535, description="Port of imgflow.v1.Processor; 0: any.")
     http_port: int = Field(default=8081, ge=0, le=65_535, description="Port of HTTP; 0: any.")
     metrics_port: int = Field(default=5001, ge=0, le=65_535, description="Port of /metrics; 0: any.")
     workers: int = Field(default=0, ge=0, le=1024, description="Computing processes; 0: one for each core.")
     waiting: int = Field(default=0, ge=0, le=10_000, description="Requests that may wait; 0: two for each worker.")
-    connection_age: float = Field(default=30, gt=0, description="Seconds after which a client connects again.")
+    connection_age: float = Field(
+        default=30, gt=0, le=86_400, description="Seconds after which a client connects again."
+    )
 
     @property
     def crew(self) -> int:
@@ -116,7 +123,14 @@ class JobsSettings(Part):
     queue: int = Field(default=10_000, ge=1, description="Images that may wait.")
     concurrency: int = Field(default=4, ge=1, le=256, description="Images of jobs that one process has in hand.")
     patience: int = Field(default=300, ge=1, description="Seconds after which what a dead worker had is another's.")
-    days: int = Field(default=7, ge=1, description="Days for which a job is kept once it has ended.")
+    days: int = Field(default=7, ge=1, le=36_500, description="Days for which a job is kept once it has ended.")
+
+    @field_validator("broker")
+    @classmethod
+    def _check_broker(cls, broker: str) -> str:
+        if broker and not _is_broker(broker):  # not shown: it may hold a password
+            raise ValueError("a broker is a Redis or Valkey, such as redis://HOST:6379/0")
+        return broker
 
 
 class ServiceSettings(Part):
@@ -131,7 +145,7 @@ class ServiceSettings(Part):
     overrides: bool = Field(default=True, description="Whether a request may ask for other than these six.")
     timeout: float = Field(default=30, gt=0, le=3600, description="Seconds for a request; X-Timeout lowers it.")
     cache: bool = Field(default=True, description="Keep results in the store, by content.")
-    cache_days: float = Field(default=30, gt=0, description="Days for which results are kept there.")
+    cache_days: float = Field(default=30, gt=0, le=36_500, description="Days for which results are kept there.")
     cache_bytes: int = Field(
         default=16 * GIB, ge=0, description="Bytes of them, beyond which the oldest go; 0: as many as come."
     )
@@ -139,7 +153,9 @@ class ServiceSettings(Part):
     keys: Mapping[str, str] = Field(
         default={}, repr=False, description="Names of API keys and their SHA-256; none: open."
     )
-    rate: float = Field(default=0, ge=0, description="Requests a second for each key; 0: as many as come.")
+    rate: float = Field(
+        default=0, ge=0, le=1_000_000, description="Requests a second for each key; 0: as many as come."
+    )
     limits: ServiceLimits = ServiceLimits()
     api: ApiSettings = ApiSettings()
     processor: ProcessorSettings = ProcessorSettings()
@@ -169,6 +185,15 @@ class ServiceSettings(Part):
         if wrong := [name for name, digest in keys.items() if not SHA256.fullmatch(digest)]:
             raise ValueError(f"a key is NAME:SHA256 of the key itself, in 64 hex digits; {', '.join(wrong)} is not")
         return keys
+
+
+def _is_broker(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        read = parts.port != 0 and re.fullmatch(r"/?|/\d+", parts.path) is not None
+    except ValueError:  # a port that is not a number
+        read = False
+    return read if parts.scheme in {"redis", "rediss"} else parts.scheme in BROKERS
 
 
 def names(model: type[BaseModel] = ServiceSettings, before: str = "") -> Iterator[str]:
@@ -228,7 +253,7 @@ def loaded(
         raise BadParametersError(
             "\n".join(
                 f"{given.get(name, ('',))[0] or name}: {message.removeprefix('Value error, ')}"
-                + (f" (given: {str(value)[:80]})" if name != "keys" else "")
+                + (f" (given: {str(value)[:80]})" if name not in SECRET else "")
                 for name, message, value in faults
             )
         ) from None

@@ -246,6 +246,37 @@ def test_jobs_that_an_end_left_open_are_done_after_the_next_start(
     assert finished(second, told["job"])["counts"]["processed"] == 2
 
 
+def test_a_job_that_is_damaged_keeps_neither_the_service_nor_another_job_from_beginning(
+    start_service: Start, processor: Served, tmp_path: Path
+) -> None:
+    nowhere = {"IMGFLOW_SERVE_API_PROCESSORS": "127.0.0.1:1", "IMGFLOW_STORE": str(tmp_path)}
+    first = start_service("api", **nowhere, IMGFLOW_SERVE_DRAIN_GRACE="0")
+    photo = photographs.jpeg(14, 64, 48)
+    damaged, whole = (posted(first, [("a.jpg", photo)], OPERATIONS, wait=0) for _ in range(2))
+    first.end(signal.SIGKILL)
+    (tmp_path / "jobs" / damaged["job"] / "job.json").write_bytes(b"{")
+
+    second = start_service("api", **{**nowhere, "IMGFLOW_SERVE_API_PROCESSORS": behind(processor)})
+
+    assert finished(second, whole["job"])["counts"]["processed"] == 1
+
+
+def test_a_store_that_is_away_at_the_start_costs_no_picture_without_a_job(
+    start_service: Start, processor: Served, moto_server: Server
+) -> None:
+    proxy = Proxy(moto_server)
+    told = {**moto_server.behind(proxy).environment, "IMGFLOW_STORE": moto_server.new_bucket()}
+    proxy.rule = lambda *_: "503"
+    try:
+        front = start_service("api", IMGFLOW_SERVE_API_PROCESSORS=behind(processor), **told)
+        answer = front.client.post("/v1/images", content=photographs.jpeg(14, 64, 48))
+        front.end(signal.SIGKILL)
+    finally:
+        proxy.close()
+
+    assert answer.status_code == 200, answer.text
+
+
 def test_a_store_that_refuses_for_a_while_costs_no_image_of_a_job(
     start_service: Start, processor: Served, moto_server: Server
 ) -> None:

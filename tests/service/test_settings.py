@@ -35,3 +35,36 @@ def test_empty_lines_between_keys_are_none() -> None:
 def test_a_network_that_is_none_is_a_fault_of_the_settings(network: str) -> None:
     with pytest.raises(BadParametersError, match=r"IMGFLOW_SERVE_URL_NETWORKS: .*such as 10\.0\.0\.0/8"):
         load(environment={"IMGFLOW_SERVE_URL_NETWORKS": f"192.168.0.0/16,{network}"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("API_HOST", ""),
+        ("API_PROCESSORS", ""),
+        ("API_PROCESSORS", "a processor"),
+        ("PROCESSOR_CONNECTION_AGE", "inf"),
+        ("LIMITS_BYTES", "1000000000000"),
+        ("CACHE_DAYS", "inf"),
+        ("JOBS_DAYS", "99999999999"),
+        ("RATE", "inf"),
+    ],
+)
+def test_what_would_end_in_a_traceback_later_is_a_fault_of_its_setting(name: str, value: str) -> None:
+    with pytest.raises(BadParametersError, match=f"IMGFLOW_SERVE_{name}: "):
+        load(environment={f"IMGFLOW_SERVE_{name}": value})
+
+
+@pytest.mark.parametrize(
+    "broker", ["h:6379", "amqp://:secret@h", "redis://:secret@h:port/0", "redis://:secret@h/queue", "redis://h:70000"]
+)
+def test_a_broker_that_is_none_is_refused_without_its_password(broker: str) -> None:
+    with pytest.raises(BadParametersError, match="IMGFLOW_SERVE_JOBS_BROKER: ") as caught:
+        load(environment={"IMGFLOW_SERVE_JOBS_BROKER": broker})
+
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("broker", ["redis://h", "rediss://u:p@h:6380/3", "sentinel://a:1;sentinel://b:2", ""])
+def test_a_broker_of_redis_is_taken_however_it_is_written(broker: str) -> None:
+    assert load(environment={"IMGFLOW_SERVE_JOBS_BROKER": broker}).jobs.broker == broker

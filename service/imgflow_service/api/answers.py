@@ -24,7 +24,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # of files in an archive: the same bytes every ti
 
 def answer(made: Made, headers: Mapping[str, str], accept: str) -> Response:
     """A result, as its client would have it."""
-    told = dict(headers) | {"X-Imgflow-Source": made.source}
+    told = dict(headers) | {"X-Imgflow-Source": made.source, "Vary": "Accept"}
     if "application/json" in accept or not any(piece.content_type for piece in made.pieces):
         return Response(json.dumps(_document(made)), media_type="application/json", headers=told)
     if len(made.pieces) == 1:

@@ -32,7 +32,10 @@ def create(front: Front) -> App:
     def unrouted(request: Request, error: Exception) -> Response:
         status = getattr(error, "status_code", 400)
         code = CODES.get(status, "bad-request")
-        return problem(request, Problem(code, f"{request.method} {request.url.path[:200]} is not served here"))
+        answer = problem(request, Problem(code, f"{request.method} {request.url.path[:200]} is not served here"))
+        if allowed := (getattr(error, "headers", None) or {}).get("Allow"):
+            answer.headers["Allow"] = allowed
+        return answer
 
     def misread(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - as above

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from fastapi import Request
@@ -34,16 +37,28 @@ def declared(request: Request, largest: int) -> int | None:
     return int(text)
 
 
+@asynccontextmanager
+async def within(seconds: float) -> AsyncIterator[None]:
+    """Read a body within this time: a client that sends slower would hold its place for ever. Raises Problem."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise Problem("timeout", "the body did not come within the time of its request") from None
+
+
 async def whole(request: Request, place: Place, largest: int, seconds: float) -> bytes:
     """The body, read once there is room. Raises Problem: too-many-bytes, busy, bad-request when it breaks off."""
     if length := declared(request, largest):
         place.reserve(length)
+    ends = time.monotonic() + seconds
     await place.room(length or STEP, seconds)
     parts, come = [], 0
-    async for part in counted(request, place, largest):
-        parts.append(part)
-        come += len(part)
-        place.come(come)
+    async with within(ends - time.monotonic()):
+        async for part in counted(request, place, largest):
+            parts.append(part)
+            come += len(part)
+            place.come(come)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

@@ -63,7 +63,9 @@ async def _upload(front: Front, request: Request, place: Place, seconds: float) 
     limits = front.settings.limits
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        with await forms.read(request, place, limits, files=1) as form:
+        async with bodies.within(seconds):
+            read = await forms.read(request, place, limits, files=1)
+        with read as form:
             if not form.files:
                 raise Problem("bad-request", "the form holds no file")
             [file] = form.files

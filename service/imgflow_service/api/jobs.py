@@ -34,10 +34,11 @@ if TYPE_CHECKING:
 FIELDS = {"actions": ("actions", "actions[]"), "files": ("files", "files[]")}
 WAIT = 60.0  # seconds that a client may wait for a job, at most
 LOOK = 0.2  # seconds between two looks at a job that somebody waits for
+OPERATIONS = 64 << 10  # bytes of all lists of operations of a request: each goes over every file, and is checked first
 QUIET = 15.0  # seconds without an event after which a stream shows that it lives
 PAGE = 100
 FRESH = {"Cache-Control": "no-store"}
-PREFER = re.compile(r"wait=(\d+)")
+PREFER = re.compile(r"(?:^|[,;\s])wait=\"?(\d{1,9})", re.IGNORECASE)
 QUERY = {"wait", "after", "limit"}
 
 
@@ -136,7 +137,8 @@ def waited(request: Request) -> float:
     if unknown := request.query_params.keys() - QUERY:
         raise Problem("bad-request", f"there is no parameter {min(unknown)[:80]!r}; there is: wait")
     preferred = PREFER.search(request.headers.get("prefer", ""))
-    text = request.query_params.get("wait", preferred[1] if preferred else "0")
+    most = min(int(preferred[1]), WAIT) if preferred else 0  # RFC 7240: a wish, never a fault
+    text = request.query_params.get("wait", str(most))
     try:
         seconds = float(text)
     except ValueError:
@@ -153,7 +155,9 @@ async def _taken(front: Front, request: Request) -> Job:
         async with _form(front, request, place) as form:
             texts = [text for name in FIELDS["actions"] for text in form.fields.get(name, ())]
             files = [file for file in form.files if file.field in FIELDS["files"]]
-            read = [_pipeline(front, text, at) for at, text in enumerate(texts)]
+            if others := [file.field for file in form.files if file.field not in FIELDS["files"]]:
+                raise Problem("bad-request", f"a file came as {others[0][:80]!r}, which is not read; send it as files")
+            read = await asyncio.to_thread(_pipelines, front, texts)
             if not files or not read:
                 missing = "files" if not files else "actions"
                 raise Problem("bad-request", f"the form has no {missing}; send -F 'actions={{…}}' -F files=@a.jpg")
@@ -192,6 +196,13 @@ def _fingerprint(read: list[str], files: list[forms.File]) -> str:
     for file in files:
         digest.update(json.dumps([file.name, file.size]).encode() + hashlib.sha256(file.read()).digest())
     return digest.hexdigest()
+
+
+def _pipelines(front: Front, texts: list[str]) -> list[str]:
+    """All lists of operations, checked. Raises Problem."""
+    if sum(map(len, texts)) > OPERATIONS:
+        raise Problem("too-many-bytes", f"the operations have more than {OPERATIONS} bytes; send several requests")
+    return [_pipeline(front, text, at) for at, text in enumerate(texts)]
 
 
 def _pipeline(front: Front, text: str, at: int) -> str:

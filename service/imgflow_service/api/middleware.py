@@ -98,6 +98,8 @@ class _Request:
             if self.status >= ERROR and not self._whole and not self._expects:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._throw_away(), THROWN_AWAY_SECONDS)
+            if self._expects and not self._whole:  # what comes next may be the body, or another request
+                message["headers"].append((b"connection", b"close"))
         await self._send(message)
 
     async def _throw_away(self) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TASK = "imgflow.image"
 LINE = "imgflow-jobs"
-IN_MEMORY = "memory://"
+IN_MEMORY = "memory://localhost/"  # of no name kombu warns
 PUBLISHING = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 0.5}
 RETRY = 2.0  # seconds after which a client may ask again
 FAULTS = (OperationalError, OSError)

@@ -62,7 +62,7 @@ class Worker:
         self._settings, self._store = settings, store
         self._loop = Loop()
         self._ending = threading.Event()
-        self._told: set[str] = set()
+        self._left = queue.embedded  # what an earlier process left open is to be begun again
         self.telemetry = Telemetry()
         self._processors = self._loop.run(self._open())
 
@@ -87,10 +87,13 @@ class Worker:
     def start(self) -> None:
         """Begin, with what an earlier process has left open where the line is in memory."""
         state.should_stop = None
+        if self._left:
+            try:
+                self._resume()
+            except StoreError as error:  # it may be back soon, and pictures without a job need none
+                _LOG.warning("watch", extra=facts(message=str(error)))
         for thread in self._threads:
             thread.start()
-        if self.queue.embedded:
-            self._put_again()
 
     def stop(self, grace: float) -> None:
         """Take no more, and give what is in hand its time; what is not done is done later, by another."""
@@ -177,6 +180,8 @@ class Worker:
         pruned = 0.0
         while not self._ending.wait(SWEEP):
             try:
+                if self._left:
+                    self._resume()
                 if time.monotonic() - pruned > PRUNE or not pruned:
                     if gone := self.jobs.prune(time.time()):
                         _LOG.info("pruned", extra=facts(jobs=gone))
@@ -191,10 +196,18 @@ class Worker:
             except (StoreError, Problem, ValueError, *FAULTS) as error:
                 _LOG.warning("watch", extra=facts(message=str(error)))
 
+    def _resume(self) -> None:
+        self._put_again()
+        self._left = False
+
     def _put_again(self) -> None:
         for identity in self.jobs.open():
-            job = self.jobs.find(identity)
-            if job is None or self.jobs.close(job):
+            try:
+                job = self.jobs.find(identity)
+                if job is None or self.jobs.close(job):
+                    continue
+            except ValueError as error:  # damaged: the others do not wait for it
+                _LOG.warning("watch", extra=facts(job=identity, message=str(error)[:200]))
                 continue
             rows = self.jobs.rows(job)
             missing = [number for number in range(len(job.files)) if number not in rows]

@@ -18,6 +18,7 @@ import uvicorn
 from imgflow_service import settings
 from imgflow_service.settings import ServiceSettings
 from imgflow_service.wire import pages
+from imgflow_service.wire.connections import Connection
 from imgflow_steps.contract.job import LIFELINE
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.worker import log
@@ -39,7 +40,7 @@ class HttpServer:
             log_config=None,
             access_log=False,
             lifespan="off",
-            http="httptools",
+            http=Connection,
             loop="none",
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE,

@@ -1,0 +1,73 @@
+"""What uvicorn leaves open of a connection: how large the head of a request may be, how long it may take, and h2c.
+
+Clients such as Java's HttpClient ask with their first request whether HTTP/2 is spoken. RFC 9110 lets a server pass
+that over; uvicorn's parser takes it for the end of the request, and the body is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+LARGEST_HEAD = 64 << 10  # bytes of a request line and its headers
+LONGEST_HEAD = 60.0  # seconds for them
+END = b"\r\n\r\n"
+UPGRADE = re.compile(rb"\r\nupgrade:[ \t]*h2c[ \t]*(?=\r\n)", re.IGNORECASE)
+
+
+class Connection(HttpToolsProtocol):
+    """One connection of a client."""
+
+    _timer: asyncio.TimerHandle | None = None
+    _head = 0  # bytes of a head that has not ended
+    _in_head = True
+
+    def connection_made(self, transport: Any) -> None:
+        """See asyncio.Protocol."""
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio.Protocol."""
+        self._heard()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        if self._in_head:
+            if not self._head:
+                self._wait()
+                data = _without_upgrade(data)
+            self._head += len(data)
+        super().data_received(data)
+        if self._in_head and self._head > LARGEST_HEAD and not self.transport.is_closing():
+            self.send_400_response(f"The head of the request has more than {LARGEST_HEAD} bytes.")
+
+    def on_headers_complete(self) -> None:
+        """See httptools."""
+        self._heard()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """See httptools."""
+        super().on_message_complete()
+        self._in_head, self._head = True, 0
+
+    def _wait(self) -> None:
+        if self._timer is None:
+            self._timer = self.loop.call_later(LONGEST_HEAD, self.transport.close)
+
+    def _heard(self) -> None:
+        self._in_head, self._head = False, 0
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """The beginning of a request that asks for no HTTP/2; as it is where its head has not come whole."""
+    end = data.find(END, 0, LARGEST_HEAD)
+    return data if end < 0 else UPGRADE.sub(b"", data[: end + 2]) + data[end + 2 :]
