@@ -153,7 +153,7 @@ def test_all_faults_of_all_operations_are_told_with_their_places(keeper: Served)
         ({}, [("files", ("a.jpg", b"x"))], "no actions"),
         ({"actions": "{}"}, [], "multipart"),
         ({"actions": "{"}, [("files", ("a.jpg", b"x"))], "not JSON"),
-        ({"actions": json.dumps(OPERATIONS)}, [("file", ("a.jpg", b"x"))], "no files"),
+        ({"actions": json.dumps(OPERATIONS)}, [("file", ("a.jpg", b"x"))], "send it as files"),
     ],
     ids=str,
 )

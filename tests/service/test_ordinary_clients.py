@@ -46,6 +46,16 @@ def test_a_method_that_is_not_done_is_told_with_those_that_are(front: Served) ->
     assert (answer.status_code, answer.headers.get("allow")) == (405, "POST")
 
 
+@pytest.mark.parametrize("path", ["/livez", "/", "/openapi.json", "/v1/jobs/none"])
+def test_a_head_is_answered_as_a_get_without_its_body(front: Served, path: str) -> None:
+    whole, head = front.client.get(path), front.client.head(path)
+    assert (head.status_code, head.content) == (whole.status_code, b"")
+    assert {name: head.headers.get(name) for name in ("content-type", "content-length")} == {
+        name: whole.headers.get(name) for name in ("content-type", "content-length")
+    }
+    assert front.client.head("/v1/images").status_code == 405
+
+
 def test_caches_know_that_an_answer_depends_on_what_was_accepted(front: Served) -> None:
     assert front.client.post("/v1/images", content=PHOTO).headers.get("vary") == "Accept"
 

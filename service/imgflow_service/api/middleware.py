@@ -47,11 +47,13 @@ class Around:
     async def _traced(self, scope: Scope, receive: Receive, send: Send, span: Span) -> None:
         one = _Request(scope, receive, send, span.trace, self._largest)
         started = time.monotonic()
+        # To HEAD uvicorn answers without a body, whatever is sent; it is otherwise what GET is, where there is a GET.
+        asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         try:
-            await self._app(scope, one.receive, one.send)
+            await self._app(asked, one.receive, one.send)
         finally:
             seconds = time.monotonic() - started
-            route = getattr(scope.get("route"), "path", "")
+            route = getattr(asked.get("route"), "path", "")
             code = str(scope["state"].get("code", ""))
             self._telemetry.answered(route or "none", one.status, code, seconds)
             if one.status == GONE:
