@@ -23,10 +23,11 @@ WIDEST = ("fused", "api")  # each binds those behind it
 
 
 def bounds() -> dict[str, str]:
-    """The project's own requirements and the service's by normalised name, as ``pyproject.toml`` spells them."""
+    """The project's own requirements, the service's and those of SQL, by normalised name, as ``pyproject.toml`` says."""
     project = tomllib.loads((IMAGES.parent / "pyproject.toml").read_text())["project"]
-    both = (*project["dependencies"], *project["optional-dependencies"]["serve"])
-    return {name(requirement): requirement for requirement in both}
+    extras = project["optional-dependencies"]
+    every = (*project["dependencies"], *extras["serve"], *extras["query"])
+    return {name(requirement): requirement for requirement in every}
 
 
 def name(requirement: str) -> str:

@@ -6,8 +6,6 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-import numpy as np
-
 from imgflow import pictures
 from imgflow.session import Session, translated
 from imgflow_steps.store.threads import crew
@@ -36,14 +34,20 @@ class Dataset(Sequence[T_co], Generic[T_co]):
     asked for. Asking raises ImgflowError where it is gone or damaged, and IndexError beyond the end.
     """
 
-    def __init__(self, session: Session, rows: pa.Table, transform: Transform[T_co]) -> None:
-        """``rows`` hold the key of a picture in their first column, and what ``transform`` is given in the others."""
+    def __init__(
+        self, session: Session, rows: pa.Table, transform: Transform[T_co], places: range | None = None
+    ) -> None:
+        """``rows`` hold the key of a picture in their first column, and what ``transform`` is given in the others.
+
+        ``places`` are those of the rows that count, all unless some are said.
+        """
         self._asked: Resolved = session.asked
         self._sessions = {os.getpid(): session}  # one that another process has opened is kept, since it ends with it
         self._rows, self._transform = rows, transform
+        self._places = range(rows.num_rows) if places is None else places
 
     def __len__(self) -> int:
-        return int(self._rows.num_rows)
+        return len(self._places)
 
     @overload
     def __getitem__(self, number: int) -> T_co: ...
@@ -52,13 +56,12 @@ class Dataset(Sequence[T_co], Generic[T_co]):
     def __getitem__(self, number: int | slice) -> T_co | Dataset[T_co]:
         """One of them, or a part as a dataset of its own, of which nothing is fetched."""
         if isinstance(number, slice):
-            part = self._rows.take(np.arange(len(self))[number])
-            return Dataset(self._session(), part, self._transform)
+            return Dataset(self._session(), self._rows, self._transform, self._places[number])
         return self.__getitems__([number])[0]
 
     def __getitems__(self, numbers: Sequence[int]) -> list[T_co]:
         """Some of them, fetched side by side: loaders of torch ask so for a batch."""
-        places = [range(len(self))[number] for number in numbers]
+        places = [self._places[number] for number in numbers]
         with self._session().asking(), crew(min(len(places), pictures.FETCHES) or 1, "dataset") as pool:
             found = list(pool.map(self._picture, places))
         return [self._transform(picture, self._columns(place)) for picture, place in zip(found, places, strict=True)]

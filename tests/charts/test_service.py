@@ -214,6 +214,32 @@ def test_without_jobs_there_is_no_broker(render: Render) -> None:
     assert not {one["metadata"]["name"] for one in objects} & {"imgflow-valkey", "imgflow-broker", "imgflow-jobs"}
 
 
+VIEW = ["--set", "service.view.enabled=true"]
+
+
+def test_the_page_of_all_images_is_there_where_it_is_asked_for_and_knows_the_store_alone(render: Render) -> None:
+    assert "imgflow-view" not in {one["metadata"]["name"] for one in render("service")}
+    objects = render("service", *VIEW)
+    assert told(objects, "view") == {"imgflow-service", "imgflow-store", "imgflow-s3"}
+    assert named(objects, "Deployment", "imgflow-view")["spec"]["replicas"] == 1
+    page = container(objects, "view")
+    assert page["command"] == ["python", "-m", "imgflow_workflows.explorer"]
+    assert page["image"].partition(":")[0].endswith("view")
+    assert page["securityContext"]["readOnlyRootFilesystem"] is True
+    [host] = page["readinessProbe"]["httpGet"]["httpHeaders"]
+    assert host == {"name": "Host", "value": "localhost"}, "it answers to no other name"
+
+
+def test_the_page_of_all_images_is_asked_from_outside_only_by_a_name_that_it_is_told(render: Render) -> None:
+    def ingress(objects: list[Document]) -> object:
+        return named(objects, "NetworkPolicy", "imgflow-view")["spec"]["ingress"]
+
+    named_ = render("service", *VIEW, "--set", "service.view.hosts={photos.example.org,photos}")
+    assert ingress(render("service", *VIEW)) == []
+    assert ingress(named_) == [{"ports": [{"port": "http", "protocol": "TCP"}]}]
+    assert container(named_, "view")["command"][3:] == ["photos.example.org", "photos"]
+
+
 def test_the_way_in_from_outside_leads_to_the_api(render: Render) -> None:
     ingress = named(render("service"), "Ingress", "imgflow-api")["spec"]
     assert ingress["tls"] == [{"hosts": ["pictures.example.org"], "secretName": "pictures-tls"}]
@@ -235,7 +261,8 @@ def test_prometheus_asks_every_pod_of_the_service(render: Render) -> None:
     [
         *("service.setting.width=1", "service.settings.widht=1", "service.settings.limits.byte=1"),
         *("service.keys.hashes.a=not-a-hash", "service.settings.keys=a:b", "service.processor.autoscaling.max=3"),
-        *("service.broker.persistence.type=hostPath", "service.api.replicas=0", "service.tracing.ENDPOINT=x"),
+        *("service.view.replicas=2", "service.view.hosts={a b}", "service.broker.persistence.type=hostPath"),
+        *("service.api.replicas=0", "service.tracing.ENDPOINT=x"),
     ],
 )
 def test_values_of_the_service_that_mean_nothing_are_refused_by_name(helm: Helm, wrong: str) -> None:
@@ -247,7 +274,7 @@ def test_values_of_the_service_that_mean_nothing_are_refused_by_name(helm: Helm,
 def test_the_values_name_the_parts_that_there_are() -> None:
     service = yaml.safe_load((CHART / "values.yaml").read_text())["service"]
     assert service["enabled"] is False
-    assert {*PARTS, "broker", "ingress", "keys", "settings", "tracing", "enabled"} == service.keys()
+    assert {*PARTS, "view", "broker", "ingress", "keys", "settings", "tracing", "enabled"} == service.keys()
     assert service["processor"]["replicas"] >= 2
     assert service["api"]["replicas"] >= 2
 

@@ -33,9 +33,9 @@ SERVICE = ",".join(
     [
         "service.enabled=true,service.jobs.enabled=true,networkPolicy.enabled=true,service.settings.drain.grace=20",
         "service.api.autoscaling.enabled=false,service.processor.autoscaling.most=2",
-        "service.processor.autoscaling.calm=0",
-        *(f"service.{part}.resources.requests.cpu=50m" for part in PARTS),
-        *(f"service.{part}.resources.requests.memory=256Mi" for part in PARTS),
+        "service.processor.autoscaling.calm=0,service.view.enabled=true",
+        *(f"service.{part}.resources.requests.cpu=50m" for part in (*PARTS, "view")),
+        *(f"service.{part}.resources.requests.memory=256Mi" for part in (*PARTS, "view")),
     ]
 )
 SECONDS = 240  # for whatever a test waits for
@@ -198,6 +198,19 @@ def test_a_picture_through_a_forwarded_port_is_what_a_run_makes_of_it(service: S
     assert done.returncode == 0, done.stderr
     assert answer.headers["X-Imgflow-Processor"].startswith("imgflow-processor-")
     assert [answer.content, small.content, over, (tmp_path / "out.jpg").read_bytes()] == [expected] * 4
+
+
+def test_all_images_of_the_store_are_looked_at_through_a_forwarded_port(service: Served) -> None:
+    service.ready("view")
+    with forwarded(service, "service/imgflow-view", 8765) as page:
+        looked = httpx.get(f"http://{page}/", timeout=60)
+        other = httpx.get(f"http://{page}/", headers={"Host": "photos.example.org"}, timeout=60)
+
+    assert (looked.status_code, other.status_code) == (200, 400)
+    assert (
+        f"in {service.kubectl('get', 'configmap', 'imgflow-store', '-o', 'jsonpath={.data.IMGFLOW_STORE}')}"
+        in looked.text
+    )
 
 
 def test_pods_of_a_part_are_kept_apart_and_one_of_them_may_be_away(service: Served) -> None:

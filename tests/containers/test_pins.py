@@ -18,7 +18,12 @@ IMAGES = ROOT / "images"
 CONTAINERS = sorted(path.parent.name for path in IMAGES.glob("*/requirements.in"))
 PIN = re.compile(r"([a-z0-9.-]+)==(\S+)((?: --hash=sha256:[0-9a-f]{64})*)")
 
-OF_THE_SERVICE = ("api", "processor")
+OF_THE_SERVICE = {  # and what their containers run
+    "api": "imgflow_service.api",
+    "processor": "imgflow_service.processor",
+    "view": "imgflow_workflows.explorer",
+}
+SQL = {"duckdb", "pyarrow"}  # which only the page of all images needs
 
 every_container = pytest.mark.parametrize("container", CONTAINERS)
 
@@ -52,8 +57,9 @@ def test_pins_have_hashes_and_name_no_index(container: str) -> None:
 @every_container
 def test_pins_are_versions_that_the_project_allows(container: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    both = (*project["dependencies"], *project["optional-dependencies"]["serve"])
-    bounds = {one.name.lower(): one.specifier for one in map(Requirement, both)}
+    extras = project["optional-dependencies"]
+    every = (*project["dependencies"], *extras["serve"], *extras["query"])
+    bounds = {one.name.lower(): one.specifier for one in map(Requirement, every)}
     held = pins(container)
     for name in wanted(container):
         assert Version(held[name]) in bounds[name], f"{name} {held[name]}: run `make pins`"
@@ -62,7 +68,8 @@ def test_pins_are_versions_that_the_project_allows(container: str) -> None:
 @every_container
 def test_no_container_sees_another_version_than_its_neighbour(container: str) -> None:
     widest = pins("fused") if container not in OF_THE_SERVICE else pins("api") | pins("fused")
-    assert pins(container).items() <= widest.items()
+    held = {name: version for name, version in pins(container).items() if container != "view" or name not in SQL}
+    assert held.items() <= widest.items()
     assert all(pins("fused").get(name, version) == version for name, version in pins(container).items())
 
 
@@ -101,6 +108,6 @@ def test_all_containers_are_built_alike(container: str) -> None:
     alike = (IMAGES / "fused/Dockerfile").read_text()
     description = re.compile(r'description="[^"]+"')
     if container in OF_THE_SERVICE:
-        text, _, rest = text.partition("ENV ")
-        assert f'ENTRYPOINT ["python", "-m", "imgflow_service.{container}"]' in rest
+        text, _, rest = text.partition("EXPOSE " if container == "view" else "ENV ")
+        assert f'ENTRYPOINT ["python", "-m", "{OF_THE_SERVICE[container]}"]' in rest
     assert description.sub("", text.replace(container, "fused")) == description.sub("", alike)

@@ -76,6 +76,24 @@ def test_a_picture_goes_through_both_containers_and_they_end_when_asked() -> Non
             assert tool("inspect", "--format={{.State.ExitCode}}", name).stdout.strip() == "0"
 
 
+def test_the_page_of_all_images_opens_a_store_and_holds_nothing_that_computes() -> None:
+    name = f"imgflow-test-view-{uuid4().hex[:8]}"
+    try:
+        done = tool(
+            "run", "--detach", "--name", name, *LOCKED, "--env=IMGFLOW_STORE=/tmp/store", image("view"), "--port=0"
+        )
+        assert done.returncode == 0, done.stderr
+        deadline = time.monotonic() + PATIENCE
+        while not (found := re.search(r"listening at (\S+)", (logs := tool("logs", name)).stdout)):
+            assert time.monotonic() < deadline, logs.stderr
+            time.sleep(0.2)
+        assert httpx.get(found[1]).status_code == 200
+        look = "import importlib.util as u; print(*(n for n in ('PIL', 'cv2', 'onnxruntime', 'pip') if u.find_spec(n)))"
+        assert tool("exec", name, "python", "-c", look).stdout.strip() == ""
+    finally:
+        tool("rm", "--force", name)
+
+
 def test_a_processor_holds_no_client_of_a_store_and_no_web_framework() -> None:
     look = "import importlib.util as u; print(*(n for n in {names} if u.find_spec(n)))"
     held = {"processor": ("minio", "fastapi", "celery", "pip"), "api": ("onnxruntime", "cv2", "pip")}

@@ -16,7 +16,7 @@ IMGFLOW_SERVE_{{ upper $name }}: {{ include "imgflow.serviceValue" $value | quot
 {{- if kindIs "slice" . }}{{ join "," . }}{{ else if kindIs "string" . }}{{ . }}{{ else }}{{ toJson . }}{{ end -}}
 {{- end }}
 
-{{- /* The pod of a part of the service; told: part, values, command, env, ports, probes. */}}
+{{- /* The pod of a part of the service; told: part, image, values, store, env, ports, probes, command where it is another. */}}
 {{- define "imgflow.servicePod" -}}
 {{- $root := .root -}}
 {{- $drain := $root.Values.service.settings.drain | default dict -}}
@@ -62,7 +62,7 @@ spec:
     - name: {{ .part }}
       image: {{ $root.Values.containers.prefix }}{{ .image }}:{{ $root.Values.containers.tag }}
       imagePullPolicy: {{ $root.Values.containers.pullPolicy }}
-      command: [python, -m, imgflow_service.{{ .part }}]
+      command: {{ .command | default (list "python" "-m" (printf "imgflow_service.%s" .part)) | toJson }}
       envFrom:
         - configMapRef: {name: imgflow-service}
         {{- if .store }}
