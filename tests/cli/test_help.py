@@ -130,6 +130,8 @@ def test_runs_are_listed_by_status_and_only_the_newest(imgflow: Cli) -> None:
     assert imgflow("ls", "-l", "1", "-o", "name").out.split() == ["second"]
     assert imgflow("ls", "--status", "succeeded", "--limit", "1", "-o", "name").out.split() == ["second"]
     assert imgflow("ls", "--status", "failed", "-o", "name").out == ""
+    nothing = imgflow("ls", "--status", "failed")
+    assert (nothing.out, nothing.err.partition(" in ")[0]) == ("", "No runs are failed")
     assert imgflow("ls", "--status", "wrong").code == 2
 
 

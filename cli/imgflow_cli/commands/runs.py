@@ -65,8 +65,10 @@ def ls(
     elif output == "name":
         for one in known:
             emit(one.run.id)
-    elif not known and not (status or watch):
-        Voice().say(_nothing(f"runs{f' of {municipality}' if municipality else ''}", resolved, store))
+    elif not known and not watch:
+        runs = f"runs{f' of {municipality}' if municipality else ''}"
+        sought = f"No {runs} are {' or '.join(status or ())} in {store.url}; `{resolved.command} ls` lists all"
+        Voice().say(sought if status else _nothing(runs, resolved, store))
     else:
         wide = output == "wide"
         rows = [_row(one, wide=wide) for one in known]
