@@ -18,6 +18,7 @@ JFIF, EXIF, ICC, ADOBE = 0xE0, 0xE1, 0xE2, 0xEE
 FRAMES = frozenset(range(0xC0, 0xD0)) - {DHT, DAC, 0xC8} | {0xF7}
 ALONE = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a length
 CODING = frozenset({DQT, DHT, DAC, DRI})  # segments without which there are no pixels
+BARE = CODING | {JFIF, ADOBE, COM}  # segments that tell nothing but how pixels are coded
 BETWEEN = CODING | {SOS, 0xDC, COM, *range(0xE0, 0xF0)}  # what may stand between two scans
 FOLLOWING = ALONE | {SOI, EOI, 0xDC, COM, *range(0xE0, 0xF0)}  # what may follow a picture's only scan
 
@@ -72,6 +73,11 @@ class Head:
     def huffman(self) -> bool:
         """Whether it is of the kinds that may be asked for at a fraction of their size."""
         return self.process in HUFFMAN and self.precision == 8 and len(self.components) in {1, 3, 4}  # noqa: PLR2004
+
+    @property
+    def bare(self) -> bool:
+        """Whether nothing is told of orientation, colours, or further pictures, as in most of the web's files."""
+        return all(one.marker in BARE or one.marker in FRAMES for one in self.segments)
 
     def parted(self, data: bytes) -> bool:
         """Whether its picture is spread over several scans, of which some may be missing."""

@@ -45,6 +45,13 @@ def outcome(data: bytes, plan: DecodePlan = WHOLE) -> Pixels | str:
         return verdict.code
 
 
+def header(data: bytes) -> codec.Header | str:
+    try:
+        return codec.header(data, Limits())
+    except Rejected as verdict:
+        return verdict.code
+
+
 @pytest.mark.parametrize("kind", jpegs.ALL)
 def test_every_kind_has_the_pixels_that_pillow_gives(kind: str) -> None:
     np.testing.assert_array_equal(decoded(jpegs.ALL[kind]), by_pillow(jpegs.ALL[kind]))
@@ -194,3 +201,17 @@ def test_an_orientation_is_heard_of_whatever_its_type(kind: int) -> None:
     exif = b"Exif\0\0MM\0*\0\0\0\x08\0\1" + entry + bytes(4)
     data = jpegs.after_start(jpegs.by_pillow(photographs.pixels(1, 48, 40)), jpegs.segment(0xE1, exif))
     assert decoded(data).shape == (48, 40, 3)
+
+
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("kind", jpegs.ALL)
+def test_a_picture_is_the_same_whether_its_file_tells_something_beside_it_or_nothing(kind: str, plan: str) -> None:
+    """Pillow is asked only about the first; of the second all is known without."""
+    data = jpegs.ALL[kind]
+    tried = [data, *(data[:at] for at in jpegs.cuts(data)), *(data[:at] + jpegs.EOI for at in jpegs.cuts(data))]
+    narrow = data.replace(b"\0\x28\0\x30", b"\0\x28\0\0", 1)  # no pixel wide
+    for bare in (*tried, narrow):
+        telling = jpegs.after_start(bare, jpegs.segment(0xED, b"Photoshop 3.0\0"))
+        expected, found = (outcome(one, PLANS[plan]) for one in (telling, bare))
+        assert found == expected if isinstance(expected, str) else np.array_equal(found, expected)
+        assert header(bare) == header(telling)
