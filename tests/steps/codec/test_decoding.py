@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from tests import photographs
 
 from imgflow_steps import codec
-from imgflow_steps.codec import colour, decoding
+from imgflow_steps.codec import colour, upright
 from imgflow_steps.contract.options import DecodePlan, Limits
 from imgflow_steps.contract.sample import Rejected
 from imgflow_steps.pixels.arrays import MODES
@@ -225,5 +225,5 @@ def test_small_and_large_pictures_are_turned_alike(mode: str, turn: int, monkeyp
     out = BytesIO()
     picture.save(out, "PNG", exif=picture.getexif())
     small = codec.decode(out.getvalue(), DecodePlan(), Limits()).pixels
-    monkeypatch.setattr(decoding, "SMALL", 0)
+    monkeypatch.setattr(upright, "SMALL", 0)
     np.testing.assert_array_equal(small, codec.decode(out.getvalue(), DecodePlan(), Limits()).pixels)
