@@ -54,18 +54,19 @@ def picture_of(municipality: str, image: str, side: str) -> str:
 
 
 def tiles(rows: Iterable[Tile]) -> list[Markup]:
-    """Small pictures with their names, each a link to the image's own page."""
+    """Small pictures with their names and folders, or what they are sorted by, each a link to the image's own page."""
     return [_tile(*row) for row in rows]
 
 
 def _tile(municipality: str, image: str, status: str, value: Any) -> Markup:
     made = status in {"processed", "cached"}
     shown = tag("img", src=picture_of(municipality, image, "after"), alt=image, loading="lazy", decoding="async")
-    told = said(value) if value is not None else status
+    folder, _, name = image.rpartition("/")
+    told = said(value) if value is not None else (made and folder) or status
     return tag(
         "a",
         shown if made else tag("span", status or "no result", class_="none"),
-        image_name(image.rpartition("/")[2]),
+        image_name(name),
         tag("span", told, class_="quiet"),
         href=place_of(municipality, image),
         class_="tile",
