@@ -235,3 +235,8 @@ def test_the_small_picture_of_a_raw_photograph_is_not_taken_for_it() -> None:
 def test_a_first_picture_without_a_mark_is_the_picture_and_so_is_an_only_one() -> None:
     np.testing.assert_array_equal(decoded(pictures({}, {}, below=False)), SMALL)
     np.testing.assert_array_equal(decoded(pictures({254: 1}, {254: 1}, below=True)), SMALL)
+
+
+@pytest.mark.parametrize("broken", [b"no numbers", [0, 2**31, 7]], ids=["no numbers", "nowhere"])
+def test_pictures_that_are_pointed_at_in_vain_cost_no_picture(broken: Any) -> None:
+    np.testing.assert_array_equal(decoded(pictures({254: 1, 330: broken}, {}, below=False)), COLOUR)

@@ -145,7 +145,9 @@ def read(data: bytes) -> Directory:
 
 
 def _picture(data: bytes, first: Directory) -> Directory:
-    waiting, seen = [*first.whole(BELOW, MOST_PICTURES), first.following], {0}
+    waiting, seen = [first.following], {0}
+    with suppress(Rejected):  # what is wrong with them costs them alone
+        waiting = [*first.whole(BELOW, MOST_PICTURES), *waiting]
     while waiting and len(seen) <= MOST_PICTURES:
         start = waiting.pop(0)
         if start in seen:
