@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from imgflow import pictures
@@ -48,6 +48,10 @@ class Dataset(Sequence[T_co], Generic[T_co]):
 
     def __len__(self) -> int:
         return len(self._places)
+
+    def __iter__(self) -> Iterator[T_co]:
+        """All of them. That of ``Sequence`` takes an IndexError of ``transform`` for the end."""
+        return (self[number] for number in range(len(self)))
 
     @overload
     def __getitem__(self, number: int) -> T_co: ...

@@ -60,6 +60,16 @@ def test_a_dataset_counts_as_a_sequence_does(run: imgflow.Run) -> None:
         data[len(data)]
 
 
+def failing(_picture: Image, columns: dict[str, Any]) -> str:
+    """A transform that looks for what is not there."""
+    return str(columns["image"].split("/")[99])
+
+
+def test_a_fault_of_the_transform_is_not_taken_for_the_end(run: imgflow.Run) -> None:
+    with pytest.raises(IndexError):
+        list(run.dataset(transform=failing))
+
+
 @pytest.mark.parametrize("method", ["spawn", "fork"])
 def test_processes_of_a_loader_read_the_same(run: imgflow.Run, method: str) -> None:
     data = run.dataset(transform=shape)
