@@ -129,6 +129,19 @@ def test_a_repair_that_is_stopped_halfway_is_finished_by_any_run(
 
 
 @pytest.mark.parametrize("made", ["directory"], indirect=True)
+def test_a_run_that_has_ended_still_has_when_comparing_its_pictures_is_stopped(
+    imgflow: Cli, made: tuple[Store, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(intact, "mark", stopped)
+
+    assert imgflow("retry", "demo-1", "--repair").code == 130
+    assert imgflow("get", "demo-1", "-o", "json").json["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("made", ["directory"], indirect=True)
 def test_a_repair_of_a_run_that_somebody_works_on_is_refused_and_changes_no_row(
     imgflow: Cli, made: tuple[Store, dict[str, str]]
 ) -> None:

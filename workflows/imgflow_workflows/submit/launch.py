@@ -99,14 +99,14 @@ def _written(request: Request, store: Store, say: Callable[[str], None]) -> Run:
     if run.left_out:
         table = f"{store.url.rstrip('/')}/{keys.left_out(run.id)}"
         say(f"skipped: {near_duplicates(run.left_out)}; which: {table}")
-    stale = [found.key for found in store.entries(keys.progress(run.id))]
-    store.delete([keys.summary_json(run.id), keys.listing_json(run.id), *stale])  # an earlier attempt's
-    save(store, run)
-    if request.repair:
+    if request.repair:  # which may take long, and be stopped: the run has its results until then
         found = intact.Look()
         images = intact.mark(store, run, found)
         harmed = f"{counted(images, 'image')} with gone or damaged ones"
         say(f"{counted(found.pictures, 'picture')} compared: {harmed}")
+    stale = [found.key for found in store.entries(keys.progress(run.id))]
+    store.delete([keys.summary_json(run.id), keys.listing_json(run.id), *stale])  # an earlier attempt's
+    save(store, run)
     say(f"run {run.id}")
     return run
 
