@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -14,6 +15,10 @@ from tests import photographs
 from tests.brokers import Broker, broker_binary
 from tests.service.test_jobs import OPERATIONS, behind, finished, posted
 from tests.services import Served, Start, until
+
+from imgflow_service.jobs.queue import LINE, Queue
+from imgflow_service.jobs.records import Job
+from imgflow_service.settings import JobsSettings
 
 
 @pytest.fixture
@@ -101,6 +106,23 @@ def test_what_was_in_hand_when_the_broker_was_restarted_waits_for_no_patience(
     start_service("jobs", **told)
 
     assert finished(front, job)["counts"]["processed"] == 4
+
+
+def test_a_broker_that_tells_nothing_of_itself_gets_back_what_a_dead_worker_had(broker: Broker) -> None:
+    """Brokers of several teams are kept from dangerous commands (ACL -@dangerous), of which INFO is one."""
+    broker.start()
+    queue = Queue(JobsSettings(broker=broker.url, patience=1))
+    queue.put(Job(id="one", created=0, files=(), pipelines=()), [0])
+    with redis.Redis.from_url(broker.url) as client, queue.app.connection_for_write() as worker:
+        client.execute_command("ACL", "SETUSER", "default", "-@dangerous")
+        channel: Any = worker.default_channel
+        assert channel.basic_get(LINE)
+        assert (queue.waiting(), queue.lost()) == (0, False)
+
+        time.sleep(2)
+        queue.restore()
+
+        assert queue.waiting() == 1
 
 
 def test_an_image_that_is_late_is_tried_again_through_its_broker_and_then_has_failed(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
@@ -83,7 +83,9 @@ class Queue:
             return
         with self._connected() as connection:
             channel: Any = connection.default_channel
-            age = channel.client.info("server").get("uptime_in_seconds", self._settings.patience)
+            age = self._settings.patience
+            with suppress(channel.ResponseError):  # not every broker tells: to some users INFO is forbidden
+                age = channel.client.info("server").get("uptime_in_seconds", age)
             channel.visibility_timeout = min(self._settings.patience, age)
             channel.qos.restore_visible(num=self._settings.queue, interval=1)
 
