@@ -13,7 +13,8 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 LARGEST_HEAD = 64 << 10  # bytes of a request line and its headers
-LONGEST_HEAD = 60.0  # seconds for them
+KEEP_ALIVE = 75  # seconds that an idle connection stays: longer than proxies in front keep theirs
+LONGEST_HEAD = KEEP_ALIVE  # seconds for them, from when a connection opens: proxies may open it before they need it
 END = b"\r\n\r\n"
 UPGRADE = re.compile(rb"\r\nupgrade:[ \t]*h2c[ \t]*(?=\r\n)", re.IGNORECASE)
 

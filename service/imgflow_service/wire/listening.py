@@ -18,12 +18,11 @@ import uvicorn
 from imgflow_service import settings
 from imgflow_service.settings import ServiceSettings
 from imgflow_service.wire import pages
-from imgflow_service.wire.connections import Connection
+from imgflow_service.wire.connections import KEEP_ALIVE, Connection
 from imgflow_steps.contract.job import LIFELINE
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.worker import log
 
-KEEP_ALIVE = 75  # seconds that an idle connection stays: longer than proxies in front keep theirs
 BACKLOG = 1024
 
 
