@@ -146,6 +146,13 @@ def test_a_duration_of_more_than_a_day_is_written_as_excel_shows_it(tmp_path: Pa
     assert rows_of(path)[0] == ["30:05:07"]
 
 
+@pytest.mark.parametrize(("seconds", "written"), [(-30, "-00:00:30"), (-5400, "-01:30:00"), (1.25, "00:00:01.250")])
+def test_a_duration_keeps_its_sign_and_its_fraction(tmp_path: Path, seconds: float, written: str) -> None:
+    path = made(tmp_path / "x.xlsx", ("one", [["took"], [timedelta(seconds=seconds)]]))
+
+    assert rows_of(path)[0] == [written]
+
+
 def test_a_sheet_that_is_hidden_is_not_taken_before_one_that_people_see(tmp_path: Path) -> None:
     path = made(tmp_path / "x.xlsx", ("secret", [["path"], ["a.jpg"]]), ("seen", [["path"], ["b.jpg"]]))
     book = openpyxl.load_workbook(path)

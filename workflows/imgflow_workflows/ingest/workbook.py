@@ -106,9 +106,11 @@ def _at_midnight(cell: object) -> object:
 
 
 def _duration(cell: timedelta) -> str:
-    """Hours, which may be more than a day has, minutes and seconds, as Excel shows them."""
-    minutes, seconds = divmod(round(cell.total_seconds()), 60)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}"
+    """Hours, which may be more than a day has, minutes and seconds, as Excel shows them, and what is below a second."""
+    milliseconds = round(cell / timedelta(milliseconds=1))
+    seconds, rest = divmod(abs(milliseconds), 1000)
+    sign, fraction = "-" if milliseconds < 0 else "", f".{rest:03d}" if rest else ""
+    return f"{sign}{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{fraction}"
 
 
 def _text(cell: object) -> str:
