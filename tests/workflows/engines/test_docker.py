@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests import photographs
@@ -26,7 +27,7 @@ from imgflow_steps.records.run import Run, save
 from imgflow_steps.records.summary import Phase, Summary, read_summary
 from imgflow_steps.store import Store, UnavailableError, leftovers, open_store
 from imgflow_steps.worker.runner import run_job
-from imgflow_workflows.engines import jobs
+from imgflow_workflows.engines import docker, jobs
 from imgflow_workflows.engines.docker import DockerEngine
 from imgflow_workflows.engines.local import LocalEngine
 from imgflow_workflows.submit import reporting
@@ -204,6 +205,27 @@ def test_what_a_killed_container_had_begun_to_write_is_gone_and_that_of_others_s
     assert [path.name for path in unfinished.iterdir()] == [f"{machines[1]}-7-1234-abcd"]
     told = [word for word in (here / "calls").read_text().split() if "IMGFLOW_MACHINE" in word]
     assert told[0] == f"--env=IMGFLOW_MACHINE={machines[0]}"
+
+
+def test_whoever_has_lost_a_run_leaves_alone_what_containers_of_its_names_write(
+    directory_store: Store, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process of this machine may have taken it over: its containers are called the same."""
+    engine, answer = DockerEngine(directory_store, workers=1, command=command), docker._answer
+
+    def answered(*arguments: Any) -> Any:
+        engine.abandon()
+        return answer(*arguments)
+
+    monkeypatch.setattr(docker, "_answer", answered)
+    unfinished = Path(directory_store.url, ".tmp", f"{leftovers.machine_of('imgflow-again-list-00000')}-7-1234-abcd")
+    unfinished.parent.mkdir(parents=True)
+    unfinished.write_bytes(b"half a picture")
+
+    with pytest.raises(UnavailableError, match="was stopped"):
+        engine.submit(new_run(directory_store, "again"))
+
+    assert unfinished.exists()
 
 
 def test_after_three_times_the_error_says_what_the_container_said(

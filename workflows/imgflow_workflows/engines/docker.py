@@ -106,7 +106,8 @@ class DockerEngine(Here):
                 return _result(job, process.returncode, answer, name, _tail(log))
         finally:
             self._running.discard(name)
-            self._store.sweep(leftovers.machine_of(name))
+            if not self._abandoned.is_set():  # else one of that name may be somebody else's by now
+                self._store.sweep(leftovers.machine_of(name))
 
     def _image(self, job: Job, run: Run) -> str:
         return f"{self._prefix}{container_of(job, run)}:{self._tag}"
