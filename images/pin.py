@@ -23,7 +23,7 @@ WIDEST = ("fused", "api")  # each binds those behind it
 
 
 def bounds() -> dict[str, str]:
-    """The project's own requirements, the service's and those of SQL, by normalised name, as ``pyproject.toml`` says."""
+    """The project's own requirements, the service's and SQL's, by normalised name, as ``pyproject.toml`` says."""
     project = tomllib.loads((IMAGES.parent / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     every = (*project["dependencies"], *extras["serve"], *extras["query"])
