@@ -59,7 +59,15 @@ class Connection(HttpToolsProtocol):
 
     def _wait(self) -> None:
         if self._timer is None:
-            self._timer = self.loop.call_later(LONGEST_HEAD, self.transport.close)
+            self._timer = self.loop.call_later(LONGEST_HEAD, self._late)
+
+    def _late(self) -> None:
+        """End it, unless a request before this head is still being answered: then the head has its time again."""
+        self._timer = None
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+        else:
+            self._wait()
 
     def _heard(self) -> None:
         self._in_head, self._head = False, 0
