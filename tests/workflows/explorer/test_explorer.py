@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from html import unescape
 from io import BytesIO
 from pathlib import Path
@@ -25,7 +25,7 @@ from tests.services import SECONDS
 from imgflow_steps.pipeline.model import parse
 from imgflow_steps.records import keys
 from imgflow_steps.records.run import Run, save
-from imgflow_steps.store import Store, open_store
+from imgflow_steps.store import SilentError, Store, open_store
 from imgflow_workflows.engines.local import LocalEngine
 from imgflow_workflows.explorer import pictures
 from imgflow_workflows.explorer.app import create
@@ -95,6 +95,21 @@ def link(text: str, word: str) -> str:
     """Where the first link leads that holds a word."""
     links: list[tuple[str, str]] = re.findall(r'<a href="([^"]*)"[^>]*>((?:(?!</a>).)*)</a>', text, re.DOTALL)
     return next(unescape(href) for href, inner in links if word in inner)
+
+
+def test_a_store_that_goes_away_while_it_is_read_again_changes_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_: Store) -> Iterator[Any]:
+        raise SilentError("it does not answer")
+
+    with closing(Index(store)) as index:
+        before = index._table
+        monkeypatch.setattr("imgflow_workflows.explorer.index.records", away)
+        with pytest.raises(SilentError):
+            index.refresh()
+
+        assert index._table is before, "or the one before would never be closed"
 
 
 def test_all_images_are_there_each_with_its_picture(page: httpx.Client) -> None:

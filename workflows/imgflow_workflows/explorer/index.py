@@ -50,11 +50,11 @@ class Index:
             base = stack.enter_context(answering)
             _make(base)
             described = base.execute("DESCRIBE images").fetchall()
+            known = (one for _, one in records(self.store) if isinstance(one, Record))
+            self.covered = frozenset(one.run.municipality for one in known if one.run.pipeline.hides)
             before, self._table = self._table, _Table(base, stack.pop_all())
             self.columns = {name: str(kind) for name, kind, *_ in described}
             self.newest = {one.run.municipality: one for one in used}
-            known = (one for _, one in records(self.store) if isinstance(one, Record))
-            self.covered = frozenset(one.run.municipality for one in known if one.run.pipeline.hides)
             self.seconds = time.monotonic() - began
         if before:
             before.leave()
