@@ -345,6 +345,10 @@ def test_what_cannot_be_read_rightly_rejects_the_image_since_nothing_in_it_would
     assert verdict.value.code == "model-failed"
 
 
+def test_what_fills_a_list_up_is_no_thing_whatever_its_label(tmp_path: Path) -> None:
+    assert found(seeing(tmp_path, "0, 0, 0, 0", -1), score=0)["objects"]["count"] == 0
+
+
 def test_scores_without_their_sigmoid_are_refused(tmp_path: Path) -> None:
     given = yolo()
     scores = given["output0"][:, 4:]

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from imgflow_steps.infer.decoders import Candidates
 
 SMALL = 1.5  # pixels from the corner: no box in pixels ends before that, and every one in shares of the sides does
@@ -23,7 +25,7 @@ MEASURED = {*DENSE, *RELATIVE, "end2end", "lists"}  # layouts whose boxes may be
 
 def units(found: Candidates, size: tuple[int, int], *, relative: bool) -> str:
     """Whether all boxes are in other units than they are taken for; ``size`` is the input's height and width."""
-    boxes = found.boxes[(found.boxes[:, 2:] > found.boxes[:, :2]).all(axis=1)]
+    boxes = found.boxes[_has_room(found)]
     if not len(boxes):
         return ""
     sides = np.array([size[1], size[0]] * 2, np.float64)
@@ -47,10 +49,16 @@ def scores(found: Candidates, *, dense: bool = False) -> str:
 
 def labels(found: Candidates, names: Sequence[str]) -> str:
     """Whether a thing has a label without a name where labels have names: nobody could ask for it to be covered."""
-    unnamed = (found.labels < 0) | (found.labels >= len(names))
+    unnamed = _has_room(found) & ((found.labels < 0) | (found.labels >= len(names)))
     if not (names and unnamed.any()):
         return ""
     return (
         f"it gives label number {found.labels[unnamed][0]}, and only 0 to {len(names) - 1} have names; models of "
         "torchvision count from 1, so the first line of their labels is for the background"
     )
+
+
+def _has_room(found: Candidates) -> NDArray[np.bool_]:
+    """Which boxes hold something: lists are filled up with others, of any label."""
+    across, down = found.boxes[:, 2] > found.boxes[:, 0], found.boxes[:, 3] > found.boxes[:, 1]
+    return across & down
