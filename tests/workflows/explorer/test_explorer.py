@@ -6,8 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from html import unescape
 from io import BytesIO
 from pathlib import Path
@@ -25,7 +24,7 @@ from tests.services import SECONDS
 from imgflow_steps.pipeline.model import parse
 from imgflow_steps.records import keys
 from imgflow_steps.records.run import Run, save
-from imgflow_steps.store import SilentError, Store, open_store
+from imgflow_steps.store import Store, open_store
 from imgflow_workflows.engines.local import LocalEngine
 from imgflow_workflows.explorer import pictures
 from imgflow_workflows.explorer.app import create
@@ -95,21 +94,6 @@ def link(text: str, word: str) -> str:
     """Where the first link leads that holds a word."""
     links: list[tuple[str, str]] = re.findall(r'<a href="([^"]*)"[^>]*>((?:(?!</a>).)*)</a>', text, re.DOTALL)
     return next(unescape(href) for href, inner in links if word in inner)
-
-
-def test_a_store_that_goes_away_while_it_is_read_again_changes_nothing(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def away(_: Store) -> Iterator[Any]:
-        raise SilentError("it does not answer")
-
-    with closing(Index(store)) as index:
-        before = index._table
-        monkeypatch.setattr("imgflow_workflows.explorer.index.records", away)
-        with pytest.raises(SilentError):
-            index.refresh()
-
-        assert index._table is before, "or the one before would never be closed"
 
 
 def test_all_images_are_there_each_with_its_picture(page: httpx.Client) -> None:
@@ -347,33 +331,6 @@ def test_a_column_of_a_catalog_may_hold_more_than_one_value(tmp_path: Path, valu
     assert "height_m" in {one.column for one in found}
     assert "scores" not in {one.column for one in found}
     index.close()
-
-
-def test_a_question_goes_on_while_the_store_is_read_again(tmp_path: Path) -> None:
-    index = Index(open_store(str(tmp_path)))
-    with ThreadPoolExecutor(1) as later:
-        asked = later.submit(
-            index.ask, "SELECT count(*) FROM range(15000) a, range(15000) b WHERE a.range + b.range = 1"
-        )
-        for _ in range(3):
-            index.refresh()
-
-        assert asked.result() == [(2,)]
-    index.close()
-
-
-def test_what_was_done_since_is_read_with_a_refresh(tmp_path: Path) -> None:
-    store = open_store(str(tmp_path / "store"))
-    index = Index(store)
-    with serving(index) as address, httpx.Client(base_url=address, trust_env=False, timeout=SECONDS) as page:
-        before = page.get("/").text
-        local_runs.dataset(store, 2)
-        local_runs.submit(store, "one")
-        after = page.get("/?refresh=1").text
-    index.close()
-
-    assert "Nothing fits" in before
-    assert len(shown(after)) == 2
 
 
 @pytest.fixture(scope="module")
