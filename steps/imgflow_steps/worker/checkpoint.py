@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FLUSH_ROWS = 500  # rows are safe in the store after this many…
 FLUSH_SECONDS = 2.0  # …or this many seconds…
 FLUSHES = 20  # …or such a part of a shard, whichever is first…
-FLUSH_LEAST = 0.1  # …but not before this many seconds
+FLUSH_LEAST = 0.1  # …but not before this many seconds, or ten times as long as the last time took
 
 Tell = Callable[[ShardProgress], None]
 
@@ -51,6 +51,7 @@ class Checkpoint:
         )
         self._rows: list[Row] = []
         self._flushed = time.monotonic()
+        self._took = 0.0  # seconds of the last time
 
     def __enter__(self) -> Self:
         return self
@@ -97,10 +98,11 @@ class Checkpoint:
         if self._due(time.monotonic() - self._flushed):
             self._flush()
             self._say()
+            self._took = time.monotonic() - self._flushed
 
     def _due(self, seconds: float) -> bool:
         """Whether to flush so long after the last time: of a short shard, too, little is to be lost."""
-        part = len(self._rows) * FLUSHES >= self._progress.total and seconds > FLUSH_LEAST
+        part = len(self._rows) * FLUSHES >= self._progress.total and seconds > min(FLUSH_LEAST, 10 * self._took)
         return len(self._rows) >= FLUSH_ROWS or part or seconds > FLUSH_SECONDS
 
     def _flush(self) -> None:

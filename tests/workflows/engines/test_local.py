@@ -138,17 +138,16 @@ def test_a_model_that_never_opens_ends_the_run_and_no_image_is_blamed(
 
 FAULTS = """
 import os, time
-import PIL.Image
-_open = PIL.Image.open
-def open(fp, *args, **kwargs):
-    data = fp.getvalue() if hasattr(fp, "getvalue") else b""
+import simplejpeg
+_decode = simplejpeg.decode_jpeg
+def decode(data, *args, **kwargs):
     if b"CRASH" in data: os.abort()
     if b"HANG" in data: time.sleep(600)
     if b"KEPT" in data: time.sleep(2)
     while b"BURN" in data: pass
     if b"HUNGER" in data: bytearray(1 << 40)
-    return _open(fp, *args, **kwargs)
-PIL.Image.open = open
+    return _decode(data, *args, **kwargs)
+simplejpeg.decode_jpeg = decode
 """
 
 
