@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 FLUSH_ROWS = 500  # rows are safe in the store after this many…
 FLUSH_SECONDS = 2.0  # …or this many seconds…
 FLUSHES = 20  # …or such a part of a shard, whichever is first…
-FLUSH_LEAST = 0.1  # …but not before this many seconds, or ten times as long as the last time took
+FLUSH_LEAST = 0.1  # …but not before this many seconds…
+SHORT = 100  # …or, of a shard of so few images, ten times as long as the last time took
 
 Tell = Callable[[ShardProgress], None]
 
@@ -102,7 +103,9 @@ class Checkpoint:
 
     def _due(self, seconds: float) -> bool:
         """Whether to flush so long after the last time: of a short shard, too, little is to be lost."""
-        part = len(self._rows) * FLUSHES >= self._progress.total and seconds > min(FLUSH_LEAST, 10 * self._took)
+        total = self._progress.total
+        least = min(FLUSH_LEAST, 10 * self._took) if total <= SHORT else FLUSH_LEAST
+        part = len(self._rows) * FLUSHES >= total and seconds > least
         return len(self._rows) >= FLUSH_ROWS or part or seconds > FLUSH_SECONDS
 
     def _flush(self) -> None:
