@@ -252,7 +252,7 @@ def test_a_plan_predicts_what_a_pipeline_like_it_took_and_says_which_run_that_wa
     prediction = imgflow("plan", "-m", "Demo", "--set", "output.quality=50", "-o", "json").json["prediction"]
 
     assert "not predicted: no earlier run" in nothing.out
-    assert re.search(r"^decode +\S+ +(\S+ to )?\S+ +4 images of run first: the same municipality", words.out, re.MULTILINE)
+    assert re.search(r"^decode +\S+ +(\S+ to )?\S+ +4 images of run first: the same muni", words.out, re.MULTILINE)
     assert re.search(r"^encode +- +- +nothing: no run did the same", words.out, re.MULTILINE)
     assert (prediction["images"], prediction["unknown"]) == (4, ["encode", "publish"])
     assert 0 < prediction["core"]["low"] < prediction["core"]["seconds"] < prediction["core"]["high"]
