@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from imgflow import pictures
-from imgflow.session import Session, translated
+from imgflow.session import Session
 from imgflow_steps.store.threads import crew
 
 if TYPE_CHECKING:
@@ -81,8 +81,7 @@ class Dataset(Sequence[T_co], Generic[T_co]):
 
     def _picture(self, place: int) -> Image:
         key = self._rows.column(0)[place].as_py()
-        with translated():
-            return pictures.open_picture(self._session().store, key, pictures.ANY)
+        return pictures.open_picture(self._session().store, key, pictures.ANY)
 
     def _columns(self, place: int) -> Columns:
         names, values = self._rows.column_names[1:], self._rows.columns[1:]

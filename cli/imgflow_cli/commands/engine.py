@@ -34,9 +34,10 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing until the run ends.")] = False,
 ) -> None:
     """Print the logs of a run's containers."""
-    engine, run_id = _engine_of(resolved, store, run, municipality)
-    if step and step not in (known := _steps_of(store, run_id)):
-        raise ImgflowError(f"run {run_id} has no step {step!r}", f"it has {', '.join(known)}")
+    engine, known = _engine_of(resolved, store, run, municipality)
+    run_id = known.run.id
+    if step and step not in (steps := _steps_of(store, run_id)):
+        raise ImgflowError(f"run {run_id} has no step {step!r}", f"it has {', '.join(steps)}")
     none = True
     for line in engine.logs(run_id, step=step, failed=failed, follow=follow):
         none = False
@@ -58,8 +59,8 @@ def stop(resolved: Resolved, store: Store, run: RunArgument, municipality: Munic
 
     A run on this machine ends with Ctrl-C where it was started. `imgflow retry RUN` resumes it with it.
     """
-    known = state.read(store, state.find(store, run, municipality))
-    engine, run_id = open_engine(of_run(resolved.settings, known.run), store), known.run.id
+    engine, known = _engine_of(resolved, store, run, municipality)
+    run_id = known.run.id
     if not engine.detached and known.status not in OPEN:
         raise ImgflowError(f"run {run_id} has ended: {known.status.value}", f"`imgflow get {run_id}` shows how")
     engine.stop(run_id)
@@ -100,7 +101,7 @@ def _engine_that_forgets(resolved: Resolved, store: Store, run_id: str) -> Engin
     return open_engine(settings, store)
 
 
-def _engine_of(resolved: Resolved, store: Store, run: str, municipality: str) -> tuple[Engine, str]:
-    """The engine that a run was submitted with, and the run's id."""
+def _engine_of(resolved: Resolved, store: Store, run: str, municipality: str) -> tuple[Engine, state.RunState]:
+    """The engine that a run was submitted with, and the run as the store knows it."""
     known = state.read(store, state.find(store, run, municipality))
-    return open_engine(of_run(resolved.settings, known.run), store), known.run.id
+    return open_engine(of_run(resolved.settings, known.run), store), known

@@ -41,10 +41,8 @@ def view(
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         hint = "install it with: pip install 'imgflow[serve,query]'"
         raise ImgflowError(f"imgflow view needs {', '.join(missing)}, which is not installed", hint)
-    import uvicorn  # noqa: PLC0415 - an extra
-
-    from imgflow_workflows.explorer.app import create  # noqa: PLC0415 - likewise
-    from imgflow_workflows.explorer.index import Index  # noqa: PLC0415 - likewise
+    from imgflow_workflows.explorer.index import Index  # noqa: PLC0415 - an extra
+    from imgflow_workflows.explorer.serving import serve  # noqa: PLC0415 - likewise
 
     voice = Voice(quiet=quiet)
     voice.say(where(resolved))
@@ -58,9 +56,8 @@ def view(
         if not _is_own(host):
             voice.say(f"warning: whoever reaches {host} sees all images and changes tags: there is no password")
         emit(f"http://{host}:{listening.getsockname()[1]}/")
-        config = uvicorn.Config(create(index, [host, *(allow_host or [])]), log_level="warning", access_log=False)
         try:
-            uvicorn.Server(config).run(sockets=[listening])
+            serve(index, listening, [host, *(allow_host or [])])
         except KeyboardInterrupt:
             voice.say("ended")
     finally:

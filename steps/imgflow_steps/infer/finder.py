@@ -113,10 +113,10 @@ class Finder:
 
     def _check_trials(self, told: Told) -> None:
         """Raise BadParametersError where what the model says of trial pictures shows that it would be misread."""
+        if self._kind not in plausible.MEASURED:
+            return
         dense = self._kind in plausible.DENSE
         for outputs, size in zip(told.trials, told.sizes, strict=True):
-            if self._kind not in plausible.MEASURED:
-                return
             with np.errstate(over="ignore", invalid="ignore"):
                 found = self._decode(_numbers(outputs), dataclasses.replace(self._context, size=size))
             kept = found if dense else things.certain(found, self._params.score)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
@@ -73,6 +73,7 @@ def answering(
     run: Run | None = None,
     *,
     used: Callable[[Record], object] = lambda _: None,
+    newest_runs: Mapping[str, Record] | None = None,
 ) -> Iterator[DuckDBPyConnection]:
     """A locked database with the tables that ``sql`` names, of one municipality when it is named.
 
@@ -80,7 +81,8 @@ def answering(
     newest run's pipeline, or with ``run`` the verdicts of that one; ``findings`` a row per thing that its models found,
     ``vectors`` one per vector that they gave; all a column ``municipality``. Where ``exif`` or one of its fields is
     named, ``catalog`` has it, and ``photographs`` has its fields as columns, too, see ``catalog.exif``. ``chosen`` are
-    the images of a selection, if there is one. ``used`` is told each newest run that is read. Only copies of the row
+    the images of a selection, if there is one. ``used`` is told each newest run that is read, and
+    ``newest_runs`` are these where they are known already. Only copies of the row
     files and catalogs are read.
     """
     with database() as (base, folder):
@@ -94,7 +96,8 @@ def answering(
                 plain = "plain"
                 _write_exif(store, names, folder)
         if made := [table for table in MADE if table in folded]:
-            _write_made(store, municipality, folder, run, made, used)
+            runs = {} if run else newest_runs or newest(store, municipality)
+            _write_made(store, folder, run, runs, made, used)
         for table in TABLES:
             put_together(base, folder / table)
         register(base, folder / "catalog", {"image": "string"}, plain)
@@ -166,9 +169,9 @@ def _write_exif(store: Store, names: Iterable[str], folder: Path) -> None:
 
 def _write_made(
     store: Store,
-    municipality: str,
     folder: Path,
     run: Run | None,
+    newest_runs: Mapping[str, Record],
     tables: Sequence[str],
     used: Callable[[Record], object],
 ) -> None:
@@ -178,7 +181,7 @@ def _write_made(
         store.download(keys.results_jsonl(run.id), verdicts)
         _write_rows(read_jsonl(verdicts), run, run.digest, folder, tables)
         return
-    for name, record in newest(store, municipality).items():
+    for name, record in newest_runs.items():
         used(record)
         with merged(store, keys.rows(name, record.digest)) as rows:
             if "results" not in tables:  # which alone name near-duplicates

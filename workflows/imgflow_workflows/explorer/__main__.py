@@ -12,13 +12,11 @@ import socket
 import sys
 from contextlib import closing
 
-import uvicorn
-
 from imgflow_steps.contract.redaction import redacted
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.store import StoreError, open_store
-from imgflow_workflows.explorer.app import create
 from imgflow_workflows.explorer.index import Index
+from imgflow_workflows.explorer.serving import serve
 
 PORT = 8765
 
@@ -36,8 +34,7 @@ def main() -> int:
         with closing(Index(open_store(store))) as index, closing(_listen(told.port)) as listening:
             sys.stdout.write(f"listening at http://localhost:{listening.getsockname()[1]}/\n")
             sys.stdout.flush()
-            config = uvicorn.Config(create(index, told.names), log_level="warning", access_log=False)
-            uvicorn.Server(config).run(sockets=[listening])
+            serve(index, listening, told.names)
     except (BadParametersError, StoreError, OSError) as error:
         sys.stderr.write(f"Error: {redacted(str(error))}\n")
         return 1

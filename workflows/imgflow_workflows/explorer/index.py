@@ -12,7 +12,7 @@ from imgflow_steps.contract.metadata import FIELDS
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_workflows.catalog import ask
 from imgflow_workflows.catalog.database import quoted, said
-from imgflow_workflows.runs.history import Record, records
+from imgflow_workflows.runs.history import Record, newest_among, records
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -45,16 +45,16 @@ class Index:
         """Read the store again."""
         with self._lock, ExitStack() as stack:
             began = time.monotonic()
-            used: list[Record] = []
-            answering = ask.answering(self.store, "results catalog", self.municipality, used=used.append)
+            known = [one for _, one in records(self.store) if isinstance(one, Record)]
+            newest = newest_among(one for one in known if self.municipality in {"", one.run.municipality})
+            answering = ask.answering(self.store, "results catalog", self.municipality, newest_runs=newest)
             base = stack.enter_context(answering)
             _make(base)
             described = base.execute("DESCRIBE images").fetchall()
-            known = (one for _, one in records(self.store) if isinstance(one, Record))
             self.covered = frozenset(one.run.municipality for one in known if one.run.pipeline.hides)
             before, self._table = self._table, _Table(base, stack.pop_all())
             self.columns = {name: str(kind) for name, kind, *_ in described}
-            self.newest = {one.run.municipality: one for one in used}
+            self.newest = newest
             self.seconds = time.monotonic() - began
         if before:
             before.leave()

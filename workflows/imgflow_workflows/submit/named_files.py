@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -41,17 +41,19 @@ def from_here(pipeline: Pipeline, folder: Path) -> tuple[Pipeline, dict[str, Pat
     return pipeline, files
 
 
-def from_store(pipeline: Pipeline, store: Store) -> tuple[Pipeline, dict[str, str]]:
+def from_store(pipeline: Pipeline, store: Store, files: Container[str]) -> tuple[Pipeline, dict[str, str]]:
     """The same for files of the store that have a name of somebody's own, under which other ones may lie tomorrow.
 
-    Gives also that name of each, by its new one. Raises ImgflowError for what is no key of the store.
+    Gives also that name of each, by its new one. ``files`` are keys of those that are brought from this machine.
+    Raises ImgflowError for what is no key of the store.
     """
     own: dict[str, str] = {}
     for label, name, value in named_files(pipeline):
-        if BY_CONTENT.fullmatch(value):
+        by_content = BY_CONTENT.fullmatch(value)
+        if value in files or (by_content and store.stat(value)):
             continue
         try:
-            if names.unstorable(value):
+            if by_content or names.unstorable(value):
                 raise NotFoundError(value)
             with temporary() as folder:
                 store.download(value, folder / "file")

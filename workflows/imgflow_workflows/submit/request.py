@@ -30,7 +30,7 @@ from imgflow_workflows.runs.state import municipalities, readable
 from imgflow_workflows.submit import changes, openable, pipeline_file
 from imgflow_workflows.submit.deduplicate import Selected, once
 from imgflow_workflows.submit.default import DEFAULT
-from imgflow_workflows.submit.named_files import copy, from_here, from_store, named_files
+from imgflow_workflows.submit.named_files import copy, from_here, from_store
 from imgflow_workflows.submit.presence import check_images
 
 if TYPE_CHECKING:
@@ -139,11 +139,8 @@ def build(
             "collect.sections: a column of the catalog is read now, and --cron runs later", "choose folder or none"
         )
     sections.check(store, request.run)
-    pipeline, own = from_store(request.run.pipeline, store)
+    pipeline, own = from_store(request.run.pipeline, store, request.files)
     request = replace(request, run=request.run.model_copy(update={"pipeline": pipeline}), own=own)
-    for label, name, value in named_files(request.run.pipeline):
-        if value not in {*request.files, *own} and store.stat(value) is None:
-            raise ImgflowError(f"{label}.{name}: there is no file {value!r} here, and no such key in {store.url}")
     if not (later or scheduled or submission.choice):
         check_images(store, request.run)
     name = request.run.municipality
