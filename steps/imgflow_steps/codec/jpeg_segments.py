@@ -76,8 +76,14 @@ class Head:
 
     @property
     def bare(self) -> bool:
-        """Whether nothing is told of orientation, colours, or further pictures, as in most of the web's files."""
-        return all(one.marker in BARE or one.marker in FRAMES for one in self.segments)
+        """Whether nothing but one block of EXIF may stand beside the pixels, as in most files of the web."""
+        rest = [one for one in self.segments if one.marker not in BARE and one.marker not in FRAMES]
+        return not rest or (len(rest) == 1 and rest[0].marker == EXIF and rest[0].body.startswith(b"Exif\0\0"))
+
+    @property
+    def exif(self) -> bytes:
+        """The block of EXIF of a ``bare`` file; b"" where it has none."""
+        return next((one.body for one in self.segments if one.marker == EXIF), b"")
 
     def parted(self, data: bytes) -> bool:
         """Whether its picture is spread over several scans, of which some may be missing."""

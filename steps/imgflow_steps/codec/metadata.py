@@ -31,14 +31,6 @@ NOT_OUT = frozenset({0x927C, 0xA000, 0xA001, 0xA002, 0xA003, 0xA005})  # MakerNo
 SAYS_WHERE = frozenset({0x9286, 0xA420})  # UserComment may hold anything, ImageUniqueID leads to the original
 
 
-def read(info: Mapping[Any, Any]) -> ExifValues:
-    """What the blocks say that Pillow found beside a picture."""
-    packet = packet_of(info)
-    if not info.get("exif") and not packet and "Raw profile type exif" not in info:
-        return {}
-    return of_blocks(exif_of(info), packet)
-
-
 def packet_of(info: Mapping[Any, Any]) -> bytes:
     """The packet of XMP beside a picture, as Pillow found it."""
     packet = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""

@@ -7,6 +7,7 @@ import shutil
 import struct
 import subprocess
 from base64 import b64encode
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from tests import exifs, photographs
+from tests import exifs, jpegs, photographs
 from tests.tiffs import tiff
 
-from imgflow_steps.codec import decode, encode, exif, metadata
+from imgflow_steps.codec import decode, encode, exif, header, metadata
 from imgflow_steps.contract.metadata import FIELDS
 from imgflow_steps.contract.options import DecodePlan, Encoding, Limits
 
@@ -28,6 +29,7 @@ KNOWN = {
     "exposure": 0.004, "aperture": 2.8, "iso": 400, "focal_length": 50.0, "orientation": 1,
     "latitude": 52.0918, "longitude": -5.1166, "altitude": -12.5,
 }  # fmt: skip
+PLAIN = jpegs.by_pillow(photographs.pixels(1, 48, 40))
 
 
 def told(data: bytes) -> dict[str, Any]:
@@ -269,3 +271,25 @@ def test_xmp_turns_a_picture_however_it_is_written(form: str, said: str) -> None
     assert told(data)["orientation"] == 6
     plain = decode(exifs.photograph(form, exif=b"", xmp=b""), DecodePlan(), Limits()).pixels
     assert decode(data, DecodePlan(), Limits()).pixels.shape == (plain.shape[1], plain.shape[0], 3)
+
+
+@given(turn=st.integers(0, 9), places=st.lists(st.tuples(st.integers(6, 400), st.integers(0, 255)), max_size=6))
+def test_exif_says_the_same_whether_pillow_opens_its_jpeg_or_the_decoder_alone(
+    turn: int, places: list[tuple[int, int]]
+) -> None:
+    """Of a JPEG with nothing but EXIF beside it all is known without Pillow; of the other one it is asked."""
+    said = Image.Exif()
+    said.update({0x0110: "EOS 5D", 0x0112: turn})
+    said.get_ifd(0x8825).update({1: "N", 2: (52.0, 5.0, 30.5), 3: "W", 4: (5.0, 7.0, 0.0)})
+    block = bytearray(said.tobytes())
+    for at, value in places:
+        block[at % len(block)] = value
+    alone = jpegs.after_start(PLAIN, jpegs.segment(0xE1, bytes(block)))
+    beside = jpegs.after_start(alone, jpegs.segment(0xED, b"Photoshop 3.0\0"))
+
+    plan = DecodePlan(width=10, height=20, metadata="keep")
+    [short, whole] = (decode(data, plan, Limits()) for data in (alone, beside))
+
+    np.testing.assert_array_equal(short.pixels, whole.pixels)
+    assert replace(short, pixels=whole.pixels) == whole
+    assert header(alone, Limits()) == header(beside, Limits())
