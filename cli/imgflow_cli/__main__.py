@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     if arguments is None:
         occupy()
+        os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # a tenth of a short command
         signal.signal(signal.SIGTERM, _interrupt)
         logging.getLogger("urllib3").setLevel(logging.ERROR)  # a store tries again by itself and says when it gives up
     argv = list(sys.argv[1:] if arguments is None else arguments)

@@ -226,3 +226,19 @@ def test_too_little_memory_rejects_no_image(store: Store) -> None:
     assert done.code != 0
     assert "unexpected" not in done.err
     assert " 0 rejected" in done.out or not done.out
+
+
+def test_a_command_does_not_look_through_what_is_installed_for_plugins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = tmp_path / "nosy-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: nosy\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[pydantic]\nnosy = nosy:plugin\n")
+    (tmp_path / "nosy.py").write_text("print('looked at')\nplugin = None\n")
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([*os.environ.get("PYTHONPATH", "").split(os.pathsep), str(tmp_path)])
+    )
+    monkeypatch.delenv("PYDANTIC_DISABLE_PLUGINS", raising=False)
+
+    assert shell("ls -q").out == ""
