@@ -51,13 +51,20 @@ ENDS_EARLY: dict[str, Callable[[bytes], bool]] = {
 }
 LACKING = re.compile(r"truncated|not enough image data", re.IGNORECASE)  # as Pillow says it
 # As libraries say that data is damaged, and that a picture inside of HEIF is of another kind than they read.
-DAMAGED = re.compile(r"data stream|decoder|frame|plugin|cannot load|could not|failed to|out of range", re.IGNORECASE)
+DAMAGED = re.compile(
+    r"data stream|decoder|frame|plugin|cannot load|could not|failed to|out of range|unsupported BMP", re.IGNORECASE
+)
 OTHER_CODING = re.compile(r"has not been built in|unsupported (?:codec|feature)", re.IGNORECASE)
 # As libraries say it. What libheif calls an allocation beyond its security limit is the file's fault.
 OF_MEMORY = re.compile(r"out of memory|insufficient memory|memory allocation(?!.*security limit)", re.IGNORECASE)
 
 # Asked only of a file that Pillow could not decode: the same picture as Pillow takes it, else the same bytes.
-REPAIRED: dict[str, Callable[[bytes], bytes]] = {"PNG": png.repaired, "BMP": bmp.repaired, "WEBP": webp.repaired}
+REPAIRED: dict[str, Callable[[bytes], bytes]] = {
+    "PNG": png.repaired,
+    "GIF": gif.repaired,
+    "BMP": bmp.repaired,
+    "WEBP": webp.repaired,
+}
 
 TIFF_LIKE = (b"II*\0", b"MM\0*")  # raw photographs begin so, too, and hold a small picture first
 DCT_REDUCTIONS = (8, 4, 2)  # what a JPEG decoder can leave out at next to no cost
@@ -338,7 +345,11 @@ def _load(image: ImageFile.ImageFile, data: bytes, name: str) -> Image.Image:
     if name == "PNG":
         return png.load(image, data)
     if name == "GIF":
-        return gif.load(image)
+        return gif.load(image, data)
+    if name == "BMP":
+        return bmp.load(image, data)
+    if name == "WEBP":
+        webp.widen(image, data)
     image.load()
     return image
 

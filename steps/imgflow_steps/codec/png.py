@@ -101,7 +101,9 @@ def load(image: ImageFile.ImageFile, data: bytes) -> Image.Image:
     key = image.info.pop("transparency", None) if said.colour != PALETTE else None
     image.load()
     last = image.crop((0, image.height - 1, image.width, image.height))
-    if not last.getbbox(alpha_only=False) and _unpacked(data, said.unpacked) < said.unpacked:
+    # What an interlaced picture lacks may be any rows but the last.
+    doubted = said.interlaced or not last.getbbox(alpha_only=False)
+    if doubted and _unpacked(data, said.unpacked) < said.unpacked:
         raise Rejected("truncated", f"rows are missing at the end of this PNG's picture ({len(data)} bytes)")
     return image if key is None else _with_key(image, data, said, key)
 
@@ -152,19 +154,42 @@ def repaired(data: bytes) -> bytes:
     the PNGs inside of iPhone programs, which are none by the specification.
     """
     kept, colour = [], -1
+    rows = [chunk for chunk in chunks(data) if chunk.name == b"IDAT"]
     for chunk in chunks(data):
         if chunk.name == b"CgBI":
             raise Rejected("unsupported-format", "this is Apple's own kind of PNG (CgBI); turn it back with `pngdefry`")
+        if chunk.name == b"PLTE" and colour != PALETTE:
+            continue
         if chunk.name in {b"IHDR", b"PLTE"} and not chunk.sound:
             name = chunk.name.decode()
             raise Rejected("undecodable", f"this PNG cannot be decoded: {name}, which its pixels need, is damaged")
         if chunk.name == b"IHDR":
             colour = chunk.body[9] if len(chunk.body) > 9 else -1  # noqa: PLR2004 - where the colour type stands
-        if chunk.name in {b"IHDR", b"PLTE", b"IDAT", b"IEND"} or _needed(chunk, colour):
+        if chunk.name == b"IDAT" and rows:
+            kept.append(_written(chunk.name, _summed(rows)))
+            rows = []
+        if chunk.name in {b"IHDR", b"PLTE", b"IEND"} or _needed(chunk, colour):
             most = LONGEST_KEY if chunk.name == b"tRNS" else None
             kept.append(_written(chunk.name, bytes(chunk.body[:most])))
     whole = kept and not ends_early(data)
     return data if not whole else data[:START] + b"".join(kept)
+
+
+def _summed(rows: list[Chunk]) -> bytes:
+    """What rows are packed into, with the checksum that they have where that alone is wrong: libpng does not mind it.
+
+    Where a chunk has not its own checksum either, bytes have changed.
+    """
+    packed = b"".join(chunk.body for chunk in rows)
+    unpack, checksum, rest = zlib.decompressobj(-zlib.MAX_WBITS), 1, packed[2:]
+    try:
+        while rest and not unpack.eof:
+            checksum, rest = zlib.adler32(unpack.decompress(rest, PIECE), checksum), unpack.unconsumed_tail
+    except zlib.error:
+        return packed
+    if not unpack.eof or not all(chunk.sound for chunk in rows):
+        return packed
+    return packed[: len(packed) - len(unpack.unused_data)] + checksum.to_bytes(4)
 
 
 def _needed(chunk: Chunk, colour: int) -> bool:

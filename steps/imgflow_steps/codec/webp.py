@@ -1,12 +1,17 @@
-"""WebPs that Pillow does not open although their picture is all there: what stands beside it is cut, or miscounted."""
+"""What Pillow leaves undone with WebPs: data beside the picture that is cut or miscounted, and small first pictures."""
 
 from __future__ import annotations
 
 import re
 import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import ImageFile
 
 PICTURE = frozenset({b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF"})
 NAME = re.compile(rb"[A-Za-z0-9 ]{4}")  # of a chunk
+ANIMATED = 0x02  # of VP8X
 FLAGS = {b"ICCP": 0x20, b"EXIF": 0x08, b"XMP ": 0x04}  # of VP8X: what stands beside the picture
 
 
@@ -19,6 +24,20 @@ def ends_early(data: bytes) -> bool:
             return True
         at += at % 2
     return int.from_bytes(data[4:8], "little") + 8 > len(data)
+
+
+def widen(image: ImageFile.ImageFile, data: bytes) -> None:
+    """Have an opened WebP loaded with alpha where its first picture covers a part of the canvas: around it is nothing.
+
+    Its own flag says nothing of that. RFC 9649, 2.7.1.1.
+    """
+    at = data.find(b"ANMF", 12)
+    if image.mode != "RGB" or at < 0 or data[12:16] != b"VP8X" or not data[20] & ANIMATED:
+        return
+    left, upper, width, height = (int.from_bytes(data[at + i : at + i + 3], "little") for i in (8, 11, 14, 17))
+    if (left, upper, width + 1, height + 1) != (0, 0, *image.size):
+        image._mode = "RGBA"  # noqa: SLF001 - what Pillow's own plugin does from the flag
+        image.rawmode = "RGBA"  # type: ignore[attr-defined]  # of that plugin
 
 
 def repaired(data: bytes) -> bytes:

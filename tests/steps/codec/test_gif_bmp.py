@@ -45,6 +45,35 @@ def test_around_a_first_picture_that_is_a_part_of_the_screen_it_is_transparent(l
     assert not part[around].any()
 
 
+CONTROLS = {
+    "short": b"!\xf9\1\5\0",
+    "short, with transparency": b"!\xf9\1\1\0",
+    "long": b"!\xf9\5" + bytes(6),
+    "none": b"!\xf9\0",
+    "good, then short": b"!\xf9\4" + bytes(5) + b"!\xf9\1\1\0",
+}
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_an_extension_of_an_odd_length_never_costs_a_gif(name: str) -> None:
+    data = gif(PHOTOGRAPH.size, (0, 0))
+    at = data.index(b",\0\0\0\0")
+    np.testing.assert_array_equal(decoded(data[:at] + CONTROLS[name] + data[at:]), decoded(data))
+
+
+def test_what_a_first_picture_of_a_gif_lacks_is_not_taken_from_the_second() -> None:
+    data = gif(PHOTOGRAPH.size, (0, 0))
+    at = data.index(b",\0\0\0\0")
+    second = data[at:]
+    np.testing.assert_array_equal(decoded(data[:-1] + second), decoded(data))
+    start = at + 10 + (3 << (data[at + 9] & 7) + 1 if data[at + 9] & 128 else 0)
+    assert data[start + 1] == 255
+    short = data[: start + 1] + b"\xc8" + data[start + 2 : start + 202] + b"\0"  # two hundred bytes of its codes
+    with pytest.raises(Rejected) as verdict:
+        decoded(short + second)
+    assert verdict.value.code == "truncated"
+
+
 MASKS = {
     "444": (16, (0xF00, 0xF0, 0xF, 0)),
     "4444": (16, (0xF00, 0xF0, 0xF, 0xF000)),
@@ -108,6 +137,46 @@ def with_palette(compression: int, body: bytes, *, colours: int = 0, bits: int =
 ROWS = bytes(range(0, 256, 16)) * 16
 
 
+@pytest.mark.parametrize("size", [56, 108, 124])
+def test_an_alpha_that_hides_every_pixel_was_never_meant(size: int) -> None:
+    masks = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    for alpha, channels in ((0, 3), (1, 4)):
+        body = bytes([1, 2, 3, 0]) * 15 + bytes([1, 2, 3, alpha])
+        head = struct.pack("<IiiHHIIiiII4I", size, 4, 4, 1, 32, 3, len(body), 0, 0, 0, 0, *masks) + bytes(size - 56)
+        pixels = decoded(b"BM" + struct.pack("<IHHI", 14 + size + 64, 0, 0, 14 + size) + head + body)
+        assert pixels.shape == (4, 4, channels)
+        np.testing.assert_array_equal(pixels[0, :, :3], [[3, 2, 1]] * 4)
+
+
+@pytest.mark.parametrize("bits", [1, 4, 8])
+@pytest.mark.parametrize("size", [16, 40, 64])
+@pytest.mark.parametrize("colours", [[0, 255], [255, 0], [0]])
+def test_black_and_white_may_have_more_bits_than_one(bits: int, size: int, colours: list[int]) -> None:
+    places = np.arange(30).reshape(3, 10) % len(colours)
+    rows = b"".join(
+        np.packbits((row[:, np.newaxis] >> np.arange(bits)[::-1] & 1).astype(np.uint8))
+        .tobytes()
+        .ljust(-(-10 * bits // 32) * 4, b"\0")
+        for row in places[::-1]
+    )
+    said = 1 << bits if size == 16 else len(colours)
+    palette = b"".join(bytes([grey] * 3 + [0]) for grey in colours).ljust(4 * said, b"\0")
+    head = struct.pack("<IiiHHIIiiII", size, 10, 3, 1, bits, 0, len(rows), 0, 0, len(colours), 0).ljust(size, b"\0")[
+        :size
+    ]
+    data = b"BM" + struct.pack("<IHHI", 14 + size + len(palette) + len(rows), 0, 0, 14 + size + len(palette))
+    pixels = decoded(data + head + palette + rows)
+    np.testing.assert_array_equal(pixels, np.broadcast_to(np.array(colours)[places][..., np.newaxis], pixels.shape))
+
+
+@pytest.mark.parametrize(("compression", "bits", "words"), [(3, 1, "Huffman"), (4, 24, "run lengths of 24 bits")])
+def test_what_os_2_alone_wrote_is_named(compression: int, bits: int, words: str) -> None:
+    head = struct.pack("<IiiHHI", 64, 8, 8, 1, bits, compression).ljust(64, b"\0")
+    with pytest.raises(Rejected, match=words) as verdict:
+        decoded(b"BM" + struct.pack("<IHHI", 500, 0, 0, 86) + head + bytes(422))
+    assert (verdict.value.code, "PNG" in verdict.value.message) == ("unsupported-mode", True)
+
+
 def test_more_colours_than_a_palette_can_have_never_cost_a_bmp() -> None:
     np.testing.assert_array_equal(decoded(with_palette(0, ROWS, colours=300)), decoded(with_palette(0, ROWS)))
 
@@ -137,7 +206,7 @@ def test_a_bmp_that_holds_another_file_is_named(compression: int, inside: str) -
     assert verdict.value.code == "unsupported-mode"
 
 
-@pytest.mark.parametrize(("at", "value", "words"), [(28, 2, "2 bits"), (14, 16, "header"), (30, 99, "compression")])
+@pytest.mark.parametrize(("at", "value", "words"), [(28, 2, "2 bits"), (14, 18, "header"), (30, 99, "compression")])
 def test_a_bmp_of_a_kind_that_is_not_read_is_named(at: int, value: int, words: str) -> None:
     out = BytesIO()
     PHOTOGRAPH.save(out, "BMP")

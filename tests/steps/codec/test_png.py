@@ -158,6 +158,38 @@ def test_a_picture_with_a_black_bottom_is_whole() -> None:
     assert rejected(png((1, 4), 8, 0, bytes(7), interlace=1)).code == "truncated"
 
 
+def interlaced(width: int, height: int) -> bytes:
+    """Rows of a white picture in the seven passes of Adam7, each with its filter."""
+    passes = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+    sizes = ((len(range(x, width, dx)), len(range(y, height, dy))) for x, y, dx, dy in passes)
+    return b"".join((b"\0" + b"\xff" * across) * down for across, down in sizes if across)
+
+
+@pytest.mark.parametrize("height", [5, 8, 9])
+def test_an_interlaced_picture_without_its_last_pass_is_truncated_though_its_last_row_is_there(height: int) -> None:
+    rows = interlaced(9, height)
+    assert decoded(png((9, height), 8, 0, rows, interlace=1)).min() == 255
+    for lacks in (1, 10, len(rows) // 2):
+        assert rejected(png((9, height), 8, 0, rows[:-lacks], interlace=1)).code == "truncated"
+
+
+def test_rows_whose_checksum_alone_is_wrong_are_read_and_changed_ones_are_not() -> None:
+    data = by_pillow()
+    at, end = data.index(b"IDAT"), data.rindex(b"IEND") - 8
+    packed = data[at + 4 : end]
+    wrong = packed[:-1] + bytes([packed[-1] ^ 1])
+    parts = chunk(b"IDAT", wrong[:50]) + chunk(b"IDAT", wrong[50:])
+    np.testing.assert_array_equal(decoded(data[: at - 4] + parts + data[-12:]), np.asarray(PHOTOGRAPH))
+    assert rejected(data[: end - 1] + bytes([data[end - 1] ^ 1]) + data[end:]).code == "undecodable"
+
+
+@pytest.mark.parametrize(
+    "palette", [chunk(b"PLTE", b""), wrong_checksum(chunk(b"PLTE", b"abc"))], ids=["empty", "wrong"]
+)
+def test_a_palette_that_no_pixel_needs_never_costs_the_picture(palette: bytes) -> None:
+    np.testing.assert_array_equal(decoded(beside(by_pillow(), palette)), np.asarray(PHOTOGRAPH))
+
+
 def test_bytes_behind_a_picture_do_not_make_a_damaged_one_short() -> None:
     data = by_pillow()
     damaged = bytearray(data)

@@ -105,3 +105,22 @@ def test_damage_is_told_without_the_words_of_a_library() -> None:
         with pytest.raises(Rejected) as verdict:
             decoded(data)
         assert verdict.value.message == "this WEBP cannot be decoded: its data is damaged"
+
+
+def moving(canvas: tuple[int, int], at: tuple[int, int], pictures: int) -> bytes:
+    """An animation that does not say that it has alpha, whose pictures are the photograph at a place."""
+    numbers = (at[0] // 2, at[1] // 2, PHOTOGRAPH.width - 1, PHOTOGRAPH.height - 1, 100)
+    frame = chunk(b"ANMF", b"".join(n.to_bytes(3, "little") for n in numbers) + b"\2" + webp(lossless=True)[12:])
+    sides = b"".join((side - 1).to_bytes(3, "little") for side in canvas)
+    body = b"WEBP" + chunk(b"VP8X", b"\2\0\0\0" + sides) + chunk(b"ANIM", b"\xff" * 4 + bytes(2)) + frame * pictures
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+@pytest.mark.parametrize("pictures", [1, 2])
+def test_around_a_first_picture_that_is_a_part_of_the_canvas_it_is_transparent(pictures: int) -> None:
+    assert decoded(moving(PHOTOGRAPH.size, (0, 0), pictures)).shape == (40, 60, 3)
+    part = decoded(moving((80, 50), (10, 4), pictures))
+    np.testing.assert_array_equal(part[4:44, 10:70, :3], np.asarray(PHOTOGRAPH))
+    inside = np.zeros((50, 80), bool)
+    inside[4:44, 10:70] = True
+    np.testing.assert_array_equal(part[..., 3], np.where(inside, 255, 0))
