@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from imgflow_steps.codec import press
+from imgflow_steps.codec import cicp, press
 from imgflow_steps.contract.sample import Rejected
 from imgflow_steps.pixels.arrays import to_luma
 
@@ -49,14 +49,15 @@ def canonical(image: Image.Image, *, luma: bool) -> Image.Image:
 
     Raises Rejected("unsupported-mode") for samples without a defined white.
     """
-    picture, profile = _plain(image), _profile(image)
+    picture = _plain(image)
+    profile = _profile(image, grey=picture.mode in {"L", "LA"})
     picture = _to_srgb(picture, profile) if profile or picture.mode == "CMYK" else _from_gamma(picture, image.info)
     return to_luma(picture) if luma else picture
 
 
 def is_srgb(image: Image.Image) -> bool:
     """Whether an RGB image needs no conversion of its colours."""
-    return _conversion(_profile(image), "RGB") is None
+    return _conversion(_profile(image, grey=False), "RGB") is None
 
 
 def _plain(image: Image.Image) -> Image.Image:
@@ -88,7 +89,9 @@ def _high_byte() -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
     return ((np.arange(65536, dtype=np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
 
 
-def _profile(image: Image.Image) -> bytes:
+def _profile(image: Image.Image, *, grey: bool) -> bytes:
+    if numbers := image.info.get("cicp"):
+        return cicp.profile(*numbers, grey=grey)
     profile = image.info.get("icc_profile") or b""
     return profile if isinstance(profile, bytes) and len(profile) <= PROFILE_BYTES else b""
 

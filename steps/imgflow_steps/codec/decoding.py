@@ -164,7 +164,7 @@ def _header(data: bytes, name: str, limits: Limits) -> Header:
         (width, height), kind, turn = (head.width, head.height), "jpeg", _turn(head.exif)
     else:
         with _open(data, name, head) as image:
-            (width, height), kind = image.size, (image.format or name).lower()
+            (width, height), kind = heif.size(image, data), (image.format or name).lower()
             certain = name != "PNG" or "exif" in image.info
             if certain:
                 turn = _orientation(image)
@@ -233,7 +233,8 @@ def _decode_once(data: bytes, name: str, plan: DecodePlan, limits: Limits) -> De
         if head and isinstance(image, JpegImagePlugin.JpegImageFile):
             reduced, pixels = _jpeg(image, data, head, plan)
         if pixels is None:
-            pixels = _canonical(_load(image, data, name), plan)
+            loaded = _load(image, data, name)
+            (width, height), pixels = loaded.size, _canonical(loaded, plan)
         turn = _orientation(image)  # after load: PNG may tell it late
         kind, info = (image.format or name).lower(), image.info
     decoded = _upright(pixels, kind, turn, (width, height), reduced)
@@ -348,6 +349,8 @@ def _load(image: ImageFile.ImageFile, data: bytes, name: str) -> Image.Image:
         return gif.load(image, data)
     if name == "BMP":
         return bmp.load(image, data)
+    if name in {"AVIF", "HEIF"}:
+        return heif.load(image, data)
     if name == "WEBP":
         webp.widen(image, data)
     image.load()

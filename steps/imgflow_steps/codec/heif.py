@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import TYPE_CHECKING
+
+from imgflow_steps.codec import boxes
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageFile
 
 FTYP = re.compile(rb"....ftyp", re.DOTALL)
 AVIF = frozenset({b"avif", b"avis"})
@@ -51,6 +57,27 @@ def ends_early(data: bytes) -> bool:
             return False
         at += max(size, 8)
     return at != len(data)
+
+
+def load(image: ImageFile.ImageFile, data: bytes) -> Image.Image:
+    """An opened HEIC or AVIF with its pixels, and the colours that it tells by numbers where it has no profile."""
+    image.load()
+    told = boxes.properties(data)
+    if "icc_profile" not in image.info and (numbers := boxes.colours(told)):
+        image.info["cicp"] = numbers
+    box = _aperture(image, told)
+    return image.crop(box) if box else image
+
+
+def size(image: ImageFile.ImageFile, data: bytes) -> tuple[int, int]:
+    """Of the pixels that ``load`` gives."""
+    box = _aperture(image, boxes.properties(data))
+    return (box[2] - box[0], box[3] - box[1]) if box else image.size
+
+
+def _aperture(image: ImageFile.ImageFile, told: list[boxes.Box]) -> boxes.Crop | None:
+    """What libavif leaves to its caller, and libheif does itself."""
+    return boxes.aperture(told, image.size) if image.format == "AVIF" else None
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 import zlib
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ COLOUR, PALETTE = 2, 3  # colour types
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 KEYS = {0: 2, COLOUR: 6}  # bytes of a transparent colour, where there may be one
 LONGEST_KEY = 256  # bytes of transparency that a palette can have
-SIZES = {b"gAMA": 4, b"sRGB": 1, b"cHRM": 32}  # bytes of chunks that tell of colours
+SIZES = {b"gAMA": 4, b"sRGB": 1, b"cHRM": 32, b"cICP": 4}  # bytes of chunks that tell of colours
 PROFILE = 1 << 20  # bytes of a profile or a text, unpacked, that Pillow takes
 RAW_PROFILE = b"Raw profile type "
 PIECE = 1 << 20  # bytes that are unpacked at a time
@@ -105,7 +106,20 @@ def load(image: ImageFile.ImageFile, data: bytes) -> Image.Image:
     doubted = said.interlaced or not last.getbbox(alpha_only=False)
     if doubted and _unpacked(data, said.unpacked) < said.unpacked:
         raise Rejected("truncated", f"rows are missing at the end of this PNG's picture ({len(data)} bytes)")
+    if numbers := _numbers(data):  # which count for more than a profile and a gamma
+        image.info = {**image.info, "cicp": numbers, "srgb": 0}
     return image if key is None else _with_key(image, data, said, key)
+
+
+def _numbers(data: bytes) -> tuple[int, int] | None:
+    """Primaries and transfer by their numbers in H.273, where they are told so before the pixels."""
+    if data.find(b"cICP", 0, data.find(b"IDAT")) < 0:
+        return None
+    before = itertools.takewhile(lambda chunk: chunk.name != b"IDAT", chunks(data))
+    told = (
+        chunk.body for chunk in before if chunk.name == b"cICP" and chunk.sound and len(chunk.body) == SIZES[b"cICP"]
+    )
+    return next(((body[0], body[1]) for body in told), None)
 
 
 def _unpacked(data: bytes, enough: int) -> int:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from imgflow_steps.codec import icc
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -35,7 +37,6 @@ SOLIDS = {  # CIE L*a*b*, D50, of cyan, magenta and yellow over each other
     (1, 1, 1): (23, 0, 0),
 }
 BLACK = (16, 0, 0)
-WHITE = np.array([0.9642, 1.0, 0.8249])  # D50, the white of profiles
 
 
 @cache
@@ -46,10 +47,7 @@ def profile() -> bytes:
     line = struct.pack(">2H", 0, 65535)
     matrix = struct.pack(">9i", *[65536 if i % 4 == 0 else 0 for i in range(9)])
     lut = b"mft2\0\0\0\0" + bytes([4, 3, GRID, 0]) + matrix + struct.pack(">2H", 2, 2) + line * 4 + table + line * 3
-    text = b"text\0\0\0\0imgflow\0"
-    name = b"desc\0\0\0\0" + struct.pack(">I", 8) + b"imgflow\0" + bytes(78)
-    white = b"XYZ \0\0\0\0" + struct.pack(">3i", *(int(v * 65536 + 0.5) for v in WHITE))
-    return _file({b"desc": name, b"cprt": text, b"wtpt": white, b"A2B0": lut})
+    return icc.written({b"A2B0": lut}, b"CMYK", b"Lab ")
 
 
 def _printed(inks: Floats) -> Floats:
@@ -69,7 +67,7 @@ def _printed(inks: Floats) -> Floats:
 def _from_lab(lab: tuple[float, float, float]) -> Floats:
     lightness = (lab[0] + 16) / 116
     f = np.array([lightness + lab[1] / 500, lightness, lightness - lab[2] / 200])
-    linear: Floats = np.where(f > 6 / 29, f**3, (f - 4 / 29) * 3 * (6 / 29) ** 2) * WHITE
+    linear: Floats = np.where(f > 6 / 29, f**3, (f - 4 / 29) * 3 * (6 / 29) ** 2) * icc.WHITE
     return linear
 
 
@@ -82,16 +80,3 @@ def _encoded(lab: Floats) -> bytes:
     """As 16 bits of a table have it: 0 to 100 up to 0xFF00, and 128 added to what may be negative."""
     steps = np.stack([lab[:, 0] * 652.8, (lab[:, 1] + 128) * 256, (lab[:, 2] + 128) * 256], axis=1)
     return np.clip(np.rint(steps), 0, 65535).astype(">u2").tobytes()
-
-
-def _file(tags: dict[bytes, bytes]) -> bytes:
-    at, entries, bodies = 128 + 4 + 12 * len(tags), b"", b""
-    for name, body in tags.items():
-        padded = body + bytes(-len(body) % 4)
-        entries += struct.pack(">4sII", name, at + len(bodies), len(body))
-        bodies += padded
-    white = struct.pack(">3i", *(int(v * 65536 + 0.5) for v in WHITE))
-    head = struct.pack(">II4s4s4s12s4s", at + len(bodies), 0x02400000, b"scnr", b"CMYK", b"Lab ", bytes(12), b"acsp")
-    head = head[:4] + bytes(4) + head[4:]
-    head = (head + bytes(28) + white).ljust(128, b"\0")
-    return head + struct.pack(">I", len(tags)) + entries + bodies

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from contextlib import suppress
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pillow_heif
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 from tests import photographs
 
 from imgflow_steps import codec
@@ -153,3 +155,114 @@ def test_a_coding_that_is_not_read_is_named_and_not_called_damage() -> None:
     with pytest.raises(Rejected) as verdict:
         decoded(bytes(data))
     assert (verdict.value.code, "plugin" in verdict.value.message) == ("unsupported-mode", False)
+
+
+def box(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", 8 + len(body)) + name + body
+
+
+def with_property(data: bytes, added: bytes) -> bytes:
+    """An AVIF of Pillow's with one more property of its picture, behind the others."""
+    change = bytearray(data)
+    at = data.index(b"ipma") - 4
+    number, own = int.from_bytes(data[at + 12 : at + 16]), data[at + 18]
+    assert (number, data[at + 8], data[at + 11] & 1) == (1, 0, 0)
+    change[at + 18] = own + 1
+    change[at + 19 + own : at + 19 + own] = bytes([own + 1 | 0x80])  # as one that may not be left out
+    change[at:at] = added
+    for name, more in ((b"meta", len(added) + 1), (b"iprp", len(added) + 1), (b"ipco", len(added)), (b"ipma", 1)):
+        at = change.index(name) - 4
+        change[at : at + 4] = (int.from_bytes(change[at : at + 4]) + more).to_bytes(4)
+    at = change.index(b"iloc") + 18
+    change[at : at + 4] = (int.from_bytes(change[at : at + 4]) + len(added) + 1).to_bytes(4)
+    return bytes(change)
+
+
+def clap(width: int, height: int, right: int, lower: int) -> bytes:
+    """Offsets of the middle are in halves of a pixel."""
+    return box(b"clap", struct.pack(">IIII iI iI", width, 1, height, 1, right, 2, lower, 2))
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_an_avif_is_cut_to_its_clean_aperture_and_then_turned(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    plain = avif(exif=exif.tobytes())
+    whole = decoded(plain).pixels
+    data = with_property(plain, clap(100, 50, -20, 6))  # left at 0, upper at 18
+    found, head = decoded(data), codec.header(data, Limits())
+    part = whole[18:68, :100] if orientation == 1 else whole[:100, 80 - 68 : 80 - 18]
+    np.testing.assert_array_equal(found.pixels, part)
+    assert (found.width, found.height) == (head.width, head.height) == part.shape[1::-1]
+
+
+@pytest.mark.parametrize("odd", [clap(0, 50, 0, 0), clap(200, 50, 0, 0), clap(100, 50, 90, 0)])
+def test_an_aperture_that_cannot_be_never_costs_the_picture(odd: bytes) -> None:
+    np.testing.assert_array_equal(decoded(with_property(avif(), odd)).pixels, decoded(avif()).pixels)
+
+
+DISPLAY_P3 = [(255, 0, 0), (0, 255, 0), (200, 100, 50), (90, 90, 90)]
+AS_SRGB = [(255, 0, 0), (0, 255, 0), (215, 93, 31), (90, 90, 90)]
+LIGHT = {  # codes of a grey, and how it looks on a screen with white as bright as a page
+    16: [(0, 0), (148, 190), (255, 255)],  # PQ: 203 of 10,000 cd/m2 is 0.58
+    18: [(0, 0), (191, 191), (255, 255)],  # HLG: 0.75
+    8: [(0, 0), (55, 128), (255, 255)],  # linear
+}
+
+
+def numbered(kind: str, image: Image.Image, primaries: int, transfer: int) -> bytes:
+    """The image in a file that tells its colours by these numbers of H.273."""
+    if kind == "png":
+        out = BytesIO()
+        image.save(out, "PNG")
+        told = b"cICP" + bytes([primaries, transfer, 0, 1])
+        return (
+            out.getvalue()[:33]
+            + struct.pack(">I", 4)
+            + told
+            + struct.pack(">I", zlib.crc32(told))
+            + out.getvalue()[33:]
+        )
+    data = bytearray(MADE[kind](image, subsampling="4:4:4") if kind == "avif" else heic(image, chroma=444))
+    at = data.index(b"nclx") + 4
+    data[at : at + 4] = struct.pack(">HH", primaries, transfer)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("kind", ["png", "avif", "heif"])
+@pytest.mark.parametrize("luma", [False, True])
+def test_colours_that_are_told_by_numbers_become_srgb(kind: str, luma: bool) -> None:
+    stored, shown = (
+        np.array(colours, np.uint8).repeat(16, 0)[np.newaxis].repeat(16, 0) for colours in (DISPLAY_P3, AS_SRGB)
+    )
+    image = Image.fromarray(shown)
+    assert (
+        apart(
+            decoded(numbered(kind, Image.fromarray(stored), 12, 13), luma=luma).pixels,
+            image.convert("L") if luma else image,
+        )
+        < 3
+    )
+    for same in ((1, 13), (2, 2), (1, 1), *([] if kind == "heif" else [(77, 77)])):  # which libheif would not read
+        assert apart(decoded(numbered(kind, image, *same)).pixels, image) < 3
+
+
+@pytest.mark.parametrize("kind", ["png", "avif", "heif"])
+@pytest.mark.parametrize("transfer", LIGHT)
+def test_a_picture_for_bright_screens_is_neither_pale_nor_dark(kind: str, transfer: int) -> None:
+    for code, looks in LIGHT[transfer]:
+        for mode in ("L", "RGB") if kind == "png" else ("RGB",):
+            image = Image.new("RGB", (32, 32), (code,) * 3).convert(mode)
+            pixels = decoded(numbered(kind, image, 9, transfer)).pixels
+            assert np.abs(pixels.astype(int) - looks).max() <= 4, (code, mode)
+
+
+def test_numbers_of_a_png_count_for_more_than_its_gamma_and_a_profile_of_a_heic_for_more_than_numbers() -> None:
+    image = Image.new("RGB", (16, 16), (200, 100, 50))
+    data = numbered("png", image, 12, 13)
+    gamma = b"gAMA" + struct.pack(">I", 100_000)
+    both = data[:33] + struct.pack(">I", 4) + gamma + struct.pack(">I", zlib.crc32(gamma)) + data[33:]
+    np.testing.assert_array_equal(decoded(both).pixels, decoded(data).pixels)
+    assert decoded(both).pixels[0, 0].tolist() == [215, 93, 31]
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert apart(decoded(heic(image, icc_profile=profile)).pixels, image) < 3
