@@ -28,6 +28,8 @@ HARMLESS = re.compile(r"extraneous bytes|progression sequence", re.IGNORECASE)
 MEMORY = re.compile(r"insufficient memory", re.IGNORECASE)
 UNUSUAL = re.compile(r"subsampling level")  # which is simplejpeg's own limit, and says nothing of the file
 
+ZEROS_AND_END = bytes(jpeg_segments.FEW + 1) + b"\xff\xd9"  # zeros fill up the scan that was cut, and no other follows
+
 GUESSES = [bytes(random.Random(seed).choices(range(255), k=512)) for seed in (1, 2)]  # noqa: S311 - any bytes will do
 
 
@@ -47,8 +49,10 @@ def decode(data: bytes, head: Head, space: str, reduction: int) -> Pixels | None
         pixels: Pixels = simplejpeg.decode_jpeg(data, space, **least)
     except ValueError as error:
         return None if UNUSUAL.search(str(error)) else _doubted(data, head, space, least)
-    if head.parted(data) and jpeg_segments.lacks(data, head, jpeg_segments.scans(data, head), doubted=False):
-        raise _lacking(data)
+    if head.parted(data):
+        doubted = head.process in jpeg_segments.PROGRESSIVE and ZEROS_AND_END in data
+        if jpeg_segments.lacks(data, head, jpeg_segments.scans(data, head), doubted=doubted):
+            raise _lacking(data)
     return pixels
 
 

@@ -29,6 +29,8 @@ SEQUENTIAL = frozenset({0xC0, 0xC1, 0xC9})
 ARITHMETIC = frozenset({0xC9, 0xCA})
 READ = HUFFMAN | ARITHMETIC | {LOSSLESS}
 
+COEFFICIENTS = 64  # of a block
+
 ZEROS = 64  # bytes at the end of the data; more may be what a copy has left out…
 FEW = 4  # …but for some that may be the picture's
 
@@ -177,16 +179,17 @@ def lacks(data: bytes, head: Head, found: Iterable[Scan], *, doubted: bool) -> b
     """Whether something of the picture is missing that no decoder complains of.
 
     A progressive file may leave out the finest bits on purpose; one in doubt, or without an end, has lost them.
-    Without a doubt, ``found`` is read only until there is something of every component.
+    Without a doubt, ``found`` is read only until there is something of every coefficient of every component.
     """
     progressive = head.process in PROGRESSIVE
-    missing, seen = {identifier for identifier, *_ in head.components}, []
+    missing = {(identifier, k) for identifier, *_ in head.components for k in range(COEFFICIENTS if progressive else 1)}
+    seen = []
     for scan in found:
         if not (doubted or missing):
             break
         seen.append(scan)
-        if scan.band[0] == 0 or not progressive:
-            missing -= set(scan.components)
+        band = range(scan.band[0], scan.band[1] + 1) if progressive else (0,)
+        missing -= {(identifier, k) for identifier in scan.components for k in band}
     if missing or not doubted:
         return bool(missing)
     if progressive and not all(_complete([one for one in seen if i in one.components]) for i, *_ in head.components):
@@ -196,7 +199,7 @@ def lacks(data: bytes, head: Head, found: Iterable[Scan], *, doubted: bool) -> b
 
 def _complete(own: list[Scan]) -> bool:
     exact = {k for scan in own if scan.bits[1] == 0 for k in range(scan.band[0], scan.band[1] + 1)}
-    return len(exact) == 64  # noqa: PLR2004 - coefficients of a block
+    return len(exact) == COEFFICIENTS
 
 
 def _restarts_missing(data: bytes, head: Head, scan: Scan) -> bool:

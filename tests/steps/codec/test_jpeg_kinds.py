@@ -136,6 +136,26 @@ def test_a_scan_of_one_colour_that_is_missing_is_noticed() -> None:
         assert outcome(data[:start] + jpegs.EOI) == "truncated"
 
 
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("colours", ["RGB", "L"])
+def test_a_progressive_picture_that_lacks_whole_coefficients_is_truncated_with_its_end(colours: str, plan: str) -> None:
+    out = BytesIO()
+    photographs.pixels(8, 48, 40).convert(colours).save(out, "JPEG", progressive=True)
+    data = out.getvalue()
+    starts = jpegs.scan_starts(data)
+    all_seen = 5 if colours == "RGB" else 3  # scans until there is something of each, as libjpeg writes them
+    for start in starts[1:all_seen]:
+        assert outcome(data[:start] + jpegs.EOI, PLANS[plan]) == "truncated"
+    assert not isinstance(outcome(data[: starts[all_seen]] + jpegs.EOI, PLANS[plan]), str)
+
+
+def test_a_few_zeros_in_front_of_its_end_do_not_fill_up_a_progressive_picture() -> None:
+    data = jpegs.ALL["progressive"]
+    starts = jpegs.scan_starts(data)
+    for at in range(starts[5], starts[-1]):  # there is something of each coefficient by then
+        assert isinstance(outcome(data[:at] + bytes(8) + jpegs.EOI), str), at
+
+
 def test_a_restart_marker_that_is_missing_is_noticed() -> None:
     data = jpegs.USUAL["many restart markers"]
     first, last = data.index(b"\xff\xd2"), data.index(b"\xff\xd5")
