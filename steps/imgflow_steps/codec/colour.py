@@ -52,6 +52,9 @@ def canonical(image: Image.Image, *, luma: bool) -> Image.Image:
     picture = _plain(image)
     profile = _profile(image, grey=picture.mode in {"L", "LA"})
     picture = _to_srgb(picture, profile) if profile or picture.mode == "CMYK" else _from_gamma(picture, image.info)
+    beside = image.info.get("alpha")
+    if isinstance(beside, Image.Image):  # of modes that Pillow does not have
+        picture.putalpha(beside)
     return to_luma(picture) if luma else picture
 
 
@@ -90,7 +93,8 @@ def _high_byte() -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
 
 
 def _profile(image: Image.Image, *, grey: bool) -> bytes:
-    if numbers := image.info.get("cicp"):
+    numbers = image.info.get("cicp")
+    if isinstance(numbers, tuple):  # and not a text of that name
         return cicp.profile(*numbers, grey=grey)
     profile = image.info.get("icc_profile") or b""
     return profile if isinstance(profile, bytes) and len(profile) <= PROFILE_BYTES else b""

@@ -314,6 +314,22 @@ def test_what_cannot_be_shown_is_named(words: str) -> None:
     assert "damaged" not in str(verdict)
 
 
+@pytest.mark.parametrize("premultiplied", [False, True])
+@pytest.mark.parametrize("photometric", [CMYK, LAB])
+def test_inks_and_lab_have_their_alpha_though_pillow_has_no_such_mode(photometric: int, *, premultiplied: bool) -> None:
+    colours = {CMYK: (40, 80, 120, 20), LAB: (150, 20, 226)}[photometric]
+    stored = np.tile(np.array(colours, np.uint8), (8, 6, 1))
+    signed = np.array([0, 0, 256]) if photometric == LAB else 0  # the last of its colours is negative
+    alpha = np.repeat(np.array([255, 255, 128, 64, 1, 0], np.uint8)[np.newaxis], 8, axis=0)
+    opaque = decoded(tiffs.tiff(stored, 8, photometric))
+    if premultiplied:
+        stored = ((stored - signed) * (alpha[..., np.newaxis] / 255)).round().astype(np.int16).astype(np.uint8)
+    told = {338: 1 if premultiplied else 2}
+    found = decoded(tiffs.tiff(np.dstack([stored, alpha]), 8, photometric, more=told))
+    np.testing.assert_array_equal(found[..., 3], alpha)
+    assert worst(found[:, :3, :3], opaque[:, :3]) <= (3 if premultiplied else 0)
+
+
 def test_five_bands_of_which_three_are_colours_are_seen_in_these() -> None:
     bands = np.dstack([COLOUR, GREY, 255 - GREY])
     for extra in ([0, 0], []):

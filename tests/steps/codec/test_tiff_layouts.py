@@ -127,8 +127,7 @@ def shown(samples: Array, case: Case) -> Array:
     if case.photometric == PALETTE:
         seen = np.array(palette_of(case.bits)).reshape(3, -1).T[samples[:, :, 0]] * 255 / 65535
     if case.photometric == CMYK:
-        inks = Image.frombytes("CMYK", (WIDTH, HEIGHT), seen.round().astype(np.uint8).tobytes())
-        return by_pillow(inks)
+        seen = by_pillow(Image.frombytes("CMYK", (WIDTH, HEIGHT), seen.round().astype(np.uint8).tobytes()))
     at = next((i for i, what in enumerate(case.extra) if what in (PREMULTIPLIED, STRAIGHT)), None)
     if at is None:
         return seen

@@ -31,15 +31,19 @@ MODES = {  # opaque, with alpha, premultiplied
 def image(data: bytes, layout: Layout) -> Image.Image:
     """The picture as stored, not yet upright. A strip or tile that was left out holds zeros.
 
+    Alpha of inks and of L*a*b*, for which Pillow has no mode, is an image of its own in its ``info``.
+
     Raises Rejected: truncated, undecodable.
     """
     opaque, straight, premultiplied = MODES[layout.photometric]
     mode = opaque if layout.alpha is None else premultiplied if layout.premultiplied else straight
-    pixels = np.empty((layout.height, layout.width, Image.getmodebands(mode)), np.uint8)
+    beside = layout.alpha is not None and straight == opaque
+    channels = Image.getmodebands(mode)
+    pixels = np.empty((layout.height, layout.width, channels + beside), np.uint8)
     wanted = {sample: slice(sample, sample + 1) for sample in range(layout.colours)}
     if layout.photometric == kinds.PALETTE:
         wanted = {0: slice(0, 3)}
-    if layout.alpha is not None and straight != opaque:
+    if layout.alpha is not None:
         wanted[layout.alpha] = slice(pixels.shape[2] - 1, pixels.shape[2])
     for index in range(layout.in_plane * layout.planes):
         _paint(pixels, wanted, data, layout, index)
@@ -48,7 +52,24 @@ def image(data: bytes, layout: Layout) -> Image.Image:
             mode = "YCbCr"
         else:
             ycbcr.to_rgb(pixels, layout)
-    return Image.frombytes(mode, (layout.width, layout.height), pixels.tobytes(), "raw", mode)
+    if beside and layout.premultiplied:
+        _divide(pixels, signed=layout.photometric == kinds.LAB)
+    made = Image.frombytes(mode, (layout.width, layout.height), pixels[:, :, :channels].tobytes(), "raw", mode)
+    if beside:
+        made.info["alpha"] = Image.fromarray(np.ascontiguousarray(pixels[:, :, channels]))
+    return made
+
+
+def _divide(pixels: NDArray[np.uint8], *, signed: bool) -> None:
+    """Colours by the alpha behind them, in place; ``signed`` are the second and the third, as of L*a*b*."""
+    for row in pixels:
+        values = row[:, :-1].astype(np.int32)
+        least, most = np.array([0]), np.array([255])
+        if signed:
+            values[:, 1:] = np.ascontiguousarray(row[:, 1:-1]).view(np.int8)
+            least, most = np.array([0, -128, -128]), np.array([255, 127, 127])
+        divided = np.rint(values * (255 / np.maximum(row[:, -1:], 1)))
+        row[:, :-1] = np.clip(divided, least, most).astype(np.int16).astype(np.uint8)
 
 
 def _paint(pixels: NDArray[np.uint8], wanted: dict[int, slice], data: bytes, layout: Layout, index: int) -> None:
