@@ -60,11 +60,11 @@ OF_MEMORY = re.compile(r"out of memory|insufficient memory|memory allocation(?!.
 
 # Asked only of a file that Pillow could not decode: the same picture as Pillow takes it, else the same bytes.
 REPAIRED: dict[str, Callable[[bytes], bytes]] = {
-    "PNG": png.repaired,
-    "GIF": gif.repaired,
-    "BMP": bmp.repaired,
-    "WEBP": webp.repaired,
-}
+    "PNG": png.repaired, "GIF": gif.repaired, "BMP": bmp.repaired, "WEBP": webp.repaired,
+}  # fmt: skip
+LOADED: dict[str, Callable[[ImageFile.ImageFile, bytes], Image.Image]] = {  # an opened file with its pixels
+    "PNG": png.load, "GIF": gif.load, "BMP": bmp.load, "WEBP": webp.load, "AVIF": heif.load, "HEIF": heif.load,
+}  # fmt: skip
 
 TIFF_LIKE = (b"II*\0", b"MM\0*")  # raw photographs begin so, too, and hold a small picture first
 DCT_REDUCTIONS = (8, 4, 2)  # what a JPEG decoder can leave out at next to no cost
@@ -343,16 +343,8 @@ def _jpeg(image: JpegImagePlugin.JpegImageFile, data: bytes, head: Head, plan: D
 
 
 def _load(image: ImageFile.ImageFile, data: bytes, name: str) -> Image.Image:
-    if name == "PNG":
-        return png.load(image, data)
-    if name == "GIF":
-        return gif.load(image, data)
-    if name == "BMP":
-        return bmp.load(image, data)
-    if name in {"AVIF", "HEIF"}:
-        return heif.load(image, data)
-    if name == "WEBP":
-        webp.widen(image, data)
+    if name in LOADED:
+        return LOADED[name](image, data)
     image.load()
     return image
 

@@ -7,7 +7,7 @@ import struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from PIL import ImageFile
+    from PIL import Image, ImageFile
 
 PICTURE = frozenset({b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF"})
 NAME = re.compile(rb"[A-Za-z0-9 ]{4}")  # of a chunk
@@ -26,18 +26,19 @@ def ends_early(data: bytes) -> bool:
     return int.from_bytes(data[4:8], "little") + 8 > len(data)
 
 
-def widen(image: ImageFile.ImageFile, data: bytes) -> None:
-    """Have an opened WebP loaded with alpha where its first picture covers a part of the canvas: around it is nothing.
+def load(image: ImageFile.ImageFile, data: bytes) -> Image.Image:
+    """An opened WebP with its pixels: with alpha where its first picture covers a part of the canvas, around it.
 
     Its own flag says nothing of that. RFC 9649, 2.7.1.1.
     """
     at = data.find(b"ANMF", 12)
-    if image.mode != "RGB" or at < 0 or data[12:16] != b"VP8X" or not data[20] & ANIMATED:
-        return
-    left, upper, width, height = (int.from_bytes(data[at + i : at + i + 3], "little") for i in (8, 11, 14, 17))
-    if (left, upper, width + 1, height + 1) != (0, 0, *image.size):
-        image._mode = "RGBA"  # noqa: SLF001 - what Pillow's own plugin does from the flag
-        image.rawmode = "RGBA"  # type: ignore[attr-defined]  # of that plugin
+    if image.mode == "RGB" and at >= 0 and data[12:16] == b"VP8X" and data[20] & ANIMATED:
+        box = [int.from_bytes(data[at + i : at + i + 3], "little") for i in (8, 11, 14, 17)]
+        if box != [0, 0, image.width - 1, image.height - 1]:
+            image._mode = "RGBA"  # noqa: SLF001 - what Pillow's own plugin does from the flag
+            image.rawmode = "RGBA"  # type: ignore[attr-defined]  # of that plugin
+    image.load()
+    return image
 
 
 def repaired(data: bytes) -> bytes:
