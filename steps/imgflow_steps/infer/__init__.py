@@ -9,8 +9,8 @@ from imgflow_steps.contract.step import File, Params, Step
 
 READINGS = (
     *("auto", "scores", "number"),
-    *("yolo", "yolo5", "yolox", "end2end", "detr", "ssd", "lists", "centerface", "scrfd", "yunet"),
-    *("map", "classes", "vector"),
+    *("yolo", "yolo5", "yolox", "end2end", "detr", "ssd", "lists", "centerface", "scrfd", "yunet", "ultraface"),
+    *("yolonas", "nms", "map", "classes", "vector"),
 )
 LATER = {"name", "read", "units", "fit", "score", "overlap", "most", "only", "tile", "device"}
 OTHERS = {MANUAL: "what boxes that people gave are called", "redacted": "what redact says of what it has covered"}

@@ -2,8 +2,8 @@
 
 Each decoder is given the outputs of one picture in float64 and gives candidates; thresholds and overlaps are not its
 business. The layouts are those of the exporters: Ultralytics (YOLO v5 to v26, RT-DETR), YOLOX, DETR, TensorFlow's SSD,
-torchvision's lists, CenterFace (Xu et al. 2019), SCRFD (Guo et al. 2021), YuNet (Wu et al. 2023), DB text maps (Liao et
-al. 2020).
+torchvision's lists, CenterFace (Xu et al. 2019), SCRFD (Guo et al. 2021), YuNet (Wu et al. 2023), UltraFace (Linzaer
+2019), YOLO-NAS (Deci 2023), counted lists as NVIDIA's EfficientNMS gives them, DB text maps (Liao et al. 2020).
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imgflow_steps.infer.layouts import PAIR, STRIDE, STRIDES, places
+from imgflow_steps.infer.grids import grid, middles, places
+from imgflow_steps.infer.layouts import PAIR, STRIDE, after_suppression, boxes_beside_scores
 from imgflow_steps.infer.regions import regions
 
 if TYPE_CHECKING:
@@ -76,20 +77,9 @@ def _yolo5(outputs: Sequence[Numbers], context: DecoderContext) -> Candidates:
     return _best(_scaled(_centred(rows), context, relative=False), rows[:, EDGE : EDGE + 1] * rows[:, EDGE + 1 :])
 
 
-def grid(size: tuple[int, int]) -> tuple[Numbers, Numbers]:
-    """Column and row of every place, and its stride; stride by stride, row by row."""
-    found, strides = [], []
-    for stride in STRIDES:
-        y, x = np.mgrid[0 : -(-size[0] // stride), 0 : -(-size[1] // stride)]
-        found.append(np.stack([x.ravel(), y.ravel()], axis=1).astype(np.float64))
-        strides.append(np.full((x.size, 1), stride, np.float64))
-    return np.concatenate(found), np.concatenate(strides)
-
-
 def is_decoded(rows: Numbers, size: tuple[int, int]) -> bool:
     """Whether YOLOX gives middles in pixels: they then lie about their places and not about 0."""
-    corners, strides = grid(size)
-    return bool(np.abs(rows[:, :2] - (corners + 0.5) * strides).mean() <= np.abs(rows[:, :2]).mean())
+    return bool(np.abs(rows[:, :2] - middles(size)).mean() <= np.abs(rows[:, :2]).mean())
 
 
 def _yolox(outputs: Sequence[Numbers], context: DecoderContext) -> Candidates:
@@ -179,6 +169,28 @@ def _yunet(outputs: Sequence[Numbers], context: DecoderContext) -> Candidates:
     return Candidates(_centred(boxes), scores, np.zeros(len(scores), np.int64))
 
 
+def _ultraface(outputs: Sequence[Numbers], context: DecoderContext) -> Candidates:
+    boxes, scores = boxes_beside_scores(outputs)
+    face = np.full(len(boxes[0]), context.labels // 2)  # the second of two labels, the only one, or the first
+    return Candidates(_scaled(boxes[0], context, relative=True), scores[0, :, 1], face)
+
+
+def _yolonas(outputs: Sequence[Numbers], context: DecoderContext) -> Candidates:
+    if len(outputs) == 1:  # a row a thing: picture, box, score, label
+        rows = outputs[0]
+        return Candidates(_scaled(rows[:, 1:5], context, relative=False), rows[:, 5], rows[:, 6].astype(np.int64))
+    boxes, scores = boxes_beside_scores(outputs)
+    return _best(_scaled(boxes[0], context, relative=False), scores[0])
+
+
+def _nms(outputs: Sequence[Numbers], context: DecoderContext) -> Candidates:
+    many, boxes, scores, labels = after_suppression(context.names, outputs)
+    count = int(many.reshape(-1)[0])
+    return Candidates(
+        _scaled(boxes[0], context, relative=False)[:count], scores[0, :count], labels[0, :count].astype(np.int64)
+    )
+
+
 def _map(outputs: Sequence[Numbers], context: DecoderContext) -> Candidates:
     boxes, scores = regions(outputs[0][0, 0], context.score)
     if len(boxes):
@@ -199,5 +211,8 @@ DECODERS: dict[str, Callable[[Sequence[Any], DecoderContext], Candidates]] = {
     "centerface": _centerface,
     "scrfd": _scrfd,
     "yunet": _yunet,
+    "ultraface": _ultraface,
+    "yolonas": _yolonas,
+    "nms": _nms,
     "map": _map,
 }

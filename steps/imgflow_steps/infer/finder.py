@@ -25,8 +25,10 @@ OTHERWISE = {
     "centerface": "face",
     "scrfd": "face",
     "yunet": "face",
+    "ultraface": "face",
     "map": "region",
 }  # what a thing is called where a model has no labels
+UNITS = {"scrfd": (127.5, 1 / 128), "ultraface": (127.0, 1 / 128)}  # mean and scale of a family
 
 
 def completed(params: Infer, metadata: Mapping[str, str]) -> Infer:
@@ -45,8 +47,9 @@ def accustomed(params: Infer, kind: str, entry: Intake) -> Infer:
 
     Raises BadParametersError where only the user can tell: an order of channels that is the default is not a choice.
     """
-    if kind == "scrfd" and not (params.mean or params.scale or entry.dtype is np.uint8):
-        return params.model_copy(update={"mean": (127.5,), "scale": (1 / 128,)})
+    if kind in UNITS and not (params.mean or params.scale or entry.dtype is np.uint8):
+        mean, scale = UNITS[kind]
+        return params.model_copy(update={"mean": (mean,), "scale": (scale,)})
     if kind == "yunet" and params.read == "auto" and params.order == "rgb":
         raise BadParametersError(
             "the model is a YuNet, which takes blue first: write order: bgr, or read: yunet if this one takes red first"

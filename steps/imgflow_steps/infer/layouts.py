@@ -10,15 +10,25 @@ from typing import Any
 import numpy as np
 
 from imgflow_steps.contract.step import BadParametersError
+from imgflow_steps.infer.grids import STRIDES, middles, places
 
-STRIDES = (8, 16, 32)
 ANCHORS = 3  # of YOLO v5 at a place
 STRIDE = 4  # of CenterFace
 CENTERFACE = (1, 2, 2, 10)  # channels: certainty, size, offset, landmarks
 SCRFD, YUNET = (1, 4, 10), (1, 1, 4, 10)  # columns at every stride: certainties, box, landmarks
 PAIR = 2  # boxes of SCRFD at a place
+ULTRAFACE = {8: 3, 16: 2, 32: 2, 64: 3}  # boxes of UltraFace at a place, by stride
+FLAT, COLUMNS = "flat_predictions", 7  # of YOLO-NAS after suppression: what its output is called, and holds of a thing
+COUNTED = (  # a number, and so many boxes, scores and labels: endings of the outputs' names
+    ("num_dets", "det_boxes", "det_scores", "det_classes"),  # EfficientNMS
+    ("num_predictions", "pred_boxes", "pred_scores", "pred_classes"),  # YOLO-NAS
+)
+SUM, SLACK = 1e-3, 1.0  # how far float16 may take shares from 1, and edges of a box, in pixels, from where they are
 LONGEST = 16  # a vector without labels that is longer is more likely what a picture is like than what is in it
-BOXES = ("yolo", "yolo5", "yolox", "end2end", "detr", "ssd", "lists", "centerface", "scrfd", "yunet", "map")
+BOXES = (
+    *("yolo", "yolo5", "yolox", "end2end", "detr", "ssd", "lists", "centerface", "scrfd", "yunet", "ultraface"),
+    *("yolonas", "nms", "map"),
+)
 REFUSED = {"pose", "obb", "segment"}  # tasks of Ultralytics whose shapes could pass for others
 
 
@@ -82,11 +92,6 @@ def _choice(names: Sequence[str]) -> str:
     return " or ".join(f"read: {name}" for name in names)
 
 
-def places(size: tuple[int, int], strides: Sequence[int] = STRIDES) -> int:
-    """At how many places a detector looks: height and width of its input divided by each stride."""
-    return sum(-(-size[0] // stride) * -(-size[1] // stride) for stride in strides)
-
-
 def _alone(told: Told) -> list[tuple[tuple[int, ...], tuple[int, int]]]:
     """Shape and input size by trial picture of the only output; none where there are several."""
     return list(zip(told.shapes[0], told.sizes, strict=True)) if len(told.names) == 1 else []
@@ -139,10 +144,13 @@ def _transformer(told: Told) -> bool:
 def _detr(told: Told) -> bool:
     if len(told.names) != 2:  # noqa: PLR2004 - logits and boxes
         return len(told.names) == 1 and _transformer(told)
-    return all(
-        len(logits) == len(boxes) == 3 and logits[:2] == boxes[:2] and boxes[2] == 4  # noqa: PLR2004
-        for logits, boxes in (
-            sorted(pair, key=lambda shape: shape[-1:] == (4,)) for pair in zip(*told.shapes, strict=True)
+    return (
+        not (_ultraface(told) or _yolonas(told))
+        and all(
+            len(logits) == len(boxes) == 3 and logits[:2] == boxes[:2] and boxes[2] == 4  # noqa: PLR2004
+            for logits, boxes in (
+                sorted(pair, key=lambda shape: shape[-1:] == (4,)) for pair in zip(*told.shapes, strict=True)
+            )
         )
     )
 
@@ -197,6 +205,71 @@ def _scrfd(told: Told) -> bool:
     return _strided(told, SCRFD, PAIR) or _strided(told, SCRFD[:-1], PAIR)  # some are exported without landmarks
 
 
+def boxes_beside_scores(values: Sequence[Any]) -> tuple[Any, Any]:
+    """Which of two outputs are boxes; with four labels both may be, and then the first ones are."""
+    one, other = values
+    return (one, other) if np.shape(one)[-1:] == (4,) else (other, one)
+
+
+def _likely(told: Told, many: Callable[[tuple[int, int]], int]) -> list[tuple[Any, Any, tuple[int, int]]]:
+    """Boxes, their probabilities and the size of the input by trial picture; none where they are something else."""
+    if len(told.names) != 2:  # noqa: PLR2004 - boxes and scores
+        return []
+    pairs = (boxes_beside_scores([np.asarray(value) for value in trial]) for trial in told.trials)
+    found = [(boxes, scores, size) for (boxes, scores), size in zip(pairs, told.sizes, strict=True)]
+    fits = all(
+        boxes.shape == (1, many(size), 4)
+        and scores.shape[:2] == boxes.shape[:2]
+        and scores.ndim == boxes.ndim
+        and 0 <= scores.min(initial=0) <= scores.max(initial=0) <= 1
+        for boxes, scores, size in found
+    )
+    return found if fits else []
+
+
+def _ultraface(told: Told) -> bool:
+    """Of as many boxes as it looks at, each with the shares of nothing and of a face, which are all there is."""
+    found = _likely(told, lambda size: sum(each * places(size, (stride,)) for stride, each in ULTRAFACE.items()))
+    return bool(found) and all(
+        scores.shape[2] == 2 and len(told.labels) <= 2 and np.allclose(scores.sum(axis=2), 1, atol=SUM)  # noqa: PLR2004
+        for _, scores, _ in found
+    )
+
+
+def _yolonas(told: Told) -> bool:
+    """Before suppression corners of a box around the middle of every place; after it rows under a name of their own."""
+    if shapes := _alone(told):
+        flat = told.names[0].endswith(FLAT)
+        return flat and all(len(shape) == 2 and shape[1] == COLUMNS for shape, _ in shapes)  # noqa: PLR2004
+    found = _likely(told, places)
+    return bool(found) and all(
+        _columns(told, 0, scores.shape[2]) and _around(boxes[0], middles(size)) for boxes, scores, size in found
+    )
+
+
+def _around(boxes: Any, points: Any) -> bool:
+    return bool((boxes[:, :2] <= points + SLACK).all() and (boxes[:, 2:] >= points - SLACK).all())
+
+
+def after_suppression(names: Sequence[str], values: Sequence[Any]) -> list[Any]:
+    """Number, boxes, scores and labels, whatever their order; [] where the outputs are called otherwise."""
+    for endings in COUNTED:
+        found = [value for end in endings for name, value in zip(names, values, strict=True) if name.endswith(end)]
+        if len(found) == len(endings) == len(values):
+            return found
+    return []
+
+
+def _nms(told: Told) -> bool:
+    def fits(values: Sequence[Any]) -> bool:
+        if not (found := after_suppression(told.names, values)):
+            return False
+        many, boxes, scores, labels = map(np.shape, found)
+        return int(np.prod(many)) == 1 and boxes == (1, *scores[1:], 4) and scores == labels and len(scores) == 2  # noqa: PLR2004
+
+    return all(fits(values) for values in told.trials)
+
+
 def _map(told: Told) -> bool:
     return bool(_alone(told)) and all(shape == (1, 1, *size) for shape, size in _alone(told))
 
@@ -225,6 +298,9 @@ FITS = {
     "centerface": _centerface,
     "scrfd": _scrfd,
     "yunet": lambda told: _strided(told, YUNET, 1),
+    "ultraface": _ultraface,
+    "yolonas": _yolonas,
+    "nms": _nms,
     "map": _map,
     "classes": _classes,
 }

@@ -19,8 +19,8 @@ SMALL = 1.5  # pixels from the corner: no box in pixels ends before that, and ev
 LARGE = 2.0  # shares of the sides: no box in shares reaches beyond, and nearly every one in pixels does
 NOISE = 1e-3  # of a score in float16
 DENSE = {"yolo", "yolo5", "yolox"}  # say something of every place, of a trial picture with nothing in it as well
-RELATIVE = {"detr", "ssd"}
-MEASURED = {*DENSE, *RELATIVE, "end2end", "lists"}  # layouts whose boxes may be in either unit
+RELATIVE = {"detr", "ssd", "ultraface"}
+MEASURED = {*DENSE, *RELATIVE, "end2end", "lists", "yolonas", "nms"}  # layouts whose boxes may be in either unit
 
 
 def units(found: Candidates, size: tuple[int, int], *, relative: bool) -> str:

@@ -111,9 +111,8 @@ def grown(box: tuple[float, float, float, float], width: int, height: int, param
 def cover(pixels: Pixels, covered: Mask, original: Pixels, area: Area, params: Redact) -> None:
     """Write what covers an area into ``pixels``, and where into ``covered``."""
     height, width, channels = pixels.shape
-    left, upper, right, lower = _around(area, width, height) if params.shape == "ellipse" else area
+    left, upper, right, lower = around = _around(area, width, height) if params.shape == "ellipse" else area
     seen = original[upper:lower, left:right]
-    inside = _ellipse(area, (left, upper, right, lower)) if params.shape == "ellipse" else np.ones(seen.shape[:2], bool)
     if params.by == "fill":
         over = np.full(seen.shape, LEVELS[params.colour], np.uint8)
     else:
@@ -121,8 +120,13 @@ def cover(pixels: Pixels, covered: Mask, original: Pixels, area: Area, params: R
         if params.by == "blur":
             over = _smooth(over, params.cells)
     over[:, :, channels - has_alpha(pixels) :] = OPAQUE  # PNG and WebP keep colour under what is transparent
-    pixels[upper:lower, left:right][inside] = over[inside]
-    covered[upper:lower, left:right] |= inside
+    if params.shape == "ellipse":
+        inside = _ellipse(area, around)
+        np.copyto(pixels[upper:lower, left:right], over, where=inside[:, :, np.newaxis])
+        covered[upper:lower, left:right] |= inside
+    else:  # a mask that is all of it takes many times as long
+        pixels[upper:lower, left:right] = over
+        covered[upper:lower, left:right] = True
 
 
 def _around(area: Area, width: int, height: int) -> Area:

@@ -86,11 +86,13 @@ def test_what_any_run_covers_is_shown_as_no_original_and_not_beside_a_run_that_s
     index = Index(directory_store)
     with serving(index) as address, httpx.Client(base_url=address, trust_env=False, timeout=SECONDS) as page:
         original = page.get("/picture", params={**IMAGE, "side": "original"}).status_code
+        grid = page.get("/").text
         beside = page.get("/runs", params={"a": "mine", "b": "later"}).text
         answers = {run: page.get("/picture", params={"run": run, "image": "a.jpg"}) for run in ("mine", "later")}
     index.close()
 
     assert original == 404
+    assert "Not covered: run later covers nothing, and other runs of Demo do." in grid
     assert re.findall(r"picture\?run=(\w+)", beside) == ["mine"]
     assert {run: answer.status_code for run, answer in answers.items()} == {"mine": 200, "later": 404}
 

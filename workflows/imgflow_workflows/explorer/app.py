@@ -75,6 +75,7 @@ class Explorer:
         asked = [
             *pages.bar(choice, self.index.columns, token=self.token, trouble=trouble, total=total),
             *pages.unfinished(self.index.newest.values()),
+            *pages.uncovered(one.run for one in self.index.newest.values() if self.index.shows(one.run)),
         ]
         if shown.view == "map":
             return self._map(where, values, beside, asked)

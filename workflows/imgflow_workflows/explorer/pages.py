@@ -15,6 +15,7 @@ from imgflow_workflows.explorer.facets import Bars, Words
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from imgflow_steps.records.run import Run
     from imgflow_workflows.runs.history import Record
 
 WIDTH, HEIGHT = 10, 40  # of a bar, in its own units
@@ -176,6 +177,14 @@ def unfinished(newest: Iterable[Record]) -> list[Markup]:
         tag("p", f"Run {one.run.id} of {one.run.municipality} has not finished: some images have no result yet.")
         for one in newest
         if not one.whole
+    ]
+
+
+def uncovered(newest: Iterable[Run]) -> list[Markup]:
+    """A line for each run whose pictures show what another run covers."""
+    return [
+        tag("p", f"Not covered: run {run.id} covers nothing, and other runs of {run.municipality} do.", class_="oops")
+        for run in newest
     ]
 
 
