@@ -18,7 +18,8 @@ from fastapi.responses import StreamingResponse
 
 from imgflow_service.api import forms
 from imgflow_service.api.answers import EPOCH
-from imgflow_service.api.choice import bad_pipeline
+from imgflow_service.api.choice import bad_pipeline, unrepeated
+from imgflow_service.api.front import while_there
 from imgflow_service.jobs import records
 from imgflow_service.jobs.queue import FAULTS
 from imgflow_service.jobs.records import Job, Jobs, Progress, Row, Sent
@@ -60,7 +61,7 @@ async def job_of(front: Front, identity: str) -> Job:
 
 def router(front: Front) -> APIRouter:
     """The routes."""
-    routes = APIRouter(dependencies=[Depends(front.guest)], tags=["jobs"])
+    routes = APIRouter(dependencies=[Depends(front.guest), Depends(unrepeated)], tags=["jobs"])
 
     @routes.post("/process", openapi_extra=POST, response_class=Response, status_code=202)
     async def process(request: Request) -> Response:
@@ -68,7 +69,7 @@ def router(front: Front) -> APIRouter:
         jobs, _ = jobs_of(front)
         wait = waited(request)
         job = await _taken(front, request)
-        progress = await _settled(jobs, job, wait)
+        progress = await while_there(request, _settled(jobs, job, wait))
         code = 200 if wait and len(progress.rows) == len(job.files) else 202
         headers = {"Location": f"/v1/jobs/{job.id}", "Cache-Control": "no-store"}
         return Response(json.dumps(document(job, progress)), code, headers, "application/json")
@@ -90,7 +91,8 @@ def router(front: Front) -> APIRouter:
         """A job, and what became of each of its files."""
         jobs, _ = jobs_of(front)
         job = await job_of(front, identity)
-        told = json.dumps(document(job, await _settled(jobs, job, waited(request))))
+        progress = await while_there(request, _settled(jobs, job, waited(request)))
+        told = json.dumps(document(job, progress))
         return Response(told, headers=FRESH, media_type="application/json")
 
     @routes.delete("/v1/jobs/{identity}")
@@ -154,8 +156,9 @@ async def _taken(front: Front, request: Request) -> Job:
     with front.admission.place() as place:
         async with _form(front, request, place) as form:
             texts = [text for name in FIELDS["actions"] for text in form.fields.get(name, ())]
-            files = [file for file in form.files if file.field in FIELDS["files"]]
-            if others := [file.field for file in form.files if file.field not in FIELDS["files"]]:
+            sent = [file for file in form.files if file.name or file.size]  # browsers send a field that was left empty
+            files = [file for file in sent if file.field in FIELDS["files"]]
+            if others := [file.field for file in sent if file.field not in FIELDS["files"]]:
                 raise Problem("bad-request", f"a file came as {others[0][:80]!r}, which is not read; send it as files")
             read = await asyncio.to_thread(_pipelines, front, texts)
             if not files or not read:
@@ -166,10 +169,10 @@ async def _taken(front: Front, request: Request) -> Job:
             identity, known = await _identity(front, request, read, files)
             if known:
                 return known
-            sent = tuple(Sent(name=name, bytes=file.size) for name, file in zip(named, files, strict=True))
+            listed = tuple(Sent(name=name, bytes=file.size) for name, file in zip(named, files, strict=True))
             trace: Trace = request.state.trace
             about = {"traceparent": trace.parent, "tracestate": trace.state}
-            job = Job(id=identity, created=time.time(), files=sent, pipelines=tuple(read), **about)
+            job = Job(id=identity, created=time.time(), files=listed, pipelines=tuple(read), **about)
             await asyncio.to_thread(jobs.save, job, (file.read() for file in files))
     try:
         await asyncio.to_thread(queue.put, job, list(range(len(job.files))))
@@ -218,7 +221,8 @@ class _form:  # noqa: N801 - used as a function is
     """A form with many files as an asynchronous context."""
 
     def __init__(self, front: Front, request: Request, place: Any) -> None:
-        self._reading = forms.read(request, place, front.settings.limits, files=front.settings.limits.files)
+        own = front.settings
+        self._reading = forms.read(request, place, own.limits, files=own.limits.files, seconds=own.timeout)
 
     async def __aenter__(self) -> forms.Form:
         self._form = await self._reading

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 from imgflow_service.wire import tracing
 from imgflow_service.wire.messages import ImageRequest
-from imgflow_service.wire.problems import Problem
+from imgflow_service.wire.problems import Problem, once
 from imgflow_service.wire.processor_pb2 import ProcessRequest, ProcessResponse, Scaling
 from imgflow_service.wire.tracing import REQUEST, Trace, Tracer
 
@@ -85,7 +85,9 @@ class Http:
 
 
 def _request(query: str, request_id: str) -> ProcessRequest:
-    given = dict(parse_qsl(query, keep_blank_values=True))
+    pairs = parse_qsl(query, keep_blank_values=True)
+    once(name for name, _ in pairs)
+    given = dict(pairs)
     if unknown := [name for name in given if name not in PARAMETERS]:
         raise Problem("bad-request", f"there is no parameter {unknown[0][:80]!r}; there are: {', '.join(PARAMETERS)}")
     request = ProcessRequest(request_id=request_id, name=given.get("name", ""))
