@@ -234,6 +234,14 @@ def test_jobs_come_in_pages_the_newest_first(keeper: Served) -> None:
     assert second["jobs"][0]["job"] == mine[0]
 
 
+@pytest.mark.parametrize(("path", "name"), [("/v1/jobs?limti=2", "limti"), ("/v1/jobs/none?limit=2", "limit")])
+def test_a_parameter_that_jobs_do_not_know_is_refused_by_name(keeper: Served, path: str, name: str) -> None:
+    told = posted(keeper, [("a.jpg", photographs.jpeg(16, 64, 48))], OPERATIONS)
+    answer = keeper.client.get(path.replace("none", told["job"]))
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad-request")
+    assert repr(name) in answer.json()["detail"]
+
+
 def test_a_service_without_a_store_says_that_it_has_no_jobs(front: Served) -> None:
     assert front.client.get("/v1/jobs").status_code == 404
     assert "IMGFLOW_STORE" in front.client.get("/static/").json()["detail"]

@@ -36,6 +36,14 @@ def test_a_body_that_does_not_come_in_the_time_of_its_request_is_not_waited_for(
     assert b'"timeout"' in answer
 
 
+def test_a_processor_does_not_wait_for_a_body_either(start_service: Start) -> None:
+    served = start_service("processor", IMGFLOW_SERVE_PROCESSOR_WORKERS="1", IMGFLOW_SERVE_TIMEOUT="0.5")
+    head = f"POST /process HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {len(PHOTO)}\r\n\r\n"
+    answer = said(served, head.encode(), PHOTO[:10])
+    assert b" 504 " in answer.partition(b"\r\n")[0]
+    assert b'"timeout"' in answer
+
+
 def test_a_form_that_comes_ever_slower_gives_its_place_back(start_service: Start, tmp_path: Path) -> None:
     told = {"IMGFLOW_SERVE_TIMEOUT": "1", "IMGFLOW_STORE": str(tmp_path)}
     front = start_service("api", IMGFLOW_SERVE_API_PROCESSORS="127.0.0.1:1", **told)

@@ -40,7 +40,6 @@ QUIET = 15.0  # seconds without an event after which a stream shows that it live
 PAGE = 100
 FRESH = {"Cache-Control": "no-store"}
 PREFER = re.compile(r"(?:^|[,;\s])wait=\"?(\d{1,9})", re.IGNORECASE)
-QUERY = {"wait", "after", "limit"}
 
 
 def jobs_of(front: Front) -> tuple[Jobs, Queue]:
@@ -75,8 +74,9 @@ def router(front: Front) -> APIRouter:
         return Response(json.dumps(document(job, progress)), code, headers, "application/json")
 
     @routes.get("/v1/jobs")
-    async def listed(limit: int = PAGE, after: str = "") -> dict[str, Any]:
+    async def listed(request: Request, limit: int = PAGE, after: str = "") -> dict[str, Any]:
         """Jobs, the newest first; `next` is the following page."""
+        known(request, "limit", "after")
         jobs, _ = jobs_of(front)
         ids = [each for each in await asyncio.to_thread(jobs.all) if not after or each < after]
         page = ids[: max(1, min(limit, PAGE))]
@@ -134,10 +134,15 @@ async def _settled(jobs: Jobs, job: Job, seconds: float) -> Progress:
         await asyncio.sleep(LOOK)
 
 
+def known(request: Request, *names: str) -> None:
+    """Raises Problem for a parameter that is not among these."""
+    if unknown := request.query_params.keys() - set(names):
+        raise Problem("bad-request", f"there is no parameter {min(unknown)[:80]!r}; there is: {', '.join(names)}")
+
+
 def waited(request: Request) -> float:
     """Seconds that a client waits, by ``?wait=`` or ``Prefer: wait=``. Raises Problem."""
-    if unknown := request.query_params.keys() - QUERY:
-        raise Problem("bad-request", f"there is no parameter {min(unknown)[:80]!r}; there is: wait")
+    known(request, "wait")
     preferred = PREFER.search(request.headers.get("prefer", ""))
     most = min(int(preferred[1]), WAIT) if preferred else 0  # RFC 7240: a wish, never a fault
     text = request.query_params.get("wait", str(most))
