@@ -183,6 +183,27 @@ def test_the_same_picture_comes_from_the_cache_with_the_same_bytes_and_name(kept
     assert kept.client.get(url, params={"width": 77}).status_code == 404
 
 
+@pytest.mark.parametrize("steps", ["scale:50%", "split:2x2"])
+def test_other_forms_of_a_result_have_other_names_and_the_same_name_is_the_same_bytes(kept: Served, steps: str) -> None:
+    photo = photographs.jpeg(13, 640, 480)
+    url, query = f"/v1/images/{hashlib.sha256(photo).hexdigest()}", {"steps": steps}
+    forms = ["*/*", "application/json", *(["application/zip"] if "split" in steps else [])]
+
+    first = [kept.client.post("/v1/images", params=query, content=photo, headers={"accept": one}) for one in forms]
+    while kept.client.get(url, params=query).status_code == 404:
+        time.sleep(0.05)
+    again = [kept.client.get(url, params=query, headers={"accept": one}) for one in forms]
+
+    names = [one.headers["etag"] for one in first]
+    assert len(set(names)) == len(forms)
+    told = [[(one.headers["etag"], one.content) for one in answers] for answers in (first, again)]
+    assert told[0] == told[1]
+    for form in forms:
+        known = [kept.client.get(url, params=query, headers={"accept": form, "if-none-match": one}) for one in names]
+        assert [one.status_code for one in known] == [304 if one == form else 200 for one in forms]
+        assert {one.headers["vary"] for one in known} == {"Accept"}
+
+
 def test_several_pictures_come_whole_from_the_cache(kept: Served) -> None:
     photo = photographs.jpeg(10, 640, 480)
     ask = {"params": {"steps": "split:2x2,infer"}, "content": photo, "headers": {"accept": "application/json"}}

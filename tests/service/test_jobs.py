@@ -122,12 +122,12 @@ def test_resize_is_exact_with_two_sides_and_keeps_proportions_with_one(
 def test_what_is_no_picture_is_a_row_of_its_own_and_counts_add_up(keeper: Served) -> None:
     files = [("a.jpg", photographs.jpeg(6, 64, 48)), ("b.jpg", b"no picture"), ("c.jpg", photographs.jpeg(7)[:600])]
 
-    told = posted(keeper, files, OPERATIONS)
+    told = posted(keeper, [*files, ("d.jpg", b"")], OPERATIONS)
 
-    assert [file["status"] for file in told["files"]] == ["processed", "rejected", "rejected"]
-    assert told["files"][1]["code"] == "unsupported-format"
+    assert [file["status"] for file in told["files"]] == ["processed", "rejected", "rejected", "rejected"]
+    assert [told["files"][at]["code"] for at in (1, 3)] == ["unsupported-format", "empty"]
     counts = told["counts"]
-    assert counts["listed"] == sum(count for name, count in counts.items() if name != "listed") == 3
+    assert counts["listed"] == sum(count for name, count in counts.items() if name != "listed") == 4
     assert told["status"] == "done"
 
 
@@ -157,6 +157,18 @@ def test_a_form_that_lacks_something_is_told_what(keeper: Served, data: Any, fil
     answer = keeper.client.post("/process", data=data, files=files)
     assert answer.status_code == 400
     assert said in answer.json()["detail"]
+
+
+def test_a_field_for_files_that_was_left_empty_is_no_file(keeper: Served) -> None:
+    field = b'--x\r\nContent-Disposition: form-data; name="%s"'
+    actions = field % b"actions" + b"\r\n\r\n" + json.dumps(OPERATIONS).encode() + b"\r\n"
+    empty = field % b"files" + b'; filename=""\r\nContent-Type: application/octet-stream\r\n\r\n\r\n'
+    form = {"content-type": "multipart/form-data; boundary=x"}
+
+    answer = keeper.client.post("/process", content=actions + empty + b"--x--\r\n", headers=form)
+
+    assert answer.status_code == 400
+    assert "no files" in answer.json()["detail"]
 
 
 def test_the_same_idempotency_key_is_the_same_job_and_another_request_is_refused(keeper: Served) -> None:
@@ -222,6 +234,14 @@ def test_jobs_come_in_pages_the_newest_first(keeper: Served) -> None:
     assert second["jobs"][0]["job"] == mine[0]
 
 
+@pytest.mark.parametrize(("path", "name"), [("/v1/jobs?limti=2", "limti"), ("/v1/jobs/none?limit=2", "limit")])
+def test_a_parameter_that_jobs_do_not_know_is_refused_by_name(keeper: Served, path: str, name: str) -> None:
+    told = posted(keeper, [("a.jpg", photographs.jpeg(16, 64, 48))], OPERATIONS)
+    answer = keeper.client.get(path.replace("none", told["job"]))
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad-request")
+    assert repr(name) in answer.json()["detail"]
+
+
 def test_a_service_without_a_store_says_that_it_has_no_jobs(front: Served) -> None:
     assert front.client.get("/v1/jobs").status_code == 404
     assert "IMGFLOW_STORE" in front.client.get("/static/").json()["detail"]
@@ -257,7 +277,7 @@ def test_a_job_that_is_damaged_keeps_neither_the_service_nor_another_job_from_be
     assert finished(second, whole["job"])["counts"]["processed"] == 1
 
 
-def test_a_store_that_is_away_at_the_start_costs_no_picture_without_a_job(
+def test_a_store_that_is_away_at_the_start_costs_no_picture_without_a_job_and_jobs_are_told_to_come_again(
     start_service: Start, processor: Served, moto_server: Server
 ) -> None:
     proxy = Proxy(moto_server)
@@ -266,11 +286,14 @@ def test_a_store_that_is_away_at_the_start_costs_no_picture_without_a_job(
     try:
         front = start_service("api", IMGFLOW_SERVE_API_PROCESSORS=behind(processor), **told)
         answer = front.client.post("/v1/images", content=photographs.jpeg(14, 64, 48))
+        refused = front.client.get("/v1/jobs")
         front.end(signal.SIGKILL)
     finally:
         proxy.close()
 
     assert answer.status_code == 200, answer.text
+    assert (refused.status_code, refused.json()["code"]) == (503, "busy")
+    assert int(refused.headers["retry-after"]) >= 1
 
 
 def test_a_store_that_refuses_for_a_while_costs_no_image_of_a_job(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import socket
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests import photographs
 from tests.service.conftest import NewStore
-from tests.services import SECONDS, Served, Start
+from tests.services import SECONDS, Served, Start, until
 
 PHOTO = photographs.jpeg(1, 64, 48)
 
@@ -34,6 +36,31 @@ def test_a_body_that_does_not_come_in_the_time_of_its_request_is_not_waited_for(
     assert b'"timeout"' in answer
 
 
+def test_a_processor_does_not_wait_for_a_body_either(start_service: Start) -> None:
+    served = start_service("processor", IMGFLOW_SERVE_PROCESSOR_WORKERS="1", IMGFLOW_SERVE_TIMEOUT="0.5")
+    head = f"POST /process HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {len(PHOTO)}\r\n\r\n"
+    answer = said(served, head.encode(), PHOTO[:10])
+    assert b" 504 " in answer.partition(b"\r\n")[0]
+    assert b'"timeout"' in answer
+
+
+def test_a_form_that_comes_ever_slower_gives_its_place_back(start_service: Start, tmp_path: Path) -> None:
+    told = {"IMGFLOW_SERVE_TIMEOUT": "1", "IMGFLOW_STORE": str(tmp_path)}
+    front = start_service("api", IMGFLOW_SERVE_API_PROCESSORS="127.0.0.1:1", **told)
+    kind = "multipart/form-data; boundary=x"
+    head = f"POST /process HTTP/1.1\r\nHost: a\r\nContent-Type: {kind}\r\nContent-Length: 1000000\r\n\r\n"
+    answer = b""
+    with socket.create_connection(("127.0.0.1", front.ports["http"]), timeout=0.1) as connection:
+        connection.sendall(head.encode() + b'--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n')
+        while b"}" not in answer:
+            connection.sendall(b"a")
+            with suppress(TimeoutError):
+                answer += connection.recv(1 << 16)
+    assert answer.startswith(b"HTTP/1.1 504 ")
+    assert b'"timeout"' in answer
+    assert front.metric("imgflow_service_inflight") == 0
+
+
 def test_a_client_whose_body_was_refused_unsent_is_told_that_the_connection_ends(front: Served) -> None:
     head = "POST /v1/images?widht=3 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n"
     answer = said(front, head.encode())
@@ -42,8 +69,9 @@ def test_a_client_whose_body_was_refused_unsent_is_told_that_the_connection_ends
 
 
 def test_a_method_that_is_not_done_is_told_with_those_that_are(front: Served) -> None:
-    answer = front.client.put("/v1/images")
-    assert (answer.status_code, answer.headers.get("allow")) == (405, "POST")
+    answers = [front.client.put("/v1/images"), front.client.options("/"), front.client.post("/stats")]
+    assert [one.status_code for one in answers] == [405] * 3
+    assert [one.headers.get("allow") for one in answers] == ["POST", "GET, HEAD, POST", "GET, HEAD"]
 
 
 @pytest.mark.parametrize("path", ["/livez", "/", "/openapi.json", "/v1/jobs/none"])
@@ -108,3 +136,24 @@ def test_a_file_of_another_field_is_not_dropped_without_a_word(with_jobs: Served
     answer = with_jobs.client.post("/process", files=form)
     assert answer.status_code == 400
     assert repr(field) in answer.json()["detail"]
+
+
+def test_who_leaves_while_a_job_is_waited_for_is_not_waited_for(start_service: Start, tmp_path: Path) -> None:
+    front = start_service("api", IMGFLOW_SERVE_API_PROCESSORS="127.0.0.1:1", IMGFLOW_STORE=str(tmp_path))
+    form: list[tuple[str, Any]] = [("actions", (None, '{"operations": ["grayscale"]}')), ("files", ("a.jpg", PHOTO))]
+    job = front.client.post("/process", files=form).json()["job"]
+
+    with socket.create_connection(("127.0.0.1", front.ports["http"])) as connection:
+        connection.sendall(f"GET /v1/jobs/{job}?wait=60 HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        time.sleep(0.5)
+
+    until(lambda: len(front.logged("request")) == 2)
+    [_, left] = front.logged("request")
+    assert left["status"] == 499
+    assert float(str(left["ms"])) < 30_000
+
+
+def test_a_document_that_names_a_url_is_a_short_one(front: Served) -> None:
+    long = b'{"url": "http://a/' + b"a" * (70 << 10) + b'"}'
+    answer = front.client.post("/v1/images", content=long, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (413, "too-many-bytes")

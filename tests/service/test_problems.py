@@ -19,6 +19,7 @@ from tests.services import SECONDS, Served, Start, until
 from imgflow_service.wire.imagescaler_pb2 import Image as Sent
 from imgflow_service.wire.imagescaler_pb2 import ScaleImageRequest
 from imgflow_service.wire.imagescaler_pb2_grpc import ImageScalerStub
+from imgflow_workflows import remote
 
 KEY = "a-key-of-a-shop"
 PHOTO = photographs.jpeg(1, 64, 48)
@@ -102,6 +103,29 @@ def test_what_is_not_served_is_a_problem_as_well(front: Served, method: str, pat
     assert_problem(front.client.request(method, path), status, code)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "name"),
+    [
+        ("POST", "/v1/images?width=640&width=320", "width"),
+        ("POST", "/v1/images?steps=grayscale&name=&name=", "name"),
+        ("GET", f"/v1/images/{'0' * 64}?format=png&format=webp", "format"),
+        ("POST", "/process?wait=0&wait=60", "wait"),
+        ("GET", "/v1/jobs?limit=1&limit=2", "limit"),
+        ("GET", "/static/?after=a&after=b", "after"),
+    ],
+)
+def test_a_parameter_that_is_given_twice_is_refused_by_name(front: Served, method: str, path: str, name: str) -> None:
+    answer = front.client.request(method, path, content=PHOTO)
+    assert_problem(answer, 400, "bad-request")
+    assert repr(name) in answer.json()["detail"]
+
+
+def test_a_processor_refuses_a_parameter_that_is_given_twice(processor: Served) -> None:
+    answer = processor.client.post("/process?grayscale=true&grayscale=false", content=PHOTO)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad-request")
+    assert "'grayscale'" in answer.json()["detail"]
+
+
 @pytest.fixture(scope="module")
 def guarded(start_service: Start, processor: Served) -> Served:
     """A front that asks for a key and allows few requests, few bytes, and no parameters."""
@@ -130,6 +154,23 @@ def test_a_key_lets_in_and_too_many_requests_of_it_are_told_when_to_come_again(g
     assert int(refused.headers["retry-after"]) >= 1
     assert {line["key"] for line in guarded.logged("request") if line["status"] == 200} == {"shop"}
     assert KEY not in "".join(guarded.lines)
+
+
+def test_a_key_is_what_its_bytes_are_in_whatever_script(start_service: Start, processor: Served) -> None:
+    key = "schlüssel-鍵"
+    front = start_service(
+        "api",
+        IMGFLOW_SERVE_API_PROCESSORS=f"127.0.0.1:{processor.ports['grpc']}",
+        IMGFLOW_SERVE_KEYS=f"läden:{hashlib.sha256(key.encode()).hexdigest()}",
+    )
+
+    def status(name: bytes, value: bytes) -> int:
+        return front.client.post("/v1/images", content=PHOTO, headers=[(name, value)]).status_code
+
+    assert status(b"x-api-key", key.encode()) == status(b"authorization", b"Bearer " + key.encode()) == 200
+    assert status(b"x-api-key", b"schl\xfcssel") == status(b"authorization", b"Bearer \xff\xfe") == 401
+    with remote.Service(front.url(), key=key) as service:
+        assert service.process(PHOTO).data
 
 
 def test_a_grpc_client_that_leaves_is_counted_as_gone_and_not_as_answered(start_service: Start) -> None:

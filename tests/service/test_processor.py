@@ -329,3 +329,18 @@ def test_a_computing_process_of_a_processor_has_nothing_to_steal(start_service: 
     assert not {name for name in ("minio", "urllib3", "grpc") if f"/{name}/" in (about / "maps").read_text()}
     if refused.is_available():
         assert "Seccomp:\t2" in (about / "status").read_text()
+
+
+def test_a_verdict_on_a_picture_is_known_for_a_while_and_asked_for_anew_where_somebody_wants_that(
+    start_service: Start, processor: Served
+) -> None:
+    front = start_service("api", IMGFLOW_SERVE_API_PROCESSORS=f"127.0.0.1:{processor.ports['grpc']}")
+    broken = photographs.jpeg(41, 640, 480)[:9000]
+
+    def asked(**headers: str) -> tuple[str, float]:
+        code = front.client.post("/v1/images", content=broken, headers=headers).json()["code"]
+        return code, front.metric("imgflow_service_rpc_attempts_total")
+
+    known, anew = [asked(), asked()], asked(**{"cache-control": "no-cache"})
+
+    assert (known, anew) == ([("truncated", 1)] * 2, ("truncated", 2))

@@ -101,6 +101,14 @@ def test_refused_failed_and_too_slow_are_told_apart(
     assert "--allow-host" not in answer.text
 
 
+def test_a_url_that_holds_half_a_character_is_no_fault_of_the_service(fetching: Served) -> None:
+    body = b'{"url": "http://localhost/\\ud800.jpg"}'
+
+    answer = fetching.client.post("/v1/images", content=body, headers={"content-type": "application/json"})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad-request"), answer.text
+
+
 def test_an_address_inside_a_network_that_nobody_named_is_refused(
     start_service: Start, processor: Served, site: str
 ) -> None:

@@ -104,7 +104,7 @@ class Service:
         given = {name: _text(value) for name, value in wishes.items() if value is not None}
         target = f"{self.url}/v1/images" + (f"?{urlencode(given)}" if given else "")
         if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
+            headers["Authorization"] = f"Bearer {self._key}".encode().decode("latin-1")  # what HTTP makes bytes of
         return _read(self._ask(target, body, headers))
 
     def _ask(self, target: str, body: bytes, headers: dict[str, str]) -> BaseHTTPResponse:

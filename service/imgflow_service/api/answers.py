@@ -3,38 +3,59 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import zipfile
 from collections.abc import Mapping
 from io import BytesIO
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from fastapi import Response
 
+from imgflow_service.api import accepted
 from imgflow_steps.contract.options import SUFFIX_OF_TYPE
 
 if TYPE_CHECKING:
+    from imgflow_service.api.front import Had
     from imgflow_service.api.made import Made, Piece
 
 FINDINGS_LENGTH = 4 << 10  # characters of findings that a header may hold
 YEAR = 31_536_000  # seconds
+PARTS, ZIP, JSON = "multipart/mixed", "application/zip", "application/json"
+FORMS = {PARTS: ".parts", ZIP: ".zip", JSON: ".json"}  # in the ETag: other bytes have another one
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of files in an archive: the same bytes every time
 
 
-def answer(made: Made, headers: Mapping[str, str], accept: str) -> Response:
-    """A result, as its client would have it."""
-    told = dict(headers) | {"X-Imgflow-Source": made.source, "Vary": "Accept"}
-    if "application/json" in accept or not any(piece.content_type for piece in made.pieces):
-        return Response(json.dumps(_document(made)), media_type="application/json", headers=told)
-    if len(made.pieces) == 1:
-        piece = made.pieces[0]
-        return Response(piece.data, media_type=piece.content_type, headers={**told, **_about(piece)})
-    if "application/zip" in accept:
-        return Response(_archive(made), media_type="application/zip", headers=told)
-    boundary = token_hex(16)
-    kind = f"multipart/mixed; boundary={boundary}"
-    return Response(_parts(made, boundary), media_type=kind, headers=told)
+def answer(had: Had, headers: Mapping[str, str], accept: str, known: str = "") -> Response:
+    """A result, as its client would have it; without its body where that is ``known`` to it (``If-None-Match``)."""
+    made = had.made
+    kind = accepted.chosen(accept, _kinds(made))
+    etag = f'"{had.name}{FORMS.get(kind, "")}"'
+    told = {**headers, "ETag": etag, "Vary": "Accept"}
+    if _is_current(known, etag):
+        return Response(status_code=304, headers=told)
+    told["X-Imgflow-Source"] = made.source
+    if kind == JSON:
+        return Response(json.dumps(_document(made)), media_type=kind, headers=told)
+    if kind == ZIP:
+        return Response(_archive(made), media_type=kind, headers=told)
+    if kind == PARTS:
+        boundary = hashlib.sha256(had.name.encode()).hexdigest()[:32]  # the same bytes for the same ETag
+        return Response(_parts(made, boundary), media_type=f"{kind}; boundary={boundary}", headers=told)
+    [piece] = made.pieces
+    return Response(piece.data, media_type=kind, headers={**told, **_about(piece)})
+
+
+def _kinds(made: Made) -> list[str]:
+    """Media types that a result may have, the one that it has where nothing is asked for first."""
+    if not any(piece.content_type for piece in made.pieces):
+        return [JSON]
+    return [made.pieces[0].content_type, JSON] if len(made.pieces) == 1 else [PARTS, ZIP, JSON]
+
+
+def _is_current(known: str, etag: str) -> bool:
+    """Whether a client has this already, as ``If-None-Match`` says."""
+    return known.strip() == "*" or etag in {one.strip().removeprefix("W/") for one in known.split(",")}
 
 
 def _about(piece: Piece) -> dict[str, str]:

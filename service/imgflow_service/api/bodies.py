@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from imgflow_service.api.admission import Place
 from imgflow_service.wire.problems import Problem
 
+PACE = 32 << 10  # bytes, of which as many come in the time of a request: a slower client would hold its place for ever
 STEP = 1 << 20  # bytes that are reserved at a time of a body that does not say its length
 
 
@@ -63,12 +64,15 @@ async def whole(request: Request, place: Place, largest: int, seconds: float) ->
 
 
 async def counted(
-    request: Request, place: Place, largest: int, held: Callable[[], int] | None = None
+    request: Request, place: Place, largest: int, held: Callable[[], int] | None = None, seconds: float = 0.0
 ) -> AsyncIterator[bytes]:
-    """The body as it comes, each part reserved before it is kept; ``held`` says how much is where it is less."""
-    received = 0
+    """The body as it comes, each part reserved before it is kept; ``held`` says how much is where it is less.
+
+    Raises Problem, also where less than PACE comes of it in so many seconds, where these are given.
+    """
+    received, stream = 0, request.stream()
     try:
-        async for part in request.stream():
+        async for part in _paced(stream, seconds) if seconds else stream:
             received += len(part)
             if received > largest:
                 raise Problem("too-many-bytes", f"more than {largest} bytes, the limit")
@@ -78,3 +82,16 @@ async def counted(
                 yield part
     except ClientDisconnect:
         raise Problem("bad-request", "the body breaks off") from None
+
+
+async def _paced(parts: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
+    come, ends = 0, time.monotonic() + seconds
+    while True:
+        async with within(ends - time.monotonic()):
+            part = await anext(parts, None)
+        if part is None:
+            return
+        come += len(part)
+        if come >= PACE:
+            come, ends = 0, time.monotonic() + seconds
+        yield part

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from fastapi import Request
+
 from imgflow_service.settings import ServiceLimits, ServiceSettings
 from imgflow_service.wire import pipelines
 from imgflow_service.wire.pipelines import Wish
-from imgflow_service.wire.problems import Problem
+from imgflow_service.wire.problems import Problem, once
 from imgflow_service.wire.processor_pb2 import ProcessRequest, Scaling
 from imgflow_steps.codec import Header
 from imgflow_steps.pipeline.model import BadPipelineError, Pipeline, parse
@@ -83,6 +85,14 @@ class Choice:
 def _wished(wish: Wish, limits: ServiceLimits) -> Decided:
     pipeline = wish.pipeline(limits.of_pipeline)
     return Decided(pipeline, pipelines.digest(pipeline), wish, "")
+
+
+def unrepeated(request: Request) -> None:
+    """Let a request pass, as a dependency of routes, unless a name is given twice: which of them is meant is unknown.
+
+    Raises Problem.
+    """
+    once(name for name, _ in request.query_params.multi_items())
 
 
 def choose(query: Mapping[str, str], settings: ServiceSettings) -> Choice:

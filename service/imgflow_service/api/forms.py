@@ -56,10 +56,10 @@ class Form:
             file.content.close()
 
 
-async def read(request: Request, place: Place, limits: ServiceLimits, files: int) -> Form:
-    """A form of at most this many files.
+async def read(request: Request, place: Place, limits: ServiceLimits, files: int, seconds: float = 0.0) -> Form:
+    """A form of at most this many files, which comes no slower than a PACE in so many seconds, where these are given.
 
-    Raises Problem: bad-request where it is no form, too-many-bytes, too-many-files, busy.
+    Raises Problem: bad-request where it is no form, too-many-bytes, too-many-files, busy, timeout.
     """
     largest = files * (limits.bytes + AROUND) + PARTS * FIELD
     bodies.declared(request, largest)
@@ -82,7 +82,7 @@ async def read(request: Request, place: Place, limits: ServiceLimits, files: int
         },
     )
     try:
-        async for chunk in bodies.counted(request, place, largest, held=lambda: reader.held):
+        async for chunk in bodies.counted(request, place, largest, lambda: reader.held, seconds):
             parser.write(chunk)
         parser.finalize()
         if not reader.finished:

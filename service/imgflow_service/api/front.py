@@ -56,9 +56,9 @@ class Had:
     ms: Mapping[str, float]
 
     @property
-    def etag(self) -> str:
+    def name(self) -> str:
         """The same for the same picture and the same pipeline."""
-        return f'"{self.sha256[:32]}-{self.digest}"'
+        return f"{self.sha256[:32]}-{self.digest}"
 
 
 @dataclass
@@ -114,7 +114,8 @@ class Front:
         sha256 = (await asyncio.to_thread(hashlib.sha256, data)).hexdigest()
         ms = {"hash": (time.perf_counter() - started) * 1000}
         key = (sha256, decided.digest)
-        self._recall(key)
+        if not fresh:
+            self._recall(key)
         while True:
             left = ends - time.monotonic()
 

@@ -37,7 +37,7 @@ class Guests:
             given = authorization[len(BEARER) :].strip()
         if not given:
             raise Problem("unauthorized", "send a key: Authorization: Bearer KEY, or X-Api-Key: KEY")
-        name = self._names.get(hashlib.sha256(given.encode()).hexdigest())
+        name = self._names.get(hashlib.sha256(_bytes(given)).hexdigest())
         if name is None:
             raise Problem("unauthorized", "this key is not known here")
         self._spend(name)
@@ -54,3 +54,11 @@ class Guests:
             wait = (1 - bucket.tokens) / self._rate
             raise Problem("rate", f"{name} may ask {self._rate:g} times a second", retry_after=wait)
         bucket.tokens -= 1
+
+
+def _bytes(given: str) -> bytes:
+    """A key as its client wrote it: HTTP reads bytes as Latin-1, gRPC as UTF-8 where it can."""
+    try:
+        return given.encode("latin-1")
+    except UnicodeEncodeError:
+        return given.encode("utf-8", "surrogatepass")

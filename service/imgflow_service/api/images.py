@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from imgflow_service.api import answers, bodies, examples, forms, urls
 from imgflow_service.api.admission import Place
-from imgflow_service.api.choice import choose
+from imgflow_service.api.choice import choose, unrepeated
 from imgflow_service.api.front import Front, Had, seconds_left, while_there
 from imgflow_service.wire.problems import Problem
 
@@ -21,7 +21,7 @@ PUBLIC = f"public, max-age={answers.YEAR}, immutable"
 
 def router(front: Front) -> APIRouter:
     """The routes."""
-    routes = APIRouter(dependencies=[Depends(front.guest)], tags=["images"])
+    routes = APIRouter(dependencies=[Depends(front.guest), Depends(unrepeated)], tags=["images"])
 
     @routes.post("/v1/images", openapi_extra=examples.POST, responses=examples.RESPONSES, response_class=Response)
     @routes.post("/", include_in_schema=False)
@@ -42,7 +42,7 @@ def router(front: Front) -> APIRouter:
             had = await while_there(request, work)
         parts = {"body": read, **had.ms, **had.made.ms, "total": (time.perf_counter() - started) * 1000}
         headers = {**_headers(had), "Cache-Control": PRIVATE, "Server-Timing": answers.timing(parts)}
-        return answers.answer(had.made, headers, request.headers.get("accept", ""))
+        return answers.answer(had, headers, request.headers.get("accept", ""))
 
     @routes.get("/v1/images/{sha256}", openapi_extra=examples.GET, responses=examples.KEPT, response_class=Response)
     async def kept(request: Request, sha256: str) -> Response:
@@ -52,9 +52,8 @@ def router(front: Front) -> APIRouter:
         if had is None:
             raise Problem("not-found", "this was not made, or not kept; send the picture with POST /v1/images")
         headers = {**_headers(had), "Cache-Control": PUBLIC}
-        if _is_current(request.headers.get("if-none-match", ""), had.etag):
-            return Response(status_code=304, headers=headers)
-        return answers.answer(had.made, headers, request.headers.get("accept", ""))
+        asked = request.headers
+        return answers.answer(had, headers, asked.get("accept", ""), asked.get("if-none-match", ""))
 
     return routes
 
@@ -72,8 +71,9 @@ async def _upload(front: Front, request: Request, place: Place, seconds: float) 
             place.reserve(file.size)
             await place.room(file.size, seconds)
             return bodies.Upload(file.read(), file.name)
-    data = await bodies.whole(request, place, limits.bytes, seconds)
-    if kind == "application/json":
+    named = kind == "application/json"
+    data = await bodies.whole(request, place, urls.LONGEST if named else limits.bytes, seconds)
+    if named:
         url = urls.read(data)
         place.reserve(limits.bytes)
         fetched = await while_there(request, front.urls.fetch(url, seconds))
@@ -83,10 +83,5 @@ async def _upload(front: Front, request: Request, place: Place, seconds: float) 
 
 
 def _headers(had: Had) -> dict[str, str]:
-    told: dict[str, Any] = {"ETag": had.etag, "X-Imgflow-Cache": had.how, "X-Imgflow-Processor": had.made.processor}
+    told: dict[str, Any] = {"X-Imgflow-Cache": had.how, "X-Imgflow-Processor": had.made.processor}
     return {name: value for name, value in told.items() if value}
-
-
-def _is_current(given: str, etag: str) -> bool:
-    """Whether a client has this already, as ``If-None-Match`` says."""
-    return given.strip() == "*" or etag in {one.strip().removeprefix("W/") for one in given.split(",")}

@@ -18,7 +18,8 @@ from fastapi.responses import StreamingResponse
 
 from imgflow_service.api import forms
 from imgflow_service.api.answers import EPOCH
-from imgflow_service.api.choice import bad_pipeline
+from imgflow_service.api.choice import bad_pipeline, unrepeated
+from imgflow_service.api.front import while_there
 from imgflow_service.jobs import records
 from imgflow_service.jobs.queue import FAULTS
 from imgflow_service.jobs.records import Job, Jobs, Progress, Row, Sent
@@ -39,7 +40,6 @@ QUIET = 15.0  # seconds without an event after which a stream shows that it live
 PAGE = 100
 FRESH = {"Cache-Control": "no-store"}
 PREFER = re.compile(r"(?:^|[,;\s])wait=\"?(\d{1,9})", re.IGNORECASE)
-QUERY = {"wait", "after", "limit"}
 
 
 def jobs_of(front: Front) -> tuple[Jobs, Queue]:
@@ -60,7 +60,7 @@ async def job_of(front: Front, identity: str) -> Job:
 
 def router(front: Front) -> APIRouter:
     """The routes."""
-    routes = APIRouter(dependencies=[Depends(front.guest)], tags=["jobs"])
+    routes = APIRouter(dependencies=[Depends(front.guest), Depends(unrepeated)], tags=["jobs"])
 
     @routes.post("/process", openapi_extra=POST, response_class=Response, status_code=202)
     async def process(request: Request) -> Response:
@@ -68,14 +68,15 @@ def router(front: Front) -> APIRouter:
         jobs, _ = jobs_of(front)
         wait = waited(request)
         job = await _taken(front, request)
-        progress = await _settled(jobs, job, wait)
+        progress = await while_there(request, _settled(jobs, job, wait))
         code = 200 if wait and len(progress.rows) == len(job.files) else 202
         headers = {"Location": f"/v1/jobs/{job.id}", "Cache-Control": "no-store"}
         return Response(json.dumps(document(job, progress)), code, headers, "application/json")
 
     @routes.get("/v1/jobs")
-    async def listed(limit: int = PAGE, after: str = "") -> dict[str, Any]:
+    async def listed(request: Request, limit: int = PAGE, after: str = "") -> dict[str, Any]:
         """Jobs, the newest first; `next` is the following page."""
+        known(request, "limit", "after")
         jobs, _ = jobs_of(front)
         ids = [each for each in await asyncio.to_thread(jobs.all) if not after or each < after]
         page = ids[: max(1, min(limit, PAGE))]
@@ -90,7 +91,8 @@ def router(front: Front) -> APIRouter:
         """A job, and what became of each of its files."""
         jobs, _ = jobs_of(front)
         job = await job_of(front, identity)
-        told = json.dumps(document(job, await _settled(jobs, job, waited(request))))
+        progress = await while_there(request, _settled(jobs, job, waited(request)))
+        told = json.dumps(document(job, progress))
         return Response(told, headers=FRESH, media_type="application/json")
 
     @routes.delete("/v1/jobs/{identity}")
@@ -132,10 +134,15 @@ async def _settled(jobs: Jobs, job: Job, seconds: float) -> Progress:
         await asyncio.sleep(LOOK)
 
 
+def known(request: Request, *names: str) -> None:
+    """Raises Problem for a parameter that is not among these."""
+    if unknown := request.query_params.keys() - set(names):
+        raise Problem("bad-request", f"there is no parameter {min(unknown)[:80]!r}; there is: {', '.join(names)}")
+
+
 def waited(request: Request) -> float:
     """Seconds that a client waits, by ``?wait=`` or ``Prefer: wait=``. Raises Problem."""
-    if unknown := request.query_params.keys() - QUERY:
-        raise Problem("bad-request", f"there is no parameter {min(unknown)[:80]!r}; there is: wait")
+    known(request, "wait")
     preferred = PREFER.search(request.headers.get("prefer", ""))
     most = min(int(preferred[1]), WAIT) if preferred else 0  # RFC 7240: a wish, never a fault
     text = request.query_params.get("wait", str(most))
@@ -154,8 +161,9 @@ async def _taken(front: Front, request: Request) -> Job:
     with front.admission.place() as place:
         async with _form(front, request, place) as form:
             texts = [text for name in FIELDS["actions"] for text in form.fields.get(name, ())]
-            files = [file for file in form.files if file.field in FIELDS["files"]]
-            if others := [file.field for file in form.files if file.field not in FIELDS["files"]]:
+            sent = [file for file in form.files if file.name or file.size]  # browsers send a field that was left empty
+            files = [file for file in sent if file.field in FIELDS["files"]]
+            if others := [file.field for file in sent if file.field not in FIELDS["files"]]:
                 raise Problem("bad-request", f"a file came as {others[0][:80]!r}, which is not read; send it as files")
             read = await asyncio.to_thread(_pipelines, front, texts)
             if not files or not read:
@@ -166,10 +174,10 @@ async def _taken(front: Front, request: Request) -> Job:
             identity, known = await _identity(front, request, read, files)
             if known:
                 return known
-            sent = tuple(Sent(name=name, bytes=file.size) for name, file in zip(named, files, strict=True))
+            listed = tuple(Sent(name=name, bytes=file.size) for name, file in zip(named, files, strict=True))
             trace: Trace = request.state.trace
             about = {"traceparent": trace.parent, "tracestate": trace.state}
-            job = Job(id=identity, created=time.time(), files=sent, pipelines=tuple(read), **about)
+            job = Job(id=identity, created=time.time(), files=listed, pipelines=tuple(read), **about)
             await asyncio.to_thread(jobs.save, job, (file.read() for file in files))
     try:
         await asyncio.to_thread(queue.put, job, list(range(len(job.files))))
@@ -218,7 +226,8 @@ class _form:  # noqa: N801 - used as a function is
     """A form with many files as an asynchronous context."""
 
     def __init__(self, front: Front, request: Request, place: Any) -> None:
-        self._reading = forms.read(request, place, front.settings.limits, files=front.settings.limits.files)
+        own = front.settings
+        self._reading = forms.read(request, place, own.limits, files=own.limits.files, seconds=own.timeout)
 
     async def __aenter__(self) -> forms.Form:
         self._form = await self._reading

@@ -10,6 +10,9 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from imgflow_service.api import accepted
+from imgflow_service.api.answers import JSON
+from imgflow_service.api.choice import unrepeated
 from imgflow_service.api.jobs import PAGE, document, href, job_of, jobs_of, summary
 from imgflow_service.wire.problems import Problem
 from imgflow_steps.store import NotFoundError
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from imgflow_service.api.front import Front
     from imgflow_service.jobs.records import Job
 
+HTML = "text/html"
 MAGIC = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png", b"GIF8": "image/gif", b"BM": "image/bmp"}
 WEBP = (b"RIFF", b"WEBP")
 CAREFUL = {  # pictures come from anybody: a browser shows them, and runs nothing
@@ -37,7 +41,7 @@ figure{margin:0}img{width:100%;height:9rem;object-fit:contain;background:#8882}f
 
 def router(front: Front) -> APIRouter:
     """The routes."""
-    routes = APIRouter(dependencies=[Depends(front.guest)], tags=["jobs"])
+    routes = APIRouter(dependencies=[Depends(front.guest), Depends(unrepeated)], tags=["jobs"])
 
     @routes.get("/static/", response_class=Response)
     @routes.get("/static", include_in_schema=False)
@@ -97,12 +101,11 @@ async def _picture(front: Front, key: str, content_type: str) -> Response:
 
 
 def _wants_json(request: Request) -> bool:
-    accept = request.headers.get("accept", "")
-    return "application/json" in accept and "text/html" not in accept
+    return accepted.chosen(request.headers.get("accept", ""), (HTML, JSON)) == JSON
 
 
 def _json(told: dict[str, Any]) -> Response:
-    return Response(json.dumps(told), media_type="application/json", headers={"Cache-Control": "no-store"})
+    return Response(json.dumps(told), media_type=JSON, headers={"Cache-Control": "no-store"})
 
 
 def _page(title: str, body: str) -> Response:
@@ -110,7 +113,7 @@ def _page(title: str, body: str) -> Response:
     head = f"{meta}<title>{escape(title)} - imgflow</title>"
     links = '<p><a href="/">imgflow</a> · <a href="/static/">jobs</a></p>'
     text = f'<!doctype html><html lang="en">{head}<style>{STYLE}</style>{links}<h1>{escape(title)}</h1>{body}</html>'
-    return Response(text, media_type="text/html", headers={**LOOKS, "Cache-Control": "no-store"})
+    return Response(text, media_type=HTML, headers={**LOOKS, "Cache-Control": "no-store"})
 
 
 def _table(told: list[dict[str, Any]]) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from imgflow_steps.store.web import Address
 
 THREADS = 8
+LONGEST = 64 << 10  # bytes of a body that names a URL: all else waits while it is read as JSON
 CODES = {"refused": "url-refused", "failed": "url-failed", "timeout": "url-timeout", "too-large": "too-many-bytes"}
 
 
@@ -54,6 +55,8 @@ def read(body: bytes) -> str:
     if not isinstance(document, dict) or set(document) != {"url"} or not isinstance(document["url"], str):
         raise Problem("bad-request", 'the body is {"url": "https://…"} and nothing else')
     url: str = document["url"]
+    if any("\ud800" <= one <= "\udfff" for one in url):
+        raise Problem("bad-request", "the URL holds half a character; send it in UTF-8")
     return url
 
 

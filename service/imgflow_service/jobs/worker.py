@@ -150,6 +150,8 @@ class Worker:
         results: list[Result] = []
         try:
             data = self._store.read(job.sent(number))
+            if not data:
+                return Row(status="rejected", code="empty", message="the file has no bytes")
             for action, pipeline in enumerate(job.pipelines):
                 results += self._made(job, number, action, pipeline, data, trace)
         except NotFoundError:

@@ -52,7 +52,8 @@ async def _serve(settings: ServiceSettings) -> None:
     port = server.add_insecure_port(address(own.host, own.port))
     await checks.set(SERVICE, NOT_SERVING)  # known from the first moment: it is a processor, and not yet to be asked
     await server.start()
-    http = HttpServer(Http(pictures, largest, tracer, lambda: serving), own.host, own.http_port)
+    asked = Http(pictures, largest, settings.timeout, tracer, lambda: serving)
+    http = HttpServer(asked, own.host, own.http_port)
     metrics, _ = start_http_server(own.metrics_port, own.host, telemetry.registry)
     for name in ("", SERVICE):
         await checks.set(name, SERVING)

@@ -5,6 +5,7 @@ POST /process?width=1024&height=768&grayscale=true
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from urllib.parse import parse_qsl
 
 from imgflow_service.wire import tracing
 from imgflow_service.wire.messages import ImageRequest
-from imgflow_service.wire.problems import Problem
+from imgflow_service.wire.problems import Problem, once
 from imgflow_service.wire.processor_pb2 import ProcessRequest, ProcessResponse, Scaling
 from imgflow_service.wire.tracing import REQUEST, Trace, Tracer
 
@@ -32,8 +33,11 @@ _LOG = logging.getLogger(__name__)
 class Http:
     """An ASGI application."""
 
-    def __init__(self, pictures: Pictures, largest: int, tracer: Tracer, ready: Callable[[], bool]) -> None:
-        self._pictures, self._largest, self._tracer, self._ready = pictures, largest, tracer, ready
+    def __init__(
+        self, pictures: Pictures, largest: int, seconds: float, tracer: Tracer, ready: Callable[[], bool]
+    ) -> None:
+        self._pictures, self._tracer, self._ready = pictures, tracer, ready
+        self._largest, self._seconds = largest, seconds  # of a body
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -56,7 +60,7 @@ class Http:
             case "GET", "/readyz":
                 return (200, {}, b"ok\n") if self._ready() else (503, {}, b"draining\n")
             case "POST", "/process":
-                image = await self._body(receive)
+                image = await self._come(receive)
                 request = _request(scope["query_string"].decode("latin-1"), request_id)
                 with self._tracer.span("POST /process", trace, "server") as span:
                     response = await self._pictures.process(ImageRequest(request, image), None, span)
@@ -66,6 +70,13 @@ class Http:
                 raise Problem("method-not-allowed", "a picture is sent with POST /process")
             case _:
                 raise Problem("not-found", "a picture is sent with POST /process")
+
+    async def _come(self, receive: Receive) -> bytes:
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._body(receive)
+        except TimeoutError:
+            raise Problem("timeout", "the body did not come within the time of its request") from None
 
     async def _body(self, receive: Receive) -> bytes:
         parts: list[bytes] = []
@@ -85,7 +96,9 @@ class Http:
 
 
 def _request(query: str, request_id: str) -> ProcessRequest:
-    given = dict(parse_qsl(query, keep_blank_values=True))
+    pairs = parse_qsl(query, keep_blank_values=True)
+    once(name for name, _ in pairs)
+    given = dict(pairs)
     if unknown := [name for name in given if name not in PARAMETERS]:
         raise Problem("bad-request", f"there is no parameter {unknown[0][:80]!r}; there are: {', '.join(PARAMETERS)}")
     request = ProcessRequest(request_id=request_id, name=given.get("name", ""))

@@ -1,7 +1,7 @@
-"""What uvicorn leaves open of a connection: how large the head of a request may be, how long it may take, and h2c.
+"""What uvicorn leaves open of a connection: how large the head of a request may be, how long it may take, and Upgrade.
 
 Clients such as Java's HttpClient ask with their first request whether HTTP/2 is spoken. RFC 9110 lets a server pass
-that over; uvicorn's parser takes it for the end of the request, and the body is lost.
+that over, whatever is asked for; uvicorn's parser takes it for the end of the request, and the body is lost.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ LARGEST_HEAD = 64 << 10  # bytes of a request line and its headers
 KEEP_ALIVE = 75  # seconds that an idle connection stays: longer than proxies in front keep theirs
 LONGEST_HEAD = KEEP_ALIVE  # seconds for them, from when a connection opens: proxies may open it before they need it
 END = b"\r\n\r\n"
-UPGRADE = re.compile(rb"\r\nupgrade:[ \t]*h2c[ \t]*(?=\r\n)", re.IGNORECASE)
+UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*(?=\r\n)", re.IGNORECASE)
+UNENDED = re.compile(rb"\r(?:\n[^\r\n]*\r?)?\Z")  # a line of a head that may go on in the next packet
 
 
 class Connection(HttpToolsProtocol):
@@ -25,6 +26,7 @@ class Connection(HttpToolsProtocol):
     _timer: asyncio.TimerHandle | None = None
     _head = 0  # bytes of a head that has not ended
     _in_head = True
+    _kept = b""  # the line of a head that has not ended, and so may yet ask for another protocol
 
     def connection_made(self, transport: Any) -> None:
         """See asyncio.Protocol."""
@@ -41,8 +43,8 @@ class Connection(HttpToolsProtocol):
         if self._in_head:
             if not self._head:
                 self._wait()
-                data = _without_upgrade(data)
             self._head += len(data)
+            data, self._kept = _without_upgrade(self._kept + data)
         super().data_received(data)
         if self._in_head and self._head > LARGEST_HEAD and not self.transport.is_closing():
             self.send_400_response(f"The head of the request has more than {LARGEST_HEAD} bytes.")
@@ -76,7 +78,12 @@ class Connection(HttpToolsProtocol):
             self._timer = None
 
 
-def _without_upgrade(data: bytes) -> bytes:
-    """The beginning of a request that asks for no HTTP/2; as it is where its head has not come whole."""
-    end = data.find(END, 0, LARGEST_HEAD)
-    return data if end < 0 else UPGRADE.sub(b"", data[: end + 2]) + data[end + 2 :]
+def _without_upgrade(data: bytes) -> tuple[bytes, bytes]:
+    """A part of a head without its asking for another protocol, and the end of it that is not a line yet."""
+    end = data.find(END)
+    if end >= 0:
+        return UPGRADE.sub(b"", data[: end + 2]) + data[end + 2 :], b""
+    lines = UPGRADE.sub(b"", data)
+    unended = UNENDED.search(lines)
+    at = unended.start() if unended else len(lines)
+    return lines[:at], lines[at:]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -81,3 +83,9 @@ class Problem(Exception):  # noqa: N818 - an answer
         retry = {"retry-after": str(max(1, round(self.retry_after)))} if self.retry_after else {}
         sign = {"www-authenticate": "Bearer"} if self.code == "unauthorized" else {}
         return {"content-type": "application/problem+json", "cache-control": "no-store", **retry, **sign}
+
+
+def once(names: Iterable[str]) -> None:
+    """Raises Problem where a parameter of a query is given more than once."""
+    if repeated := [name for name, count in Counter(names).items() if count > 1]:
+        raise Problem("bad-request", f"{repeated[0][:80]!r} is given more than once; give it once")
