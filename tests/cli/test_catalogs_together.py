@@ -12,8 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from tests import photographs
 
+from imgflow_steps.records import keys
+
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli
+
+    from imgflow_steps.store import Store
 
 
 @pytest.fixture(autouse=True)
@@ -124,3 +128,17 @@ def test_lists_in_csv_and_tables_are_json(imgflow: Cli) -> None:
 
     assert rows == [["tags", "place"], ['["a", "é"]', '{"x": 1}']]
     assert '["a", "é"]  {"x": 1}' in imgflow("query", sql).out
+
+
+def test_a_catalog_with_two_columns_that_differ_in_case_alone_keeps_nobody_from_asking(
+    imgflow: Cli, store: Store
+) -> None:
+    bring(imgflow, "A", größe=[1, 2])
+    bring(imgflow, "B", größe=["x", "y"])
+    twice = pa.table({"image": ["1.jpg", "2.jpg"], "GRÖSSE": [3, None], "größe": [1, 2]})
+    pq.write_table(twice, "twice.parquet")
+    store.upload(Path("twice.parquet"), keys.catalog("A"))
+
+    done = imgflow("query", "SELECT municipality, image, GRÖSSE, größe FROM catalog ORDER BY ALL", "-o", "csv")
+
+    assert done.out == ("municipality,image,GRÖSSE,größe\nA,1.jpg,3,1\nA,2.jpg,,2\nB,1.jpg,x,\nB,2.jpg,y,\n")

@@ -183,6 +183,21 @@ def test_retry_resumes_a_suspended_run_and_starts_none(imgflow: Cli, city: Store
     assert city.read(keys.run_json("one")) == before
 
 
+@pytest.mark.parametrize("flag", ["--repair", "--rejected"])
+@pytest.mark.parametrize(("there", "first"), [(SUSPENDED, "retry"), (workflow("Running"), "watch")])
+def test_a_workflow_that_is_under_way_is_not_resumed_without_what_was_asked_for_beside_that(
+    imgflow: Cli, city: Store, api: clusters.Api, there: Any, first: str, flag: str
+) -> None:
+    api.answers[ONE] = there
+
+    done = imgflow("retry", "one", flag, *IN_CITY)
+
+    assert (done.code, api.sent) == (1, [])
+    assert "nothing was changed" in done.err
+    assert f"{first} one`, and when it has ended `" in done.err
+    assert f"retry one {flag}`" in done.err
+
+
 @pytest.mark.parametrize(
     ("there", "cause"), [(SUSPENDED, "suspended"), (404, "interrupted")], ids=["suspended", "gone"]
 )

@@ -130,17 +130,22 @@ def test_no_backslash_leads_out_of_a_zip(imgflow: Cli, store: Store, name: str) 
     assert "outside" in done.err
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("slash", ["/", "\\"])
 def test_a_list_that_windows_wrote_is_read_from_its_first_line_on(
-    imgflow: Cli, store: Store, monkeypatch: pytest.MonkeyPatch
+    imgflow: Cli, store: Store, monkeypatch: pytest.MonkeyPatch, encoding: str, slash: str
 ) -> None:
     photographs.folder(Path("photos"), 2)
-    listed = "\ufeff" + "\r\n".join(str(path) for path in sorted(Path("photos").rglob("*.jpg"))) + "\r\n"
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(listed.encode())))
+    paths = (str(path).replace("/", slash) for path in sorted(Path("photos").rglob("*.jpg")))
+    listed = "\ufeff" + "\r\n".join(paths) + "\r\n"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(listed.encode(encoding))))
 
     done = imgflow("ingest", "-", "-m", "Demo")
 
     assert done.code == 0, done.err
-    assert len(list(store.entries(keys.images("Demo")))) == 2
+    assert {one.key for one in store.entries(keys.images("Demo"))} == {
+        f"{keys.images('Demo')}{path}" for path in Path("photos").rglob("*.jpg")
+    }
 
 
 @pytest.mark.parametrize(

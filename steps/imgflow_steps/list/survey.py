@@ -12,9 +12,9 @@ from imgflow_steps.records import boxes, sharding
 from imgflow_steps.records.candidates import candidates
 from imgflow_steps.records.dataset import listed, with_boxes
 from imgflow_steps.records.listing import Listing
-from imgflow_steps.records.merge import with_rows
+from imgflow_steps.records.merge import of_version, with_newest
 from imgflow_steps.records.prediction import Prediction, predict
-from imgflow_steps.records.row import Row, Status
+from imgflow_steps.records.row import Entry, Row, Status
 from imgflow_steps.records.rows import merged
 from imgflow_steps.records.sampling import Evenly
 from imgflow_steps.records.selection import read
@@ -70,14 +70,14 @@ def surveyed(store: Store, run: Run, folder: Path, selection: Path | None = None
     elif run.pipeline.hides_unfound:
         raise BadParametersError(boxes.nobody(run.municipality))
     with merged(store, run.rows) as rows, spool.entries.open("wb") as entries, spool.todo.open("wb") as todo:
-        for entry, row in with_rows(found, rows):
-            line = entry.model_dump_json(exclude_defaults=True).encode() + b"\n"
-            entries.write(line)
+        for entry, newest in with_newest(found, rows):
+            row = of_version(entry, newest)
+            entries.write(_line(entry))
             if row is not None and row.ms:
                 spool.seen.add(row)
             if _done(row, run, listing):
                 continue
-            todo.write(line)
+            todo.write(_line(entry.model_copy(update={"after": newest.ended}) if newest else entry))
             listing.todo += 1
             listing.bytes += entry.bytes
     if selection:
@@ -101,11 +101,15 @@ def surveyed(store: Store, run: Run, folder: Path, selection: Path | None = None
     return spool
 
 
+def _line(entry: Entry) -> bytes:
+    return entry.model_dump_json(exclude_defaults=True).encode() + b"\n"
+
+
 def _done(row: Row | None, run: Run, listing: Listing) -> bool:
     if row is None or row.status is Status.FAILED:
         return False
     if row.status is Status.REJECTED:
-        again = run.list.retry == "rejected" and row.ended < run.created
+        again = run.list.retry == "rejected" and (row.run != run.id or row.ended < run.created)
         listing.rejected += not again
         return not again
     if row.run == run.id:

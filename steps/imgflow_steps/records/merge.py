@@ -50,9 +50,20 @@ def joined(
 
 def with_rows(entries: Iterable[Named], rows: Iterable[Row]) -> Iterator[tuple[Named, Row | None]]:
     """Each entry with the row of the same image and version, if there is one."""
+    for entry, row in with_newest(entries, rows):
+        yield entry, of_version(entry, row)
+
+
+def with_newest(entries: Iterable[Named], rows: Iterable[Row]) -> Iterator[tuple[Named, Row | None]]:
+    """Each entry with the row of the same image, if there is one, whatever version of it that tells of."""
     for entry, row in joined(entries, rows, image_of, image_of, how="left"):
         assert entry is not None  # noqa: S101 - narrows the type: a left join
-        yield entry, row if row is not None and row.version == entry.version else None
+        yield entry, row
+
+
+def of_version(entry: Entry | Row, row: Row | None) -> Row | None:
+    """The row where it tells of the entry's very version."""
+    return row if row is not None and row.version == entry.version else None
 
 
 def among(items: Iterable[Left], image: Callable[[Left], str], images: Iterable[str]) -> Iterator[Left]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.uint8]
 
+TICK = 0.001  # seconds between a row and the one that replaces it, at least
+
 
 class Entry(BaseModel):
     """One image that was listed: a line of a shard's manifest."""
@@ -31,6 +34,7 @@ class Entry(BaseModel):
     boxes: tuple[ManualBox, ...] | None = None  # that people gave; None where they did not speak of it
     problem: str = ""  # why this key can never be processed, when it cannot
     sampled: bool = False  # show it in the report: thumbnails are written for it
+    after: float = 0.0  # when the row that is known of it ended, also one of another version
 
     @model_validator(mode="after")
     def _has_its_boxes(self) -> Entry:
@@ -103,3 +107,12 @@ class Row(BaseModel):
     duplicate_of: str = ""  # of a verdict: the image that this one looks like; collect alone finds out
     outputs: list[Published] = Field(default_factory=list)
     thumbs: list[str] = Field(default_factory=list)  # store keys: before ("" where a step hides), after
+
+    def end(self, run: str, shard: int) -> None:
+        """Note who made this row, and when: later than the row that it replaces, also where a clock went back."""
+        self.run, self.shard, self.ended = run, shard, max(time.time(), self.ended + TICK)
+
+
+def begin(entry: Entry) -> Row:
+    """The row of an image that is going to be computed; it ends later than what is known of the image."""
+    return Row(image=entry.image, version=entry.version, bytes=entry.bytes, ended=entry.after)

@@ -81,7 +81,7 @@ class Run(BaseModel):
 
 def worked(run: Run, now: float) -> float:
     """Seconds that all attempts of a run took until now, without the pauses between them."""
-    return sum(one.ended - one.began for one in run.earlier) + (now - run.created if run.created else 0.0)
+    return sum(one.ended - one.began for one in run.earlier) + (max(0.0, now - run.created) if run.created else 0.0)
 
 
 def starts(run: Run) -> tuple[float, ...]:

@@ -23,7 +23,7 @@ from imgflow_steps.contract.sample import Rejected, Sample
 from imgflow_steps.pipeline.apply import OpenPipeline, Picture, StepFailedError, part
 from imgflow_steps.pixels.dhash import dhash
 from imgflow_steps.records import boxes, keys
-from imgflow_steps.records.row import Entry, Published, Row, Status
+from imgflow_steps.records.row import Entry, Published, Row, Status, begin
 from imgflow_steps.store import (
     OF_ONE,
     ChangedError,
@@ -69,7 +69,7 @@ def process(batch: Batch) -> list[Row]:
         for number, load in _loads(context, opened, batch, stack):
             with journal.computing(number, seconds):
                 row, samples = _image(load, opened)
-                row.run, row.shard, row.ended = batch.run.id, batch.shard, time.time()
+                row.end(batch.run.id, batch.shard)
                 sink.put(number, row, samples)
             rows.append(row)
             sink.settle(leave=BEHIND)
@@ -171,7 +171,7 @@ def _fetch(context: WorkerContext, entry: Entry) -> _Fetched:
 def _decode(
     context: WorkerContext, opened: OpenPipeline, entry: Entry, fetched: _Fetched, *, thumbs: bool
 ) -> tuple[Row, list[Sample]]:
-    row = Row(image=entry.image, version=entry.version, bytes=entry.bytes)
+    row = begin(entry)
     if isinstance(fetched.error, MemoryError):
         raise fetched.error  # now, when the journal says over which image
     if isinstance(fetched.error, Rejected):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -16,7 +15,7 @@ from imgflow_steps.contract.job import Counts, Exit, Job, Result
 from imgflow_steps.contract.step import BadParametersError, unreadable
 from imgflow_steps.records import keys
 from imgflow_steps.records.progress import read_progress
-from imgflow_steps.records.row import Entry, Row, Status
+from imgflow_steps.records.row import Entry, Row, Status, begin
 from imgflow_steps.records.rows import shard_rows
 from imgflow_steps.records.run import load
 from imgflow_steps.records.summary import read_summary
@@ -230,8 +229,8 @@ def _judged(done: Done, run: Run, shard_number: int) -> Row:
         with done.piece.input.open("rb") as file:
             row, _ = intermediate.read(file, item)
     else:
-        row = Row(image=item[1].image, version=item[1].version, bytes=item[1].bytes)
-    row.run, row.shard, row.ended = run.id, shard_number, time.time()
+        row = begin(item[1])
+    row.end(run.id, shard_number)
     row.status = Status.FAILED if done.again else Status.REJECTED
     row.code, row.message = done.verdict.code, done.verdict.message
     return row

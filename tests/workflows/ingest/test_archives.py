@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
 import errno
+import gzip
 import io
+import lzma
 import os
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -117,3 +121,99 @@ def test_a_tar_that_is_not_read_is_called_what_it_is(
         ingest(Tar(path), directory_store, "Demo", tell=lambda _: None)
 
     assert str(refusal.value) == f"{path} {words}"
+
+
+def packed(names: dict[str, bytes]) -> bytes:
+    """A tar of files."""
+    with io.BytesIO() as file:
+        with tarfile.open(fileobj=file, mode="w") as archive:
+            for name, content in names.items():
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+        return file.getvalue()
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])
+def test_tars_that_lie_one_behind_another_are_all_read(
+    directory_store: Store, tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    path = tmp_path / "photos.tar"
+    path.write_bytes(b"".join(pack(packed({f"{number}.jpg": photographs.jpeg(number)})) for number in range(3)))
+
+    assert run(Tar(path), directory_store).copied == 3
+    assert dataset(directory_store) == {"0.jpg", "1.jpg", "2.jpg"}
+    assert run(Tar(path, checksum=True), directory_store).present == 3
+
+
+def test_a_name_that_two_tars_have_of_which_one_is_behind_the_other_is_an_error(
+    directory_store: Store, tmp_path: Path
+) -> None:
+    path = tmp_path / "photos.tar"
+    path.write_bytes(packed({"1.jpg": b"one"}) + packed({"1.jpg": b"two"}))
+
+    with pytest.raises(BadParametersError, match=r"would both be 1\.jpg in the dataset; nothing was copied"):
+        run(Tar(path), directory_store)
+
+
+@pytest.mark.parametrize("behind", [b"", b"not a tar" * 1000, bytes(5000) + b"x"])
+def test_what_fills_up_a_tar_is_not_read(directory_store: Store, tmp_path: Path, behind: bytes) -> None:
+    path = tmp_path / "photos.tar"
+    path.write_bytes(packed({"1.jpg": b"one"}) + behind)
+
+    assert run(Tar(path), directory_store).copied == 1
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_tar_with_a_damaged_header_in_its_middle_does_not_pass_for_one_that_ends_there(
+    directory_store: Store, tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    path, content = tmp_path / "photos.tar", packed({"1.jpg": b"one", "2.jpg": b"two", "3.jpg": b"three"})
+    path.write_bytes(pack(content[:1024] + b"\xff" + content[1025:]))
+
+    with pytest.raises(BadParametersError, match="is damaged: there is no member of it at byte 1,024"):
+        run(Tar(path), directory_store)
+    assert dataset(directory_store) == set()
+
+
+def test_a_tar_that_ends_without_its_mark_of_the_end_is_read(directory_store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "photos.tar"
+    path.write_bytes(packed({"1.jpg": b"one"})[:1024])
+
+    assert run(Tar(path), directory_store).copied == 1
+
+
+def test_a_tar_whose_bytes_are_not_those_of_its_checksum_is_damaged(directory_store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "photos.tar.gz"
+    content = bytearray(gzip.compress(packed({"1.jpg": photographs.jpeg(1)}), compresslevel=0))
+    content[1000] ^= 1
+    path.write_bytes(content)
+
+    with pytest.raises(BadParametersError, match=r"photos\.tar\.gz is damaged: CRC check failed"):
+        run(Tar(path), directory_store)
+    assert dataset(directory_store) == set()
+
+
+def test_what_somebody_has_put_behind_a_compressed_tar_is_not_read(directory_store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "photos.tar.gz"
+    path.write_bytes(gzip.compress(packed({"1.jpg": b"one"})) + b"a signature")
+
+    assert run(Tar(path), directory_store).copied == 1
+
+
+@pytest.mark.parametrize("comment", [b"", b"photographs of May"])
+def test_of_two_zips_one_behind_another_none_is_left_out_in_silence(
+    directory_store: Store, tmp_path: Path, comment: bytes
+) -> None:
+    for name in ("1.jpg", "2.jpg"):
+        with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as archive:
+            archive.writestr(name, name)
+            archive.comment = comment
+    path = tmp_path / "photos.zip"
+    path.write_bytes(b"".join((tmp_path / f"{name}.zip").read_bytes() for name in ("1.jpg", "2.jpg")))
+
+    with pytest.raises(BadParametersError, match="holds a zip behind another one"):
+        run(Zip(path), directory_store)
+    assert dataset(directory_store) == set()
+    path.write_bytes(b"MZ a program that unpacks itself" + (tmp_path / "1.jpg.zip").read_bytes())
+    assert run(Zip(path), directory_store).copied == 1

@@ -81,3 +81,13 @@ def test_a_column_of_what_may_all_be_thousands_is_told_to_be_text(tables: Tables
     tables.bring(tables.table("id;price;seats\n1;9,99;1.234\n2;5,00;12.500\n"))
 
     assert "column seats is text: its points may be decimals or between thousands" in tables.told
+
+
+@pytest.mark.parametrize(("one", "other"), [("größe", "GRÖSSE"), ("Übersicht", "übersicht"), ("year", "Year")])
+def test_a_second_table_changes_a_column_whose_letters_of_any_script_are_in_other_case(
+    tables: Tables, one: str, other: str
+) -> None:
+    tables.bring(tables.table(f"id,{one}\n007,1\n1,2\n"))
+    rows = tables.bring(tables.table(f"id,{other}\n007,9\n"))
+
+    assert rows == [{"image": "007.jpg", "id": "007", other: 9}, {"image": "1.jpg", "id": "1", other: 2}]

@@ -133,6 +133,9 @@ def test_a_point_is_not_taken_for_a_decimal_where_another_column_has_commas(tabl
         ("id\tGröße\n007\tŁódź\n", "utf-16"),
         ("id\tGröße\n007\tŁódź\n", "utf-16-le"),
         ("id\tGröße\n007\tŁódź\n", "utf-16-be"),
+        ("id;город\n007;Москва и Санкт-Петербург\n", "utf-16-be"),
+        ("id;πόλη\r\n007;Αθήνα Θεσσαλονίκη Πάτρα Ηράκλειο\r\n", "utf-16-le"),
+        ("id;場所\n007;東京都千代田区丸の内一丁目\n", "utf-16-le"),
         ("id,Größe\n007,Łódź\n", "utf-32"),
     ],
 )

@@ -190,6 +190,32 @@ def test_formulas_that_nobody_has_computed_are_told_and_those_with_a_value_are_n
     assert rows_of(tmp_path / "y.xlsx") == (["a.jpg,2", "b.jpg,2"], ("reading sheet one of y.xlsx",))
 
 
+def test_formulas_of_other_sheets_than_the_one_that_is_read_are_nothing_to_be_told(tmp_path: Path) -> None:
+    formulas: list[list[object]] = [["path", "n"], ["b.jpg", "=2+2"]]
+    path = made(
+        tmp_path / "x.xlsx", ("one", [["path"], ["a.jpg"]]), ("two", formulas), ("three", [["path"], ["c.jpg"]])
+    )
+    book = openpyxl.load_workbook(path)
+    book.move_sheet("two", -1)
+    book.save(path)
+
+    told = {name: workbook.read(path, tmp_path / "rows.csv", name).notes[1:] for name in ("one", "two", "three")}
+
+    empty = "1 formula of x.xlsx without a value, read as empty: open it in Excel and save it"
+    assert told == {"one": (), "two": (empty,), "three": ()}
+
+
+def test_rows_above_the_header_are_skipped_and_told(tmp_path: Path) -> None:
+    rows: list[list[object]] = [["Fotobestand 2026"], [], ["Stand", date(2026, 5, 1)], HEADER, *ROWS]
+    path = made(tmp_path / "x.xlsx", ("one", rows))
+    store, notes = open_store(str(tmp_path / "store")), list[str]()
+    table = source_of(str(path), "", "Pfad", hosts=(), lenient=False, say=notes.append)
+
+    assert ingest(table, store, "Stadt", tell=lambda _: None).copied == 2
+    assert list(table.learned.columns) == HEADER
+    assert "the columns of x.xlsx are named below its first rows, which are skipped: 'Fotobestand 2026'" in notes
+
+
 def test_a_formula_that_gives_an_empty_text_is_nothing_to_be_told(tmp_path: Path) -> None:
     path = made(tmp_path / "x.xlsx", ("one", [["path", "n"], ["a.jpg", '=""']]))
     with zipfile.ZipFile(path) as book, zipfile.ZipFile(tmp_path / "y.xlsx", "w") as computed:

@@ -93,7 +93,11 @@ def _columns(base: DuckDBPyConnection, path: Path) -> Columns:
     rows = _read(base, path)
     counts = rows.aggregate(", ".join(f"count({quoted(name)})" for name in rows.columns)).fetchall()[0]
     found = zip(rows.columns, rows.types, counts, strict=True)
-    return {name.casefold(): (name, str(kind) if count else "") for name, kind, count in found}
+    columns: Columns = {}
+    for name, kind, count in found:
+        folded = name.casefold()
+        columns[name if folded in columns else folded] = (name, str(kind) if count else "")
+    return columns
 
 
 def _rewrite(base: DuckDBPyConnection, path: Path, columns: Columns) -> None:
@@ -112,11 +116,13 @@ def _cast(old: str, name: str, kind: str) -> str:
 
 
 def reconcile(base: DuckDBPyConnection, one: str, other: str, key: str) -> None:
-    """Give columns that two tables share, but for their ``key``, one type in both."""
-    for mine, theirs in _shared(base, one, other):
+    """Give columns that two tables share, but for their ``key``, one type in both, and the name that ``one`` has."""
+    for mine, theirs in list(_shared(base, one, other)):
         if mine.casefold() == key:
             continue
-        both = ((one, mine), (other, theirs))
+        for old, new in ((theirs, f"{theirs} "), (f"{theirs} ", mine)):  # DuckDB takes only A and a for the same
+            base.execute(f"ALTER TABLE {other} RENAME {quoted(old)} TO {quoted(new)}")
+        both = ((one, mine), (other, mine))
         known = [_kind(base, table, column) for table, column in both]
         kind = common(base, *known) or TEXT
         if not all(

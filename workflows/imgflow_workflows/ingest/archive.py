@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import lzma
 import os
 import shutil
@@ -24,7 +25,7 @@ from imgflow_steps.records.admission import ADMISSION, Admission
 from imgflow_steps.store import Store, names
 from imgflow_steps.store.arriving import FULL
 from imgflow_steps.store.leftovers import temporary
-from imgflow_workflows.ingest.names import spool
+from imgflow_workflows.ingest.names import ANY, spool
 from imgflow_workflows.results.skips import Refuse, SkippedFile, SkipReason
 from imgflow_workflows.transfer.copying import Photo, is_known, itself, passing, refused
 
@@ -33,6 +34,8 @@ ENCRYPTED = 1  # flag of a zip's member
 PACKED = "it is a link, a device or a pipe, not a file; pack files themselves"
 SMALL = 256 << 20  # bytes up to which it may grow as it likes
 COMPRESSED = {b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4", b"\x1f\x9d": "compress", b"LZIP": "lzip"}
+END_OF_ZIP, COMMENT = 22, 65535  # bytes of the last record of a zip, and of the comment in it at most
+PADDING = 8 << 20  # bytes behind the end of a tar, in which another one is looked for
 LATEST = 1 << 33  # seconds since the epoch, in the year 2242: what file systems can write down
 DAMAGED = (
     zipfile.BadZipFile,
@@ -85,6 +88,10 @@ class Zip:
             yield self._photos(archive, members, folder, store, keys.images(municipality), refuse)
 
     def _check(self, members: list[zipfile.ZipInfo]) -> None:
+        if _follows_another(self.path, min((member.header_offset for member in members), default=0)):
+            raise BadParametersError(
+                f"{self.path} holds a zip behind another one; take them apart and ingest each; nothing was copied"
+            )
         limit, seen = Limit(self.path), set[str]()
         for member in members:
             name = _slashed_name(member)
@@ -207,10 +214,43 @@ def _folder() -> Iterator[Path]:
 
 def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     """All but its folders one after the other; those passed are forgotten, or memory would grow with their number."""
-    while member := archive.next():
+    while member := archive.next() or _of_another(archive):
         if not member.isdir():
             yield member
         archive.members = []  # type: ignore[attr-defined]  # what TarFile keeps of every member it has seen
+
+
+def _of_another(archive: tarfile.TarFile) -> tarfile.TarInfo | None:
+    """The first member of a tar that follows the end of this one, as ``cat`` lays them; None where none does.
+
+    Raises ReadError where this one has not come to its end: what TarFile cannot read of it is an end to it, too.
+    """
+    end = archive.offset
+    if any(last := _block(archive, end)) or len(last) % tarfile.BLOCKSIZE:
+        raise tarfile.ReadError(f"there is no member of it at byte {end:,}, and it does not end there")
+    for place in range(end, end + PADDING, tarfile.BLOCKSIZE):
+        try:
+            block = _block(archive, place)
+        except gzip.BadGzipFile as error:
+            if "Not a gzipped file" in str(error):  # but something that somebody has put behind one
+                return None
+            raise  # it is compared with its checksum when it is read to its end
+        if not block:
+            return None
+        if any(block):
+            try:
+                tarfile.TarInfo.frombuf(block, tarfile.ENCODING, ANY)
+            except tarfile.HeaderError:  # it is no tar: some programs fill up with anything
+                return None
+            archive.offset = place
+            return archive.next()
+    return None
+
+
+def _block(archive: tarfile.TarFile, place: int) -> bytes:
+    assert archive.fileobj  # noqa: S101 - narrows the type: it is open
+    archive.fileobj.seek(place)
+    return archive.fileobj.read(tarfile.BLOCKSIZE)
 
 
 def _is_link(member: tarfile.TarInfo) -> bool:
@@ -223,6 +263,15 @@ def _why(member: tarfile.TarInfo) -> str:
 
 def _special(name: str) -> SkippedFile:
     return SkippedFile(name, SkipReason.SPECIAL, PACKED)
+
+
+def _follows_another(path: Path, start: int) -> bool:
+    """Whether a zip that begins at this byte of a file lies right behind the end of another one."""
+    with path.open("rb") as file:
+        file.seek(max(0, start - END_OF_ZIP - COMMENT))
+        before = file.read(min(start, END_OF_ZIP + COMMENT))
+    end = before[before.rfind(b"PK\5\6") :]
+    return before.count(b"PK\5\6") > 0 and len(end) == END_OF_ZIP + int.from_bytes(end[20:22], "little")
 
 
 def _zip_time(member: zipfile.ZipInfo) -> int:

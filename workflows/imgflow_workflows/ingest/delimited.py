@@ -6,6 +6,7 @@ import csv
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from io import TextIOWrapper
 from itertools import chain, islice
@@ -13,6 +14,8 @@ from pathlib import Path
 
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_workflows.ingest.encodings import check, encoding_of
+from imgflow_workflows.ingest.header import notes as header_notes
+from imgflow_workflows.ingest.header import rows_above
 
 DELIMITERS = (",", ";", "\t", "|")
 RECORDS = 200  # by which delimiters are told apart
@@ -37,8 +40,8 @@ class Delimited:
     undecoded: dict[int, str] = field(default_factory=dict)  # lines left out of the rows, with what is wrong with them
 
 
-def read(path: Path, rows: Path, encoding: str = "") -> Delimited:
-    """Find out what a table is and write its rows to ``rows``.
+def read(path: Path, rows: Path, encoding: str = "", known: AbstractSet[str] = frozenset()) -> Delimited:
+    """Find out what a table is and write its rows to ``rows``; ``known`` is as in ``rows_above``.
 
     Raises BadParametersError where it is no table or not in the ``encoding`` that is said to be its own.
     """
@@ -54,8 +57,11 @@ def read(path: Path, rows: Path, encoding: str = "") -> Delimited:
     with _opened(path, name) as file:
         try:
             before, delimiter, lines = _preface(file)
-            delimiter = delimiter or _delimiter(path, name, before)
-            header = next(csv.reader(_counting(lines, counter := [before]), delimiter=delimiter), [])
+            delimiter = delimiter or _delimiter(path, name, before, known)
+            first = _first_records(path, name, before, delimiter)
+            above = first[: rows_above(first, known)]
+            records = csv.reader(_counting(lines, counter := [before]), delimiter=delimiter)
+            header = next(islice(records, len(above), None), [])
             "".join(header).encode()  # or it is not in UTF-8
             undecoded = _write(lines, rows, counter[0])
         except UnicodeError as error:
@@ -67,6 +73,7 @@ def read(path: Path, rows: Path, encoding: str = "") -> Delimited:
     columns, renamed = named(header)
     shown = {"\t": "a tab"}.get(delimiter, delimiter)
     notes += [f"{path.name} has {shown} between its columns"] if delimiter != "," and len(columns) > 1 else []
+    notes += header_notes(above, path.name)
     return Delimited(name, delimiter, columns, counter[0], (*notes, *renamed), undecoded)
 
 
@@ -122,17 +129,26 @@ def _preface(file: Iterator[str]) -> tuple[int, str, Iterator[str]]:
     return 0, delimiter, iter(())
 
 
-def _delimiter(path: Path, encoding: str, before: int) -> str:
-    """The one by which the first rows have as many cells as the header, and the most of them."""
+def _delimiter(path: Path, encoding: str, before: int, known: AbstractSet[str]) -> str:
+    """The one by which the first rows have as many cells as the header, and the most of them.
 
-    def fit(delimiter: str) -> tuple[bool, float, int]:
-        with _opened(path, encoding) as file:
-            records = list(islice(csv.reader(islice(file, before, None), delimiter=delimiter), RECORDS))
+    Of several by which some have, it is the one with the fewest rows above the header.
+    """
+
+    def fit(delimiter: str) -> tuple[bool, bool, int, float, int]:
+        records = _first_records(path, encoding, before, delimiter)
+        del records[: (above := rows_above(records, known))]
         width = len(records[0]) if records else 0
         rows = [len(record) for record in records[1:] if record]
-        return width > 1, sum(row == width for row in rows) / max(1, len(rows)), width
+        share = sum(row == width for row in rows) / max(1, len(rows))
+        return width > 1, share > 0, -above, share, width
 
     return max(DELIMITERS, key=fit)
+
+
+def _first_records(path: Path, encoding: str, before: int, delimiter: str) -> list[list[str]]:
+    with _opened(path, encoding) as file:
+        return list(islice(csv.reader(islice(file, before, None), delimiter=delimiter), RECORDS))
 
 
 def _counting(lines: Iterator[str], counter: list[int]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.pipeline.notation import nearest
 
+SPACE = "\t\r\n\xa0\u202f\ufeff"
 CHUNK = 1 << 24  # bytes of a line read at once
 SAMPLE = 1 << 18  # bytes of lines with more than ASCII, by which code pages are told apart
 MARKS = (  # the longer ones first: a mark of UTF-32 begins like one of UTF-16
@@ -89,10 +90,11 @@ def encoding_of(path: Path) -> Encoding:
 
 
 def _without_mark(path: Path, head: bytes) -> str:
-    """UTF-16 of mostly Latin letters has a NUL in every second place."""
-    even, odd = head[::2].count(0), head[1::2].count(0)
-    if max(even, odd) > len(head) // 4 and min(even, odd) * 10 < max(even, odd):
-        return "utf-16-be" if even > odd else "utf-16-le"
+    """UTF-16 has a NUL in the first or in the second place of all that is ASCII, such as its ends of lines."""
+    name = "utf-16-be" if head[::2].count(0) > head[1::2].count(0) else "utf-16-le"
+    text = codecs.getincrementaldecoder(name)("replace").decode(head)
+    if any(end in text for end in "\r\n") and all(one.isprintable() or one in SPACE for one in text):
+        return name
     raise BadParametersError(f"{path} cannot be read: it is not text; nothing was copied")
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.records import keys
@@ -43,11 +45,12 @@ class FileList:
                     self.web.check(path)
                     self._add(kept, named_by_url(path), path, 1, "", refuse)
                     continue
-                if not (status := file_status(path)):
+                slashed = path if file_status(path) else path.replace("\\", "/")  # as Windows writes it
+                if not (status := file_status(slashed)):
                     missing.add(path)
                     continue
-                place = os.path.normpath(Path.cwd() / path)
-                self._add(kept, named(path), place, status.st_size, version_of(status), refuse)
+                place = os.path.normpath(Path.cwd() / slashed)
+                self._add(kept, named(slashed), place, status.st_size, version_of(status), refuse)
             missing.check("the list")
             yield (
                 Photo(prefix + name, path, size, version, partial(store.stat, prefix + name), file_of(path, self.web))
@@ -59,6 +62,16 @@ class FileList:
             refuse(refusal)
         else:
             kept.add(name, place, size, version)
+
+
+def lines_of(file: IO[bytes]) -> Iterator[str]:
+    """The lines of a list: names of any bytes, or UTF-16 where it begins with its mark, as PowerShell writes it."""
+    first = file.readline()
+    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        yield from (first + file.read()).decode("utf-16", "replace").split("\n")
+        return
+    yield os.fsdecode(first)
+    yield from map(os.fsdecode, file)
 
 
 def _without_mark(lines: Iterable[str]) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,7 +11,7 @@ from imgflow_steps.records.admission import ADMISSION, Admission
 from imgflow_steps.store.web import Web
 from imgflow_workflows.errors import ImgflowError
 from imgflow_workflows.ingest.archive import Tar, Zip, archive_kind
-from imgflow_workflows.ingest.files import FileList
+from imgflow_workflows.ingest.files import FileList, lines_of
 from imgflow_workflows.ingest.folder import Folder
 from imgflow_workflows.ingest.table import SUFFIXES, Table
 
@@ -57,7 +56,7 @@ def source_of(
             f"{path} is a workbook of a kind that is not read", "save it as .xlsx or as 'CSV UTF-8' and ingest that"
         )
     if text == "-":
-        return FileList(map(os.fsdecode, sys.stdin.buffer), lenient, web, rules)
+        return FileList(lines_of(sys.stdin.buffer), lenient, web, rules)
     if table:
         return Table(path, ids, paths, lenient, say, web, encoding, sheet, rules)
     match archive_kind(path) if path.is_file() else "":

@@ -152,9 +152,9 @@ class Table:
         if self._is_workbook:
             if self.encoding:
                 raise BadParametersError(f"--encoding is for text, and {self.path} is a workbook; omit it")
-            table = workbook.read(self.path, rows, self.sheet)
+            table = workbook.read(self.path, rows, self.sheet, self._asked.named())
         else:
-            table = read(self.path, rows, self.encoding)
+            table = read(self.path, rows, self.encoding, self._asked.named())
         for note in table.notes:
             self.say(note)
         if not table.columns:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from imgflow_steps.records import keys
 from imgflow_steps.records.results import read_jsonl
-from imgflow_steps.records.row import Row, Status
+from imgflow_steps.records.row import TICK, Row, Status
 from imgflow_steps.records.rows import merged, write_part
 from imgflow_steps.store import ChangedError, NotFoundError, StoredObject, UnreadableError
 from imgflow_steps.store.leftovers import temporary
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 READS = 16  # pictures read at the same time
 AHEAD = 4  # waiting per thread, so that none is ever idle
 MARKS = 5000  # rows in one file
-TICK = 0.001  # seconds
 CODE = "result-lost"  # of an image whose picture is to be made again
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from imgflow_steps.pipeline.lint import doubts
 from imgflow_steps.records import keys
-from imgflow_steps.records.run import save
+from imgflow_steps.records.run import load, save
 from imgflow_steps.records.summary import Phase, read_summary
 from imgflow_steps.store import DamagedError, DeniedError, StoreError, UnavailableError, UnwritableError
 from imgflow_steps.worker.notify import Webhook
@@ -72,6 +72,8 @@ def start(request: Request, engine: Engine, store: Store, follower: Follower) ->
     """
     say, command = follower.say, follower.command
     phase = engine.phase(request.run.id) if engine.detached else None
+    if phase in OPEN:
+        _check_nothing_more(request, phase, store, command)
     if phase is Phase.SUSPENDED:
         check_same(store, request.run)
         engine.submit(request.run)
@@ -91,6 +93,19 @@ def start(request: Request, engine: Engine, store: Store, follower: Follower) ->
         else:
             _follow(run, engine, store, held, follower)
     held.check(command)
+
+
+def _check_nothing_more(request: Request, phase: Phase | None, store: Store, command: str) -> None:
+    """Raises ImgflowError where what was asked for is done when an attempt begins, and this one has begun."""
+    run, rejected = request.run, request.run.list.retry == "rejected"
+    if request.repair or (rejected and load(store, run.id).list.retry != "rejected"):
+        flag, what = ("--repair", "compares its pictures") if request.repair else ("--rejected", "asks again")
+        first = "retry" if phase is Phase.SUSPENDED else "watch"
+        raise ImgflowError(
+            f"run {run.id} is {phase}, and only an attempt that begins {what}; nothing was changed",
+            f"`{command} {first} {run.id}`, and when it has ended `{command} retry {run.id} {flag}`",
+            ExitCode.FAILED,
+        )
 
 
 def _written(request: Request, store: Store, say: Callable[[str], None]) -> Run:
