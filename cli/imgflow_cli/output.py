@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 from imgflow_cli.columns import folded
 from imgflow_cli.templates import Template
 
 Format = Literal["name", "json", "yaml", "wide"]
 
+NBSP = "\N{NO-BREAK SPACE}"  # never in printable text
 CELL = 40  # characters of a cell where columns have to fit a terminal
 BROKEN_PIPE = 141  # what a shell reports for a command that SIGPIPE ended
 
@@ -68,9 +71,23 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         emit(line)
 
 
-def room() -> int:
-    """Characters of a line of standard output; a pipe has any width."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+def room(stream: TextIO | None = None) -> int:
+    """Characters of a line of standard output or another stream; a pipe has any width."""
+    return shutil.get_terminal_size().columns if (stream or sys.stdout).isatty() else sys.maxsize
+
+
+def wrapped(text: str, width: int) -> str:
+    """Printable sentences in lines that break at spaces: a terminal breaks words.
+
+    A command between backticks is one word, so that it can be copied. An indented line is a name of a list and stays.
+    """
+    whole = re.sub(r"`[^`\n]*`", lambda command: command[0].replace(" ", NBSP), text)
+    lines = [[line] if line[:1].isspace() or len(line) <= width else _broken(line, width) for line in whole.split("\n")]
+    return "\n".join(line for some in lines for line in some).replace(NBSP, " ")
+
+
+def _broken(line: str, width: int) -> list[str]:
+    return textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False)
 
 
 def fitting(
@@ -101,7 +118,7 @@ class Voice:
 
     def note(self, text: str) -> None:
         """A message about something that may not be meant."""
-        self.say(f"note: {text}")
+        self.say(wrapped(printable(f"note: {text}", lines=True), room(sys.stderr)))
 
     @property
     def live(self) -> bool:
