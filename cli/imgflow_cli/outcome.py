@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from imgflow_cli.output import Format, Voice, document, emit, printable
+from imgflow_cli.output import Format, Voice, document, emit, fact, item, printable
 from imgflow_steps.records import keys
 from imgflow_steps.records.summary import Phase
 from imgflow_workflows.errors import ExitCode
@@ -69,9 +69,9 @@ def _in_words(store: Store, known: state.RunState, *, wide: bool) -> None:
         }
     for name, value in facts.items():
         if value:
-            emit(f"{name:<13} {printable(str(value))}")
+            fact(name, str(value))
     for line in _without_result(known):
-        emit(printable(line))
+        item(line)
 
 
 def _took(summary: Summary) -> str:
@@ -91,10 +91,10 @@ def _without_result(known: state.RunState) -> Iterator[str]:
     if summary is None or not summary.examples:
         return
     for one in summary.examples:
-        yield f"  {one.status.value} {one.image}: {one.code}: {one.message}"
+        yield f"{one.status.value} {one.image}: {one.code}: {one.message}"
     more = known.counts.rejected + known.counts.failed - len(summary.examples)
     if more > 0:
-        yield f"  and {more:,} more; the report has them all by their reasons"
+        yield f"and {more:,} more; the report has them all by their reasons"
 
 
 def _alike(duplicates: int, groups: int) -> str:

@@ -17,6 +17,7 @@ from imgflow_cli.templates import Template
 Format = Literal["name", "json", "yaml", "wide"]
 
 NBSP = "\N{NO-BREAK SPACE}"  # never in printable text
+PLACES = ("Results", "Report", "Output", "Thumbnail")  # of a file, to be copied or clicked
 CELL = 40  # characters of a cell where columns have to fit a terminal
 BROKEN_PIPE = 141  # what a shell reports for a command that SIGPIPE ended
 
@@ -81,13 +82,30 @@ def wrapped(text: str, width: int) -> str:
 
     A command between backticks is one word, so that it can be copied. An indented line is a name of a list and stays.
     """
-    whole = re.sub(r"`[^`\n]*`", lambda command: command[0].replace(" ", NBSP), text)
-    lines = [[line] if line[:1].isspace() or len(line) <= width else _broken(line, width) for line in whole.split("\n")]
-    return "\n".join(line for some in lines for line in some).replace(NBSP, " ")
+    return "\n".join(
+        part for line in text.split("\n") for part in ([line] if line[:1].isspace() else _broken(line, width))
+    )
 
 
-def _broken(line: str, width: int) -> list[str]:
-    return textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False)
+def _broken(line: str, width: int, indent: str = "") -> list[str]:
+    if len(line) <= width:
+        return [line]
+    whole = re.sub(r"`[^`]*`", lambda command: command[0].replace(" ", NBSP), line)
+    parts = textwrap.wrap(whole, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return [part.replace(NBSP, " ") for part in parts]
+
+
+def fact(name: str, value: str) -> None:
+    """A line that names a thing and says it; on a terminal its words continue below each other, but a place stays."""
+    line = f"{name:<13} {printable(value)}"
+    for part in [line] if name in PLACES else _broken(line, room(), " " * 14):
+        emit(part)
+
+
+def item(text: str) -> None:
+    """An indented line of a list, likewise."""
+    for part in _broken(f"  {printable(text)}", room(), " " * 4):
+        emit(part)
 
 
 def fitting(

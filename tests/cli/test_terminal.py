@@ -302,6 +302,15 @@ def test_sentences_break_at_spaces_and_commands_and_names_stay_whole(width: int)
     assert lines[-1] == "  a name that is long"
 
 
+def test_what_get_and_why_tell_on_a_terminal_breaks_no_word_and_no_place(imgflow: Cli, demo: Store) -> None:
+    imgflow("submit", "-m", "Demo", "--workers", "1", "-q")
+
+    for words in (["get", "@latest"], ["why", "letter.jpg"]):
+        lines = in_terminal(*words, COLUMNS="60")[0].splitlines()
+        assert [line for line in lines if len(line) > 60 and len(line.split()) > 3] == []
+        assert any(line.startswith(("              ", "    ")) for line in lines)
+
+
 def test_an_error_on_a_terminal_breaks_no_word(tmp_path: Path) -> None:
     shown, code = in_terminal("retry", "An impossible name", "--store", str(tmp_path), COLUMNS="50")
 

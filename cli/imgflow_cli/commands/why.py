@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, takes_settings
-from imgflow_cli.output import Voice, document, emit, printable
+from imgflow_cli.output import Voice, document, emit, fact, printable
 from imgflow_cli.saved import check_savable, form_of, save
 from imgflow_cli.which import ENDINGS, ImageArgument, one_image
 from imgflow_steps.contract.sample import MANUAL
@@ -108,23 +108,19 @@ def _next(story: Story, command: str) -> str:
 
 
 def _in_words(store: Store, story: Story, tries: dict[str, list[ContainerLog]]) -> None:
-    _line("Image", story.image)
-    _line("Municipality", story.municipality)
-    _line("Now", _present(story))
+    fact("Image", story.image)
+    fact("Municipality", story.municipality)
+    fact("Now", _present(story))
     told = {chapter.record.run.id for chapter in story.chapters}
     for chapter in story.chapters:
         run = chapter.record.run
         emit(f"\n{run.id}  {moment(run.created)}  {chapter.verdict}".replace("\N{NO-BREAK SPACE}", " "))
         for name, value in _facts(store, chapter, told):
-            _line(name, value)
+            fact(name, value)
         for attempt in tries[run.id]:
-            _line("Container", _container(attempt))
+            fact("Container", _container(attempt))
             for line in attempt.log:
                 emit(f"{'':<15}| {printable(line)}")
-
-
-def _line(name: str, value: str) -> None:
-    emit(f"{name:<13} {printable(value)}")
 
 
 def _present(story: Story) -> str:
