@@ -8,7 +8,7 @@ import sys
 import traceback
 from contextlib import suppress
 
-from imgflow_cli.output import ReaderGoneError, emit, printable
+from imgflow_cli.output import ReaderGoneError, emit, printable, room, wrapped
 from imgflow_steps.contract.redaction import redacted
 from imgflow_workflows.errors import ExitCode, ImgflowError, translate
 
@@ -29,9 +29,8 @@ def show(error: ImgflowError, *, as_json: bool) -> None:
         with suppress(ImgflowError, ReaderGoneError):
             emit(json.dumps(ErrorDocument(error=body).model_dump()))
             return
-    sys.stderr.write(f"Error: {printable(message, lines=True)}\n")
-    if hint:
-        sys.stderr.write(f"{printable(hint, lines=True)}\n")
+    for text in filter(None, (f"Error: {message}", hint)):
+        sys.stderr.write(f"{wrapped(printable(text, lines=True), room(sys.stderr))}\n")
 
 
 def trace(error: Exception) -> None:

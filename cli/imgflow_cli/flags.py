@@ -63,6 +63,15 @@ MunicipalityFlag = Annotated[
     ),
 ]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, or @latest.", autocompletion=_runs_like)]
+RunFlag = Annotated[
+    str,
+    typer.Option(
+        "--run",
+        metavar="RUN",
+        help="Run id, or @latest.  [default: the newest of the municipality]",
+        autocompletion=_runs_like,
+    ),
+]
 WhereFlag = Annotated[
     str,
     typer.Option("--where", metavar="SQL", help='Only images whose catalog row matches, such as "year > 2012".'),

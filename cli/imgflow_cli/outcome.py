@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from imgflow_cli.output import Format, Voice, document, emit, printable
+from imgflow_cli.output import Format, Voice, document, emit, fact, item, printable
 from imgflow_steps.records import keys
 from imgflow_steps.records.summary import Phase
 from imgflow_workflows.errors import ExitCode
@@ -39,7 +39,7 @@ def say_how(store: Store, known: state.RunState, form: Format | None) -> None:
 
 def _in_words(store: Store, known: state.RunState, *, wide: bool) -> None:
     run, summary, counts = known.run, known.progress.summary, known.counts
-    ended = _took(summary) if summary and summary.started else ""
+    took = _took(summary) if summary and summary.started else ""
     absent = known.progress.listing.absent if known.progress.listing else 0
     empty = summary is not None and not (counts.listed or absent)
     others = known.progress.listing.unlisted if known.progress.listing else {}
@@ -47,7 +47,7 @@ def _in_words(store: Store, known: state.RunState, *, wide: bool) -> None:
     facts = {
         "Run": run.id,
         "Municipality": run.municipality,
-        "Status": _status(known) + ended + (f": {known.message}" if known.message else ""),
+        "Status": _status(known, took) + (f": {known.message}" if known.message else ""),
         "Images": added_up(counts, ended=summary is not None)
         + left_out(others)
         + (f"; there is none in {place}" if empty else ""),
@@ -69,9 +69,9 @@ def _in_words(store: Store, known: state.RunState, *, wide: bool) -> None:
         }
     for name, value in facts.items():
         if value:
-            emit(f"{name:<13} {printable(str(value))}")
+            fact(name, str(value))
     for line in _without_result(known):
-        emit(printable(line))
+        item(line)
 
 
 def _took(summary: Summary) -> str:
@@ -79,10 +79,10 @@ def _took(summary: Summary) -> str:
     return f" in {duration(summary.worked or summary.ended - summary.started)}{attempts}"
 
 
-def _status(known: state.RunState) -> str:
+def _status(known: state.RunState, took: str) -> str:
     """Where it stands; a run that succeeded has not therefore a result for every image."""
     rejected = known.counts.rejected if known.status is Phase.SUCCEEDED else 0
-    return known.status.value + (f", {rejected:,} rejected" if rejected else "")
+    return f"{known.status.value}{took}" + (f", {rejected:,} rejected" if rejected else "")
 
 
 def _without_result(known: state.RunState) -> Iterator[str]:
@@ -91,10 +91,10 @@ def _without_result(known: state.RunState) -> Iterator[str]:
     if summary is None or not summary.examples:
         return
     for one in summary.examples:
-        yield f"  {one.status.value} {one.image}: {one.code}: {one.message}"
+        yield f"{one.status.value} {one.image}: {one.code}: {one.message}"
     more = known.counts.rejected + known.counts.failed - len(summary.examples)
     if more > 0:
-        yield f"  and {more:,} more; the report has them all by their reasons"
+        yield f"and {more:,} more; the report has them all by their reasons"
 
 
 def _alike(duplicates: int, groups: int) -> str:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 from imgflow_cli.columns import folded
 from imgflow_cli.templates import Template
 
 Format = Literal["name", "json", "yaml", "wide"]
 
+NBSP = "\N{NO-BREAK SPACE}"  # never in printable text
+PLACES = ("Results", "Report", "Output", "Thumbnail")  # of a file, to be copied or clicked
 CELL = 40  # characters of a cell where columns have to fit a terminal
 BROKEN_PIPE = 141  # what a shell reports for a command that SIGPIPE ended
 
@@ -68,9 +72,40 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         emit(line)
 
 
-def room() -> int:
-    """Characters of a line of standard output; a pipe has any width."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+def room(stream: TextIO | None = None) -> int:
+    """Characters of a line of standard output or another stream; a pipe has any width."""
+    return shutil.get_terminal_size().columns if (stream or sys.stdout).isatty() else sys.maxsize
+
+
+def wrapped(text: str, width: int) -> str:
+    """Printable sentences in lines that break at spaces: a terminal breaks words.
+
+    A command between backticks is one word, so that it can be copied. An indented line is a name of a list and stays.
+    """
+    return "\n".join(
+        part for line in text.split("\n") for part in ([line] if line[:1].isspace() else _broken(line, width))
+    )
+
+
+def _broken(line: str, width: int, indent: str = "") -> list[str]:
+    if len(line) <= width:
+        return [line]
+    whole = re.sub(r"`[^`]*`", lambda command: command[0].replace(" ", NBSP), line)
+    parts = textwrap.wrap(whole, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return [part.replace(NBSP, " ") for part in parts]
+
+
+def fact(name: str, value: str) -> None:
+    """A line that names a thing and says it; on a terminal its words continue below each other, but a place stays."""
+    line = f"{name:<13} {printable(value)}"
+    for part in [line] if name in PLACES else _broken(line, room(), " " * 14):
+        emit(part)
+
+
+def item(text: str) -> None:
+    """An indented line of a list, likewise."""
+    for part in _broken(f"  {printable(text)}", room(), " " * 4):
+        emit(part)
 
 
 def fitting(
@@ -101,7 +136,7 @@ class Voice:
 
     def note(self, text: str) -> None:
         """A message about something that may not be meant."""
-        self.say(f"note: {text}")
+        self.say(wrapped(printable(f"note: {text}", lines=True), room(sys.stderr)))
 
     @property
     def live(self) -> bool:

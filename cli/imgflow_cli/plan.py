@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from imgflow_cli.output import Format, document, emit, printable, table
+from imgflow_cli.output import Format, document, emit, fact, printable, table
 from imgflow_steps.list.survey import survey
 from imgflow_steps.pipeline.decode_plan import decode_plan
 from imgflow_steps.records import keys
@@ -37,7 +37,7 @@ def say_plan(store: Store, request: Request, output: Format | None) -> None:
     if counts:
         words["Skipped"] = _left_out(**counts)
     for name, value in words.items():
-        emit(f"{name:<13} {printable(value)}")
+        fact(name, value)
     if prediction.steps:
         emit("")
         _say_steps(prediction)

@@ -226,6 +226,14 @@ def test_what_is_printed_can_be_given_again(imgflow: Cli, city: Store) -> None:
     }  # fmt: skip
 
 
+def test_where_no_boxes_are_given_that_is_said_instead_of_a_bare_header(imgflow: Cli, city: Store) -> None:
+    none = imgflow("boxes", "-m", "Demo")
+
+    assert (none.code, none.out) == (0, "")
+    assert "no boxes are given for Demo yet; `imgflow boxes --help` shows how" in none.err
+    assert imgflow("boxes", "-m", "Demo", "-o", "csv").out == HEADER
+
+
 def test_programs_get_one_document_of_what_was_given_or_removed(imgflow: Cli, city: Store) -> None:
     given = give(imgflow, HEADER + "a.png,face,8,8,24,24\nb.png,,,,,\n", "-o", "json")
     removed = [imgflow("boxes", "-m", "Demo", "--remove", "-o", "json").json for _ in range(2)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -146,3 +148,20 @@ def test_a_municipality_without_a_catalog_is_told_how_to_get_one(imgflow: Cli, d
 
     assert done.code == 2
     assert "Demo has no catalog" in done.err
+
+
+@pytest.mark.parametrize(
+    ("where", "column"),
+    [("Season = 'Monsoon'", "season"), ("taken >= '2026-05-01'", "taken"), ("season = '`x`'", "season")],
+    ids=["catalog", "file", "shell"],
+)
+def test_a_condition_without_a_hit_is_answered_with_a_command_that_shows_the_values_there_are(
+    imgflow: Cli, shop: Store, where: str, column: str
+) -> None:
+    done = imgflow(*QUICK, "--where", where)
+
+    [command] = re.findall(r"`imgflow (query .*)` shows which values there are", done.err)
+    rows = imgflow(*shlex.split(command), "-o", "json").json
+    assert done.code == 2
+    assert all(list(row) == [column] for row in rows)
+    assert len(rows) == len({row[column] for row in rows}) > 0

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Cli
     from tests.made_runs import MadeRun
 
+    from imgflow_steps.store import Store
+
 VECTORS = {
     "a.jpg": found.vector(1, 0),
     "b.jpg": found.vector(3, 4),
@@ -103,3 +105,16 @@ def test_what_cannot_be_compared_gives_one_error(
 
     assert done.code == 2
     assert said in done.err
+
+
+def test_a_run_that_is_named_is_asked_and_not_the_newest(imgflow: Cli, demo: Store) -> None:
+    for run, choice in (("first", ()), ("second", ("--sample", "1", "--seed", "1"))):
+        imgflow("submit", "-m", "Demo", "--workers", "1", "--run", run, "--set", "scale.width=64", *choice, "-q")
+
+    told = imgflow("similar", "0.jpg", "--run", "first", "-o", "json").json
+    foreign = imgflow("similar", "0.jpg", "--run", "first", "-m", "Utrecht")
+    unknown = imgflow("similar", "0.jpg", "--run", "frist")
+
+    assert (told["run"], sorted(one["image"] for one in told["similar"])) == ("first", ["1.jpg", "2.jpg"])
+    assert "run first is of Demo, not of Utrecht" in foreign.err
+    assert "did you mean" in unknown.err.lower()

@@ -15,7 +15,7 @@ from tests import photographs
 from tests.processes import children, command_line
 from tests.terminals import IMGFLOW, in_terminal
 
-from imgflow_cli.output import printable
+from imgflow_cli.output import printable, wrapped
 from imgflow_steps.records import keys
 from imgflow_steps.records.run import Run
 from imgflow_steps.store import Store
@@ -285,3 +285,36 @@ def test_the_shell_completes_commands_flags_values_and_names(store: Store, words
     done = subprocess.run(IMGFLOW, env={**os.environ, **asked}, capture_output=True, text=True, check=True)
 
     assert done.stdout.split() == expected
+
+
+SENTENCES = (
+    "the first words of it, `imgflow submit -m 'Bad Ems' --where \"year > 2012\"` and more words\n  a name that is long"
+)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_sentences_break_at_spaces_and_commands_and_names_stay_whole(width: int) -> None:
+    lines = wrapped(SENTENCES, width).split("\n")
+
+    assert " ".join(lines[:-1]).split() == SENTENCES.split("\n", maxsplit=1)[0].split()
+    assert all(len(line) <= width or line.startswith("`imgflow submit") for line in lines[:-1])
+    assert any("`imgflow submit -m 'Bad Ems' --where \"year > 2012\"`" in line for line in lines)
+    assert lines[-1] == "  a name that is long"
+
+
+def test_what_get_and_why_tell_on_a_terminal_breaks_no_word_and_no_place(imgflow: Cli, demo: Store) -> None:
+    imgflow("submit", "-m", "Demo", "--workers", "1", "-q")
+
+    for words in (["get", "@latest"], ["why", "letter.jpg"]):
+        lines = in_terminal(*words, COLUMNS="60")[0].splitlines()
+        assert [line for line in lines if len(line) > 60 and len(line.split()) > 3] == []
+        assert any(line.startswith(("              ", "    ")) for line in lines)
+
+
+def test_an_error_on_a_terminal_breaks_no_word(tmp_path: Path) -> None:
+    shown, code = in_terminal("retry", "An impossible name", "--store", str(tmp_path), COLUMNS="50")
+
+    error = shown[shown.index("Error: ") :].splitlines()
+    assert code == 2
+    assert len(error) > 2
+    assert all(len(line) <= 50 for line in error if not line.startswith("`"))

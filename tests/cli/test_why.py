@@ -70,8 +70,23 @@ def test_an_image_that_was_replaced_or_never_listed_says_so(imgflow: Cli, two_ru
     assert replaced.err == "next: imgflow retry two\n"
     assert "no run has listed it yet" in new.out
     assert new.err == "next: imgflow submit --municipality Demo\n"
-    assert "never listed" in notes.out
+    assert "names of images end in .avif .bmp" in notes.out
+    assert notes.err == ""
     assert "no longer there" in gone.out
+
+
+def test_an_ending_is_found_in_what_the_whole_municipality_was_listed_by_and_in_newer_choices(
+    imgflow: Cli, two_runs: Store
+) -> None:
+    two_runs.write(keys.images("Demo") + "new.jpg", photographs.jpeg(9))
+    for seed in ("1", "2", "3"):
+        imgflow("submit", "-m", "Demo", "--workers", "1", "--sample", "1", "--seed", seed, "-q")
+
+    [letter, several] = (imgflow("why", name) for name in ("etter.jpg", ".jpg"))
+
+    assert letter.out.startswith("Image         letter.jpg\n")
+    assert "images end with '.jpg'" in several.err
+    assert len(several.err.splitlines()) == len(set(several.err.splitlines()))
 
 
 def test_several_matches_are_listed_and_none_is_answered_with_the_nearest(imgflow: Cli, two_runs: Store) -> None:
@@ -117,3 +132,13 @@ def test_its_pictures_are_shown(imgflow: Cli, two_runs: Store, monkeypatch: pyte
 
 def test_an_empty_store_has_no_image(imgflow: Cli) -> None:
     assert "no image" in imgflow("why", "x.jpg").err
+
+
+def test_a_file_that_is_no_image_is_said_to_be_none_and_what_hides_another(imgflow: Cli, two_runs: Store) -> None:
+    two_runs.write(keys.images("Demo") + ".trash/2.jpg", photographs.jpeg(8))
+
+    absent, hidden = imgflow("why", "deed.docx"), imgflow("why", ".trash/2.jpg")
+
+    assert "a file .docx is not an image" in absent.err
+    assert "--include" in hidden.out
+    assert hidden.err == ""

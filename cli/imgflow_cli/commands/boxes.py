@@ -64,6 +64,9 @@ def boxes(
         said = "boxes removed" if there else "there were no boxes"
         _tell(name, said, {"removed": there}, output)
         return
+    if given is None and output == "table" and store.stat(keys.boxes(name)) is None:
+        voice.say(f"no boxes are given for {name} yet; `{resolved.command} boxes --help` shows how a table gives some")
+        return
     if given is None:
         _print(store, name, output)
         return

@@ -95,7 +95,7 @@ def export(
     known = [one for _, one in records(store) if isinstance(one, Record) and one.run.municipality == name]
     latest = newest_among(known).get(name) if results or form else None
     if not results and any(one.run.pipeline.hides for one in known):
-        voice.say("note: these are originals, in which nothing is covered; --results copies what redact has covered")
+        voice.note("these are originals, in which nothing is covered; --results copies what redact has covered")
     if latest:
         say_unfinished(latest, resolved.command, voice)
     choice = Choice(condition, sample, seed)

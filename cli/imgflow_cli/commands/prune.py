@@ -137,7 +137,7 @@ def _say(
     elif output == "wide":
         rows = [[*_row(item, rules.now), kept.get(item.name) or item.keep or "goes"] for item in items]
         table(["KIND", "NAME", "OBJECTS", "SIZE", "UNUSED", "LAST RUN", "WHY"], rows)
-    else:
+    elif going:
         table(["KIND", "NAME", "OBJECTS", "SIZE", "UNUSED", "LAST RUN"], [_row(item, rules.now) for item in going])
 
 

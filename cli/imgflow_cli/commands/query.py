@@ -83,12 +83,12 @@ def _rows(answer: RecordBatchReader) -> Iterator[tuple[Any, ...]]:
 def _table(answer: RecordBatchReader, voice: Voice, *, wide: bool) -> None:
     rows = _rows(answer)
     asked = answer.schema.names
-    names = [_header(name) for name in asked]
+    names = _headers(asked)
     shown = [["" if cell is None else printable(str(_cell(cell))) for cell in row] for row in islice(rows, SHOWN)]
     if sys.stdout.isatty() and not wide:
         names, shown, hidden = fitting(names, shown, shutil.get_terminal_size().columns)
         if hidden:
-            voice.say(f"not shown: {', '.join(asked[-len(hidden) :])}; -o wide shows all columns")
+            voice.note(f"not shown: {', '.join(asked[-len(hidden) :])}; -o wide shows all columns")
     table(names, shown)
     if not shown:
         voice.say("0 rows")
@@ -96,9 +96,9 @@ def _table(answer: RecordBatchReader, voice: Voice, *, wide: bool) -> None:
         voice.say(f"only the first {SHOWN:,} rows are shown; -o csv, json or parquet writes all")
 
 
-def _header(name: str) -> str:
-    """Capitals, but only where SQL knows the column by them too: Straße is not STRASSE."""
-    return name.upper() if name.isascii() else name
+def _headers(names: list[str]) -> list[str]:
+    """Capitals, but only where SQL knows every column by them too: Straße is not STRASSE."""
+    return [name.upper() for name in names] if all(map(str.isascii, names)) else names
 
 
 def _csv(answer: RecordBatchReader, delimiter: str) -> None:

@@ -64,7 +64,7 @@ def render(
     emit(argo.to_yaml(document).rstrip())
     for _, _, key in named_files(run.pipeline):
         which = f", which is {request.files[key]} here: `imgflow submit` brings it" if key in request.files else ""
-        Voice(quiet=quiet).say(f"note: the store must hold {key}{which}")
+        Voice(quiet=quiet).note(f"the store must hold {key}{which}")
 
 
 def _options(settings: Settings, prefix: str, tag: str) -> argo.Options:

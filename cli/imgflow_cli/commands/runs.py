@@ -158,7 +158,7 @@ def _seen(resolved: Resolved, store: Store, known: list[known_runs.RunState]) ->
     """Runs as the cluster sees them, too; that it cannot be asked is no reason to show nothing."""
     found, why = known_runs.seen(store, resolved.settings, known)
     if why:
-        Voice(quiet=False).say(f"note: only the store was asked: {why}")
+        Voice(quiet=False).note(f"only the store was asked: {why}")
     return found
 
 

@@ -55,7 +55,7 @@ def try_(
     pipeline = pipeline_file.short(steps).openable()
     voice = Voice(quiet=quiet)
     for fault in doubts(pipeline):
-        voice.say(f"note: {fault}")
+        voice.note(str(fault))
     if source and not municipality:
         raise ImgflowError("--source goes with --municipality", "name a file alone, or its municipality as well")
     target = file or (Path() if municipality else photo.parent) / f"{photo.name}.try.jpg"
@@ -66,7 +66,7 @@ def try_(
     else:
         data, given = _of_file(photo, target), None
     if pipeline.hides and (why := _without_boxes(municipality, given)):
-        voice.say(f"note: {why}")
+        voice.note(why)
     name = photo.as_posix() if municipality else photo.name
     page = _try(data, pipeline, photo, name, form, given, outlines=boxes)
     save(target, page, ANOTHER)

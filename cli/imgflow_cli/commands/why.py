@@ -14,9 +14,9 @@ from typing import Annotated, Any
 import typer
 
 from imgflow_cli.flags import MunicipalityFlag, OutputFlag, takes_settings
-from imgflow_cli.output import Voice, document, emit, printable
+from imgflow_cli.output import Voice, document, emit, fact, printable
 from imgflow_cli.saved import check_savable, form_of, save
-from imgflow_cli.which import ImageArgument, one_image
+from imgflow_cli.which import ENDINGS, ImageArgument, one_image
 from imgflow_steps.contract.sample import MANUAL
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.records import findings, keys
@@ -69,7 +69,8 @@ def why(
         emit(printable(story.image))
     else:
         _in_words(store, story, tries)
-        Voice().say(f"next: {after}")
+        if after:
+            Voice().say(f"next: {after}")
     if boxes:
         _outline(store, story, boxes, form)
     if show:
@@ -90,7 +91,9 @@ def _attempts(resolved: Resolved, store: Store, chapter: Chapter) -> list[Contai
 
 
 def _next(story: Story, command: str) -> str:
-    """What to type next."""
+    """What to type next, "" where nothing would help."""
+    if not story.chapters and not keys.is_image(story.image):
+        return ""
     if not story.chapters:
         return f"{command} submit --municipality {shlex.quote(story.municipality)}"
     last = story.chapters[0]
@@ -105,23 +108,19 @@ def _next(story: Story, command: str) -> str:
 
 
 def _in_words(store: Store, story: Story, tries: dict[str, list[ContainerLog]]) -> None:
-    _line("Image", story.image)
-    _line("Municipality", story.municipality)
-    _line("Now", _present(story))
+    fact("Image", story.image)
+    fact("Municipality", story.municipality)
+    fact("Now", _present(story))
     told = {chapter.record.run.id for chapter in story.chapters}
     for chapter in story.chapters:
         run = chapter.record.run
         emit(f"\n{run.id}  {moment(run.created)}  {chapter.verdict}".replace("\N{NO-BREAK SPACE}", " "))
         for name, value in _facts(store, chapter, told):
-            _line(name, value)
+            fact(name, value)
         for attempt in tries[run.id]:
-            _line("Container", _container(attempt))
+            fact("Container", _container(attempt))
             for line in attempt.log:
                 emit(f"{'':<15}| {printable(line)}")
-
-
-def _line(name: str, value: str) -> None:
-    emit(f"{name:<13} {printable(value)}")
 
 
 def _present(story: Story) -> str:
@@ -133,8 +132,15 @@ def _present(story: Story) -> str:
     if story.chapters:
         return facts
     if not keys.is_image(story.image):
-        return f"{facts}; its name is not an image's, so it is never listed"
+        return f"{facts}; not listed by any run: {_unlisted(story.image)}"
     return f"{facts}; no run has listed it yet"
+
+
+def _unlisted(name: str) -> str:
+    """Why no run lists a file of this name."""
+    if keys.has_image_name(name):
+        return "it or a folder above it is hidden, as by a dot in front; --include lists it"
+    return ENDINGS
 
 
 def _facts(store: Store, chapter: Chapter, told: Container[str]) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from imgflow_steps.records.duplicates import MOST
 from imgflow_steps.report import pages
 from imgflow_steps.report.data import SHOWN, Group
 from imgflow_steps.report.figures import box, count, size
-from imgflow_steps.report.markup import Markup, section, tag
+from imgflow_steps.report.markup import Markup, prose, section, tag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ def near_duplicates(facts: Facts) -> Markup | None:
     return section(
         "alike",
         "Near-duplicates",
-        tag("p", told) if summary.duplicates else None,
+        tag("p", prose(told)) if summary.duplicates else None,
         tag("p", doubt) if doubt else None,
         _left_out(facts) if facts.run.left_out else None,
         tag("ul", [_group(group, facts) for group in facts.alike], class_="groups") if facts.alike else None,

@@ -78,6 +78,7 @@ def test_the_report_shows_the_largest_groups_with_pictures_side_by_side(tmp_path
 
     section = page(run).partition('id="alike"')[2].partition("</section>")[0]
     assert "28\xa0images look like another one, in 2\xa0groups" in section
+    assert "<code>imgflow view</code> shows all side by side" in section
     assert section.index("20\xa0images") < section.index("10\xa0images")
     assert section.count("<img") == 2 * data.SHOWN
     assert f"and {20 - data.NAMED} more" in section

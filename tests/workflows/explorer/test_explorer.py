@@ -184,6 +184,17 @@ def test_an_image_tells_its_story_and_what_looks_like_it(page: httpx.Client) -> 
     assert page.get("/image", params={"municipality": "Demo", "image": "no"}).status_code == 404
 
 
+def test_what_is_known_of_an_image_is_told_exactly_and_what_to_do_about_a_rejected_one(page: httpx.Client) -> None:
+    fine, cut = (
+        page.get("/image", params={"municipality": "Demo", "image": name}).text
+        for name in ("north/3.jpg", "south/cut.jpg")
+    )
+
+    assert "<dt>latitude</dt><dd>52.03</dd>" in fine
+    assert re.search(r"<dt>ended</dt><dd>20\d\d-\d\d-\d\d", fine)
+    assert "Copy it again." in cut
+
+
 def test_near_duplicates_and_two_runs_stand_beside_each_other(page: httpx.Client) -> None:
     alike = page.get("/alike").text
     runs = page.get("/runs?a=grey&b=looks").text

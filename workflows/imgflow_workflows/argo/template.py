@@ -38,10 +38,25 @@ DAY = 24 * 3600
 SHARD = "{{inputs.parameters.shard}}"
 ENDED = ("Succeeded", "Failed", "Errored", "Skipped")  # Skipped: a fan-out over no shards
 
-# What is no letter or digit becomes one dash, a percent-encoded byte as well.
+# As ``keys.slug`` for letters of western Europe, plain or percent-encoded. What else is not ASCII is omitted, and what
+# is not a letter or digit becomes one dash.
+SPELLINGS = (
+    ("%c3%[8a][0-5]|[à-å]", "a"),
+    ("%c3%[8a]7|ç", "c"),
+    ("%c3%[8a][89ab]|[è-ë]", "e"),
+    ("%c3%[8a][c-f]|[ì-ï]", "i"),
+    ("%c3%[9b]1|ñ", "n"),
+    ("%c3%[9b][2-6]|[ò-ö]", "o"),
+    ("%c3%[9b][9a-c]|[ù-ü]", "u"),
+    ("%c3%(9d|b[df])|[ýÿ]", "y"),
+    ("%c3%9f|ß", "ss"),
+    ("%[89a-f][0-9a-f]|[^ -~]", ""),
+    ("(%[0-9a-f]{2}|[^a-z0-9])+", "-"),
+)
 MUNICIPALITY_LABEL = (
-    "let slug = trim(sprig.trunc(40, trim(sprig.regexReplaceAll("
-    "'(%[0-9a-f]{2}|[^a-z0-9])+', lower(workflow.parameters.municipality), '-'), '-')), '-'); slug == '' ? 'x' : slug"
+    f"let plain = reduce({[list(pair) for pair in SPELLINGS]}, sprig.regexReplaceAll(#[0], #acc, #[1]), "
+    "lower(workflow.parameters.municipality)); let slug = trim(sprig.trunc(40, trim(plain, '-')), '-'); "
+    "slug == '' ? 'x' : slug"
 )
 NEXT = "`imgflow watch {{workflow.name}}`, `imgflow logs {{workflow.name}}`, `imgflow report {{workflow.name}} --open`"
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,8 @@ from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.records import keys, merge, selection
 from imgflow_workflows.catalog import exif
 from imgflow_workflows.catalog.ask import select
+from imgflow_workflows.catalog.database import quoted
+from imgflow_workflows.errors import ImgflowError
 
 if TYPE_CHECKING:
     from imgflow_steps.store import Store
@@ -39,19 +43,39 @@ def choose(store: Store, municipality: str, choice: Choice, path: Path) -> int:
     """Write the chosen images to ``path`` as ``selection.write`` does; how many they are.
 
     The same seed draws the same images of the same ones. Raises BadParametersError where the condition cannot be
-    answered, there is no catalog, or nothing fits.
+    answered or there is no catalog, and ImgflowError where nothing fits.
     """
     count = selection.write(
         path, _fitting(store, municipality, choice) if choice.where else _drawn(store, municipality, choice)
     )
     if not count:
         unread = "; what files tell is known after a run has read them" if exif.named(choice.where) else ""
-        raise BadParametersError(f"no image of {municipality} fits: {choice.where}{unread}")
+        raise ImgflowError(
+            f"no image of {municipality} fits: {choice.where}{unread}", _look(store, municipality, choice)
+        )
     return count
 
 
+def _look(store: Store, municipality: str, choice: Choice) -> str:
+    """How to see the values of the columns that a condition is about."""
+    if not choice.where:
+        return ""
+    with select(store, f"SELECT * FROM {_table(choice)} WHERE (\n{choice.where}\n)", municipality) as answer:
+        known = answer.schema.names
+    names = [name for name in known if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", choice.where, re.IGNORECASE)]
+    columns = ", ".join(name if re.fullmatch(r"\w+", name) else quoted(name) for name in names)
+    whose = municipality.replace("'", "''")
+    sql = f"SELECT DISTINCT {columns} FROM {_table(choice)} WHERE municipality = '{whose}' ORDER BY ALL"
+    asked = shlex.quote(sql) if re.search(r'["$`\\!]', sql) else f'"{sql}"'  # single quotes inside stay readable so
+    return f"`imgflow query {asked}` shows which values there are" if names else ""
+
+
+def _table(choice: Choice) -> str:
+    return "photographs" if exif.named(choice.where) else "catalog"
+
+
 def _fitting(store: Store, municipality: str, choice: Choice) -> Iterator[str]:
-    table = "photographs" if exif.named(choice.where) else "catalog"
+    table = _table(choice)
     if table == "catalog" and store.stat(keys.catalog(municipality)) is None:
         raise BadParametersError(
             f"{municipality} has no catalog that --where could ask; `imgflow ingest` of a table makes one, and what "

@@ -1,12 +1,15 @@
 """Images of a municipality that are like one of them: by a model's vectors where there are some, else by dhash.
 
-Two passes over the rows of the newest run's pipeline; what is kept are the nearest ones alone.
+Two passes over the rows of the newest run's pipeline, or over the results of a run that is named; what is kept are the
+nearest ones alone.
 """
 
 from __future__ import annotations
 
 import heapq
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -14,7 +17,9 @@ import numpy as np
 from imgflow_steps.contract.step import BadParametersError
 from imgflow_steps.records import keys
 from imgflow_steps.records.findings import vectors
+from imgflow_steps.records.results import read_jsonl
 from imgflow_steps.records.rows import merged
+from imgflow_steps.store.leftovers import temporary
 from imgflow_workflows.runs.history import newest_of
 
 if TYPE_CHECKING:
@@ -52,16 +57,33 @@ class Similar:
     near: list[Near]
 
 
-def similar(store: Store, municipality: str, image: str, *, by: By = "auto", limit: int = 10) -> Similar:
-    """Images that are like one that the newest run has processed.
+def similar(
+    store: Store, municipality: str, image: str, *, by: By = "auto", limit: int = 10, of: Record | None = None
+) -> Similar:
+    """Images that are like one that the newest run has processed, or the run ``of``, which has its results.
 
     Of several vectors of an image, such as of its pieces, the nearest counts. Raises BadParametersError where nothing
     is known that could be compared.
     """
-    record = newest_of(store, municipality)
-    prefix, run = keys.rows(municipality, record.digest), record.run.id
-    with merged(store, prefix) as rows:
-        mine = next((row for row in rows if row.image == image), None)
+    record = of or newest_of(store, municipality)
+    with temporary() as folder:
+        results = Path(folder, "results.jsonl")
+        if of:
+            store.download(keys.results_jsonl(of.run.id), results)
+
+        def rows() -> AbstractContextManager[Iterator[Row]]:
+            return nullcontext(read_jsonl(results)) if of else merged(store, keys.rows(municipality, record.digest))
+
+        with rows() as every:
+            mine = next((row for row in every if row.image == image), None)
+        name, measure = _measure(mine, record.run.id, image, by)
+        with rows() as every:
+            near = heapq.nsmallest(limit, _measured(every, image, measure), key=lambda one: (-one.alike, one.image))
+    return Similar(image, record, "vector" if name else "dhash", name, near)
+
+
+def _measure(mine: Row | None, run: str, image: str, by: By) -> tuple[str, Callable[[Row], float | None]]:
+    """The name of the vectors that are compared, "" for hashes, and how like the image another one is."""
     if not mine or not mine.outputs:
         raise BadParametersError(f"run {run} has no result of {image}; `imgflow why` shows what became of it")
     given = _vectors(mine)
@@ -70,10 +92,7 @@ def similar(store: Store, municipality: str, image: str, *, by: By = "auto", lim
     name = next(iter(given), "") if by != "dhash" else ""
     if not name and not mine.dhash:
         raise BadParametersError(f"{image} is blank, or nearly so, and cannot be compared; give another image")
-    measure = _by_vector(name, given[name]) if name else _by_dhash(mine.dhash)
-    with merged(store, prefix) as rows:
-        near = heapq.nsmallest(limit, _measured(rows, image, measure), key=lambda one: (-one.alike, one.image))
-    return Similar(image, record, "vector" if name else "dhash", name, near)
+    return name, _by_vector(name, given[name]) if name else _by_dhash(mine.dhash)
 
 
 def _vectors(row: Row) -> dict[str, NDArray[np.float32]]:

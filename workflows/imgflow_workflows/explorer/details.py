@@ -8,6 +8,7 @@ from imgflow_steps.report.figures import count, moment
 from imgflow_steps.report.maps import Place, dots
 from imgflow_steps.report.markup import Content, Markup, lines, prose, section, tag
 from imgflow_steps.report.pages import image_name, status_word
+from imgflow_steps.report.remedies import HINTS
 from imgflow_workflows.explorer.pages import named, page, picture_of, place_of, said
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ def image(
     """An image's page: before and after, all that is known, why it was computed, and what looks like it."""
     whose, name = str(row["municipality"]), str(row["image"])
     known: dict[str, Content] = {
-        named(column): said(value) for column, value in row.items() if value not in (None, "") and column not in QUIET
+        named(column): _told(column, value)
+        for column, value in row.items()
+        if value not in (None, "") and column not in QUIET
     }
     where = None
     if row.get("latitude") is not None and row.get("longitude") is not None:
@@ -38,8 +41,8 @@ def image(
         name,
         tag("h1", image_name(name)),
         tag("p", status_word(str(row.get("status") or "not processed")), " · ", whose, class_="facts"),
-        tag("p", tag("code", str(row["code"])), " ", prose(str(row["message"] or "")), class_="oops")
-        if row.get("code") else None,
+        tag("div", tag("code", str(row["code"])), " ", prose(str(row["message"] or "")), _hint(str(row["code"])),
+            class_="oops") if row.get("code") else None,
         _pictures(whose, name, drawn, before=before, after=after),
         _tags(whose, name, str(row.get("tags") or ""), token),
         section("known", "What is known", lines(known)),
@@ -50,6 +53,17 @@ def image(
         if story.chapters else None,
         wide=False,
     )  # fmt: skip
+
+
+def _told(column: str, value: Any) -> str:
+    """A value with all its digits: a position or a price is not an estimate."""
+    if column == "ended":
+        return moment(value)
+    return f"{value:,.10g}" if isinstance(value, float) else said(value)
+
+
+def _hint(code: str) -> Markup | None:
+    return tag("p", prose(HINTS[code])) if code in HINTS else None
 
 
 def _pictures(municipality: str, name: str, drawn: Outlines | None, *, before: bool, after: bool) -> Markup | None:

@@ -20,6 +20,7 @@ MOST = 14  # columns shown
 NUMBERS = ("BIGINT", "DOUBLE", "INTEGER", "FLOAT", "HUGEINT", "DECIMAL")
 TIMES = ("DATE", "TIMESTAMP")
 FIRST = ("status", "municipality", "tags", "code", "taken", "camera", "lens", "format")
+LAST = ("bytes", "width", "height", "ms")  # what a table of one's own tells comes before
 NEVER = frozenset(
     "image folder message dhash duplicate_of digest run ended piece output_key output_sha256 thumb_before thumb_after "  # noqa: SIM905 - reads as a list
     "outputs output_width output_height latitude longitude zone title description orientation exposure aperture iso "
@@ -62,7 +63,8 @@ def _columns(index: Index) -> list[str]:
     there = [name for name in index.columns if name not in NEVER]
     models = [name for name in there if name.startswith("found_")]
     first = [name for name in FIRST if name in there]
-    return [*first, *models, *(name for name in there if name not in {*first, *models})]
+    last = [name for name in LAST if name in there]
+    return [*first, *models, *(name for name in there if name not in {*first, *models, *last}), *last]
 
 
 def _words(index: Index, choice: Choice, name: str) -> Iterator[Words]:

@@ -1,21 +1,22 @@
 """Which image is meant: a key as listed, an ending of one, or the key of a result.
 
-A whole key costs one request per municipality, and a binary search in the newest listing of each. An ending costs
+A whole key costs one request per municipality, and a binary search in the newest listings of each. An ending costs
 reading those listings once, on disk and not in memory: name the municipality where there are many.
 """
 
 from __future__ import annotations
 
+import heapq
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from itertools import chain, islice
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgflow_steps.records import documents, keys
+from imgflow_steps.records import documents, keys, merge
 from imgflow_steps.records.row import Entry
 from imgflow_steps.records.rows import merged
 from imgflow_steps.store import KeyRefusedError, NotFoundError
@@ -88,12 +89,20 @@ def _of_result(store: Store, key: str) -> Match | None:
 
 
 def _newest_listings(records: Iterable[Record], municipality: str) -> Iterator[str]:
-    """The newest listed run of a municipality, for the dataset and for every source."""
-    sources: set[str] = set()
+    """The newest listed run of a municipality, for the dataset and for every source.
+
+    Where that was about a choice of images, also the newest one that was about all.
+    """
+    whole: set[str] = set()
+    chosen: set[str] = set()
     for record in sorted(records, key=lambda one: one.used, reverse=True):
-        if record.run.municipality == municipality and record.listing and record.run.source not in sources:
-            sources.add(record.run.source)
-            yield record.run.id
+        run = record.run
+        if run.municipality != municipality or not record.listing or run.source in (chosen if run.selection else whole):
+            continue
+        chosen.add(run.source)
+        if not run.selection:
+            whole.add(run.source)
+        yield run.id
 
 
 def _is_there(store: Store, municipality: str, image: str) -> bool:
@@ -136,10 +145,14 @@ def _images(store: Store, municipality: str, runs: Sequence[str], part: str = ""
     if not runs:
         prefix = keys.images(municipality)
         yield from (found.key.removeprefix(prefix) for found in store.entries(prefix) if keys.is_image(found.key))
-    for run in runs:
-        with temporary() as folder:
-            path = Path(folder, "listing")
-            with suppress(NotFoundError):  # deleted meanwhile
-                store.download(keys.listing(run), path)
-                with path.open("rb") as file:
-                    yield from (Entry.model_validate_json(line).image for line in file if escaped in line)
+    listed = (_listed(store, run, escaped) for run in runs)
+    yield from (image for image, _ in groupby(heapq.merge(*listed, key=merge.order)))
+
+
+def _listed(store: Store, run: str, part: bytes) -> Iterator[str]:
+    with temporary() as folder:
+        path = Path(folder, "listing")
+        with suppress(NotFoundError):  # deleted meanwhile
+            store.download(keys.listing(run), path)
+            with path.open("rb") as file:
+                yield from (Entry.model_validate_json(line).image for line in file if part in line)
