@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 # What the door between bytes and pixels does is part of every result, so part of every digest.
-PICTURE_VERSION = 4
+PICTURE_VERSION = 5
 
 PATIENCE = 10  # seconds that an image may take on the clock, for each second of processor time that it may use
 
