@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ def test_a_run_with_rejects_names_them_and_their_reasons_at_its_end(imgflow: Cli
     told = imgflow("get", "mine", "-o", "json").json
 
     assert done.code == 0
-    assert "succeeded, 2 rejected" in done.out
+    assert re.search(r"succeeded in \S+, 2 rejected", done.out)
     assert "  rejected letter.jpg: unsupported-format: " in done.out
     assert "  rejected cut.jpg: truncated: " in done.out
     assert {one["image"]: one["code"] for one in told["examples"]}["letter.jpg"] == "unsupported-format"

@@ -217,3 +217,16 @@ def test_of_two_zips_one_behind_another_none_is_left_out_in_silence(
     assert dataset(directory_store) == set()
     path.write_bytes(b"MZ a program that unpacks itself" + (tmp_path / "1.jpg.zip").read_bytes())
     assert run(Zip(path), directory_store).copied == 1
+
+
+def test_a_file_that_is_said_to_lie_in_front_of_its_zip_is_counted_as_unreadable(directory_store: Store, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        archive.writestr("1.jpg", photographs.jpeg(1))
+    data = bytearray((tmp_path / "photos.zip").read_bytes())
+    data[-6:-2] = (int.from_bytes(data[-6:-2], "little") + 1000).to_bytes(4, "little")  # where its directory begins
+    (tmp_path / "photos.zip").write_bytes(data)
+
+    summary = run(Zip(tmp_path / "photos.zip"), directory_store)
+
+    assert dict(summary.refused) == {SkipReason.UNREADABLE: 1}
+    assert dataset(directory_store) == set()

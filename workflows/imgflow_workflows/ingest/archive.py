@@ -266,7 +266,12 @@ def _special(name: str) -> SkippedFile:
 
 
 def _follows_another(path: Path, start: int) -> bool:
-    """Whether a zip that begins at this byte of a file lies right behind the end of another one."""
+    """Whether a zip that begins at this byte of a file lies right behind the end of another one.
+
+    Of a damaged zip the beginning may be told to lie in front of its file.
+    """
+    if start <= 0:
+        return False
     with path.open("rb") as file:
         file.seek(max(0, start - END_OF_ZIP - COMMENT))
         before = file.read(min(start, END_OF_ZIP + COMMENT))
