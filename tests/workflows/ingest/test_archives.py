@@ -219,7 +219,9 @@ def test_of_two_zips_one_behind_another_none_is_left_out_in_silence(
     assert run(Zip(path), directory_store).copied == 1
 
 
-def test_a_file_that_is_said_to_lie_in_front_of_its_zip_is_counted_as_unreadable(directory_store: Store, tmp_path: Path) -> None:
+def test_a_file_that_is_said_to_lie_in_front_of_its_zip_is_counted_as_unreadable(
+    directory_store: Store, tmp_path: Path
+) -> None:
     with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
         archive.writestr("1.jpg", photographs.jpeg(1))
     data = bytearray((tmp_path / "photos.zip").read_bytes())
