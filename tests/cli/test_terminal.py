@@ -262,7 +262,7 @@ def test_ctrl_c_while_processes_start_is_said_once_and_without_a_traceback(store
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to everything that runs in it
         _, err = process.communicate(timeout=30)
 
-    assert process.returncode == 130
+    assert process.returncode == 130, err
     assert "imgflow retry mine" in err
     assert "Traceback" not in err
 

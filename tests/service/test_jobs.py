@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import time
 import zipfile
+from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +16,9 @@ import pytest
 from PIL import Image
 from tests import photographs
 from tests.servers import Proxy, Server
-from tests.services import Served, Start
+from tests.services import Served, Start, until
 
+from imgflow_service.api.jobs import FOLLOWERS
 from imgflow_steps.pipeline import apply
 from imgflow_steps.pipeline.model import parse
 
@@ -149,6 +152,7 @@ def test_all_faults_of_all_operations_are_told_with_their_places(keeper: Served)
         ({}, [("files", ("a.jpg", b"x"))], "no actions"),
         ({"actions": "{}"}, [], "multipart"),
         ({"actions": "{"}, [("files", ("a.jpg", b"x"))], "not JSON"),
+        ({"actions": '{"output": "png", "output": "jpg"}'}, [("files", ("a.jpg", b"x"))], "'output' is given twice"),
         ({"actions": json.dumps(OPERATIONS)}, [("file", ("a.jpg", b"x"))], "send it as files"),
     ],
     ids=str,
@@ -213,6 +217,31 @@ def test_events_tell_of_a_job_until_it_is_done(keeper: Served) -> None:
     events = [block.split("\n") for block in text.strip().split("\n\n")]
     assert events[-1][0] == "event: done"
     assert json.loads(events[-1][1].removeprefix("data: "))["counts"]["processed"] == 6
+
+
+def test_only_so_many_clients_follow_jobs_at_a_time(start_service: Start, tmp_path: Path) -> None:
+    front = start_service("api", IMGFLOW_SERVE_API_PROCESSORS="127.0.0.1:1", IMGFLOW_STORE=str(tmp_path))
+    told = posted(front, [("a.jpg", photographs.jpeg(1, 64, 48))], OPERATIONS, wait=0)
+    job, events = told["links"]["self"], told["links"]["events"]
+
+    with ExitStack() as following:
+        streams = [following.enter_context(front.client.stream("GET", events)).iter_bytes() for _ in range(FOLLOWERS)]
+        for stream in streams:
+            next(stream)
+        refused = front.client.get(events)
+        began = time.monotonic()
+        waited = front.client.get(job, params={"wait": 20})
+        seconds = time.monotonic() - began
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "busy")
+    assert (waited.status_code, waited.json()["status"]) == (200, told["status"])
+    assert seconds < 15, "who finds no place is answered at once"
+    until(lambda: follows(front, events))  # places are given back
+
+
+def follows(front: Served, events: str) -> bool:
+    with front.client.stream("GET", events) as answer:
+        return answer.status_code == 200
 
 
 def test_all_pictures_come_as_one_archive(keeper: Served) -> None:

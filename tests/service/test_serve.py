@@ -120,6 +120,7 @@ class Stumbling(BaseHTTPRequestHandler):
 
     front: ClassVar[str] = ""
     asked: ClassVar[int] = 0
+    again: ClassVar[str] = ""
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -130,7 +131,7 @@ class Stumbling(BaseHTTPRequestHandler):
         answer = httpx.post(self.front + self.path, content=body, timeout=SECONDS, trust_env=False)
         told = {"Content-Type": answer.headers["content-type"], "X-Imgflow-Result": "1x1"}
         if self.asked == 2:
-            told["Retry-After"] = "1"
+            told["Retry-After"] = self.again
         self.send_response(503 if self.asked == 2 else answer.status_code)
         for name, value in {**told, "Content-Length": str(len(answer.content))}.items():
             self.send_header(name, value)
@@ -141,8 +142,9 @@ class Stumbling(BaseHTTPRequestHandler):
         """Silent."""
 
 
-def test_a_client_asks_again_when_the_service_hangs_up_or_is_busy(front: Served) -> None:
-    Stumbling.front, Stumbling.asked = front.url(), 0
+@pytest.mark.parametrize("again", ["1", "Wed, 21 Oct 2015 07:28:00 GMT", "soon"])  # proxies on the way send dates
+def test_a_client_asks_again_when_the_service_hangs_up_or_is_busy(front: Served, again: str) -> None:
+    Stumbling.front, Stumbling.asked, Stumbling.again = front.url(), 0, again
     server = ThreadingHTTPServer(("127.0.0.1", 0), Stumbling)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -101,9 +101,12 @@ def test_refused_failed_and_too_slow_are_told_apart(
     assert "--allow-host" not in answer.text
 
 
-def test_a_url_that_holds_half_a_character_is_no_fault_of_the_service(fetching: Served) -> None:
-    body = b'{"url": "http://localhost/\\ud800.jpg"}'
-
+@pytest.mark.parametrize(
+    "body",
+    [b'{"url": "http://localhost/\\ud800.jpg"}', b'{"url": "http://a/b.jpg", "url": "http://localhost/a.jpg"}'],
+    ids=["half a character", "a key twice"],
+)
+def test_a_body_that_names_no_one_url_is_no_fault_of_the_service(fetching: Served, body: bytes) -> None:
     answer = fetching.client.post("/v1/images", content=body, headers={"content-type": "application/json"})
 
     assert (answer.status_code, answer.json()["code"]) == (400, "bad-request"), answer.text

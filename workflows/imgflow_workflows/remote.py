@@ -123,7 +123,7 @@ class Service:
                 continue
             if answer.status == 200:  # noqa: PLR2004 - the one status that brings a picture
                 return answer
-            pause = min(LONGEST, float(answer.headers.get("Retry-After") or wait or 0))
+            pause = min(LONGEST, _pause(answer) or wait or 0.0)
             if answer.status not in AGAIN or wait is None or time.monotonic() + pause > ends:
                 raise _refused(answer)
             time.sleep(pause)
@@ -132,6 +132,17 @@ class Service:
     def _unreachable(self, error: Exception) -> ImgflowError:
         hint = "`imgflow serve` starts one here; --url or IMGFLOW_SERVICE says where another is"
         return ImgflowError(f"the service at {self.url} cannot be reached: {error}", hint, ExitCode.UNREACHABLE)
+
+
+def _pause(answer: BaseHTTPResponse) -> float:
+    """Seconds that an answer asks to wait, as a number or as a date; 0 where it does not say."""
+    from urllib3 import Retry  # noqa: PLC0415 - as above
+    from urllib3.exceptions import InvalidHeader  # noqa: PLC0415 - as above
+
+    try:
+        return Retry().get_retry_after(answer) or 0.0
+    except InvalidHeader:
+        return 0.0
 
 
 def _body(image: bytes | str | os.PathLike[str]) -> tuple[bytes, dict[str, str]]:

@@ -8,8 +8,10 @@ import json
 import re
 import time
 import zipfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -17,6 +19,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
 
 from imgflow_service.api import forms
+from imgflow_service.api.admission import RETRY
 from imgflow_service.api.answers import EPOCH
 from imgflow_service.api.choice import bad_pipeline, unrepeated
 from imgflow_service.api.front import while_there
@@ -36,6 +39,7 @@ FIELDS = {"actions": ("actions", "actions[]"), "files": ("files", "files[]")}
 WAIT = 60.0  # seconds that a client may wait for a job, at most
 LOOK = 0.2  # seconds between two looks at a job that somebody waits for
 OPERATIONS = 64 << 10  # bytes of all lists of operations of a request: each goes over every file, and is checked first
+FOLLOWERS = 64  # clients that wait for jobs or read their events at a time: each has the store looked at
 QUIET = 15.0  # seconds without an event after which a stream shows that it lives
 PAGE = 100
 FRESH = {"Cache-Control": "no-store"}
@@ -60,6 +64,7 @@ async def job_of(front: Front, identity: str) -> Job:
 
 def router(front: Front) -> APIRouter:
     """The routes."""
+    followers = _Followers(FOLLOWERS, partial(front.telemetry.refused, "jobs"))
     routes = APIRouter(dependencies=[Depends(front.guest), Depends(unrepeated)], tags=["jobs"])
 
     @routes.post("/process", openapi_extra=POST, response_class=Response, status_code=202)
@@ -68,7 +73,7 @@ def router(front: Front) -> APIRouter:
         jobs, _ = jobs_of(front)
         wait = waited(request)
         job = await _taken(front, request)
-        progress = await while_there(request, _settled(jobs, job, wait))
+        progress = await while_there(request, _settled(jobs, job, wait, followers))
         code = 200 if wait and len(progress.rows) == len(job.files) else 202
         headers = {"Location": f"/v1/jobs/{job.id}", "Cache-Control": "no-store"}
         return Response(json.dumps(document(job, progress)), code, headers, "application/json")
@@ -91,7 +96,7 @@ def router(front: Front) -> APIRouter:
         """A job, and what became of each of its files."""
         jobs, _ = jobs_of(front)
         job = await job_of(front, identity)
-        progress = await while_there(request, _settled(jobs, job, waited(request)))
+        progress = await while_there(request, _settled(jobs, job, waited(request), followers))
         told = json.dumps(document(job, progress))
         return Response(told, headers=FRESH, media_type="application/json")
 
@@ -108,8 +113,9 @@ def router(front: Front) -> APIRouter:
         """The job as server-sent events, one for each change, until it is done."""
         jobs, _ = jobs_of(front)
         job = await job_of(front, identity)
+        followers.check()
         return StreamingResponse(
-            _events(jobs, job), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+            _events(jobs, job, followers), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
         )
 
     @routes.get("/v1/jobs/{identity}/results.zip", response_class=Response)
@@ -124,14 +130,43 @@ def router(front: Front) -> APIRouter:
     return routes
 
 
-async def _settled(jobs: Jobs, job: Job, seconds: float) -> Progress:
-    """How far a job is once it is done, or after this many seconds."""
-    ends = time.monotonic() + seconds
-    while True:
-        progress = await asyncio.to_thread(jobs.progress, job)
-        if len(progress.rows) == len(job.files) or time.monotonic() >= ends:
-            return progress
-        await asyncio.sleep(LOOK)
+class _Followers:
+    """How many clients wait for jobs, and no more of them than ``most``."""
+
+    def __init__(self, most: int, refused: Callable[[str], None]) -> None:
+        self._most, self._refused, self._count = most, refused, 0
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no place for another one."""
+        return self._count >= self._most
+
+    def check(self) -> None:
+        """Raises Problem ``busy`` where there is no place."""
+        if self.full:
+            self._refused("followers")
+            detail = f"{self._most} clients follow jobs, as many as may; the job itself can be asked for"
+            raise Problem("busy", detail, retry_after=RETRY)
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        """One of them."""
+        self._count += 1
+        try:
+            yield
+        finally:
+            self._count -= 1
+
+
+async def _settled(jobs: Jobs, job: Job, seconds: float, followers: _Followers) -> Progress:
+    """How far a job is once it is done, or after this many seconds; now, where too many wait already."""
+    ends = time.monotonic() + (0 if followers.full else seconds)
+    with followers.one_more() if seconds else nullcontext():
+        while True:
+            progress = await asyncio.to_thread(jobs.progress, job)
+            if len(progress.rows) == len(job.files) or time.monotonic() >= ends:
+                return progress
+            await asyncio.sleep(LOOK)
 
 
 def known(request: Request, *names: str) -> None:
@@ -275,21 +310,22 @@ def _moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-async def _events(jobs: Jobs, job: Job) -> AsyncIterator[str]:
+async def _events(jobs: Jobs, job: Job, followers: _Followers) -> AsyncIterator[str]:
     told, spoke = "", time.monotonic()
-    while True:
-        progress = await asyncio.to_thread(jobs.progress, job)
-        now = json.dumps(summary(job, progress))
-        if now != told:
-            kind = "done" if len(progress.rows) == len(job.files) else "progress"
-            yield f"event: {kind}\ndata: {now}\n\n"
-            told, spoke = now, time.monotonic()
-            if kind == "done":
-                return
-        elif time.monotonic() - spoke > QUIET:
-            yield ": still here\n\n"
-            spoke = time.monotonic()
-        await asyncio.sleep(LOOK)
+    with followers.one_more():
+        while True:
+            progress = await asyncio.to_thread(jobs.progress, job)
+            now = json.dumps(summary(job, progress))
+            if now != told:
+                kind = "done" if len(progress.rows) == len(job.files) else "progress"
+                yield f"event: {kind}\ndata: {now}\n\n"
+                told, spoke = now, time.monotonic()
+                if kind == "done":
+                    return
+            elif time.monotonic() - spoke > QUIET:
+                yield ": still here\n\n"
+                spoke = time.monotonic()
+            await asyncio.sleep(LOOK)
 
 
 class _Sink:

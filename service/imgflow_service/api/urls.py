@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
+from imgflow_service.wire import pipelines
 from imgflow_service.wire.problems import Problem
 from imgflow_steps.store.web import NotFetchedError, Web, fetched, named_by_url, public
 
@@ -49,9 +49,10 @@ class Urls:
 def read(body: bytes) -> str:
     """The URL of a JSON body. Raises Problem."""
     try:
-        document = json.loads(body)
+        document = pipelines.loads(body)
     except (ValueError, RecursionError):
-        raise Problem("bad-request", 'the body is not JSON; it has to be {"url": "https://…"}') from None
+        detail = 'the body is not JSON in which each key is given once; it has to be {"url": "https://…"}'
+        raise Problem("bad-request", detail) from None
     if not isinstance(document, dict) or set(document) != {"url"} or not isinstance(document["url"], str):
         raise Problem("bad-request", 'the body is {"url": "https://…"} and nothing else')
     url: str = document["url"]

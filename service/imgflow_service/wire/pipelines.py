@@ -68,11 +68,26 @@ def bounded(pipeline: Pipeline, limits: Limits) -> Pipeline:
 def read(text: str, limits: Limits) -> Pipeline:
     """A pipeline from JSON. Raises BadPipelineError."""
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        document = loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
         why = "its values are nested too deeply" if isinstance(error, RecursionError) else error
         raise BadPipelineError("pipeline", [Fault((), f"this is not JSON: {why}")]) from None
+    except ValueError as error:
+        raise BadPipelineError("pipeline", [Fault((), str(error))]) from None
     return bounded(parse(document), limits)
+
+
+def loads(text: str | bytes) -> Any:
+    """What JSON says. Raises ValueError for none, and for a key that is given twice; RecursionError."""
+    return json.loads(text, object_pairs_hook=_each_once)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):  # which of them is meant is unknown
+        twice = next(name for name in document if sum(name == other for other, _ in pairs) > 1)
+        raise ValueError(f"{twice[:80]!r} is given twice")
+    return document
 
 
 def written(pipeline: Pipeline) -> str:
