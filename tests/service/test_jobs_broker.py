@@ -125,6 +125,23 @@ def test_a_broker_that_tells_nothing_of_itself_gets_back_what_a_dead_worker_had(
         assert queue.waiting() == 1
 
 
+def test_what_was_in_hand_comes_back_when_the_broker_is_up_again_within_the_same_second(broker: Broker) -> None:
+    broker.start()
+    queue = Queue(JobsSettings(broker=broker.url, patience=3600))
+    queue.put(Job(id="one", created=0, files=(), pipelines=()), [0])
+    with queue.app.connection_for_write() as worker:
+        channel: Any = worker.default_channel
+        until(lambda: 0.5 < time.time() % 1 < 0.6)
+        assert channel.basic_get(LINE)
+        broker.kill()
+        broker.start()
+
+        until(lambda: 0.15 < time.time() % 1 < 0.25)  # a broker counts from the second in which it began
+        queue.restore()
+
+        assert queue.waiting() == 1  # before its connection ends, which puts it back as well
+
+
 def test_an_image_that_is_late_is_tried_again_through_its_broker_and_then_has_failed(
     start_service: Start, tmp_path: Path, broker: Broker
 ) -> None:

@@ -22,6 +22,7 @@ TASK = "imgflow.image"
 LINE = "imgflow-jobs"
 IN_MEMORY = "memory://localhost/"  # of no name kombu warns
 PUBLISHING = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 0.5}
+ROUNDING = 1  # second by which a broker may be younger than it says: it counts from the full second in which it began
 RETRY = 2.0  # seconds after which a client may ask again
 FAULTS = (OperationalError, OSError)
 
@@ -76,7 +77,8 @@ class Queue:
         """Put back into the line what a worker has had in hand for longer than ``patience``: it is dead.
 
         So it is where the broker is younger than that: a worker forgets what it had in hand with its connection, and
-        a broker that keeps what it is told does not. Kombu restores only now and then, and knows nothing of restarts.
+        a broker that keeps what it is told does not. What is handed out in the second after the restart may be done
+        twice, with the same row. Kombu restores only now and then, and knows nothing of restarts.
         Raises OperationalError and OSError.
         """
         if self.embedded:
@@ -85,8 +87,8 @@ class Queue:
             channel: Any = connection.default_channel
             age = self._settings.patience
             with suppress(channel.ResponseError):  # not every broker tells: to some users INFO is forbidden
-                age = channel.client.info("server").get("uptime_in_seconds", age)
-            channel.visibility_timeout = min(self._settings.patience, age)
+                age = channel.client.info("server").get("uptime_in_seconds", age) - ROUNDING
+            channel.visibility_timeout = max(0, min(self._settings.patience, age))
             channel.qos.restore_visible(num=self._settings.queue, interval=1)
 
     def admit(self, count: int) -> None:
