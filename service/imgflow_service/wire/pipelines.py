@@ -83,10 +83,11 @@ def loads(text: str | bytes) -> Any:
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) != len(pairs):  # which of them is meant is unknown
-        twice = next(name for name in document if sum(name == other for other, _ in pairs) > 1)
-        raise ValueError(f"{twice[:80]!r} is given twice")
+    document: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in document:  # which of them is meant is unknown
+            raise ValueError(f"{name[:80]!r} is given twice")
+        document[name] = value
     return document
 
 
