@@ -17,7 +17,7 @@ import httpx
 import pytest
 from tests import photographs, processes
 from tests.servers import free_port
-from tests.services import SECONDS, Served, until
+from tests.services import SECONDS, Served
 
 import imgflow
 from imgflow import ImgflowError, Service
@@ -63,7 +63,7 @@ def test_one_command_serves_and_another_sends_and_ctrl_c_ends_all_of_it(
     begun = processes.children(process.pid)
     process.send_signal(signal.SIGINT)
     assert process.wait(SECONDS) == 0
-    until(lambda: not any(map(processes.command_line, begun)))
+    assert [pid for pid in begun if processes.command_line(pid)] == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
